@@ -1,0 +1,1 @@
+"""Recurrent networks on daily prices: plain functions over plain frozen data."""

@@ -1,0 +1,293 @@
+"""Every knob of an experiment, in frozen sections, and the experiments we run by name."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import date
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from rnntrade.errors import ConfigError
+
+STRICT = ConfigDict(extra="forbid")
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Task = Literal["regime", "direction", "return", "forecast"]
+
+INDICATORS = (
+    *("returns", "log_returns", "sma_10", "sma_20", "sma_50", "ema_12", "ema_26"),
+    *("macd", "macd_signal", "macd_hist", "rsi"),
+    *("bb_upper", "bb_lower", "bb_width", "bb_position", "volatility_10", "volatility_20"),
+    *("momentum_5", "momentum_10", "momentum_20"),
+)  # in model input order
+REGIME_INPUTS = ("returns", "volatility_20", "return_sum_20")
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """Which prices."""
+
+    source: Literal["yahoo", "sample", "synthetic", "files"] = "yahoo"
+    tickers: tuple[str, ...] = ("SPY", "QQQ", "IWM")
+    start: date = date(2015, 1, 1)
+    end: date = date(2024, 1, 1)  # the first day left out
+    folder: str = ""  # of the user's own files, for source "files"
+    calendar: str = "XNYS"  # whose sessions are expected
+    seed: int = 0  # of source "synthetic"
+
+
+@dataclass(frozen=True, config=STRICT)
+class LabelConfig:
+    """How regimes are told apart."""
+
+    lookback: PositiveInt = 20
+    bear_return: float = -0.02  # sum of the last 20 returns, below
+    bull_return: float = 0.02  # above
+    thresholds: Literal["training", "expanding", "full_sample"] = "training"
+    min_sessions: PositiveInt = 252  # of the past, before expanding thresholds say anything
+
+
+@dataclass(frozen=True, config=STRICT)
+class SplitConfig:
+    """Which decisions train, choose the epoch, and judge.  Purges follow from the spans."""
+
+    kind: Literal["holdout", "walk_forward"] = "holdout"
+    test_fraction: Fraction = 0.2  # of the sessions, the last ones; holdout
+    validation_fraction: Fraction = 0.15  # of what comes before the test part, its end
+    window: Literal["expanding", "rolling"] = "expanding"
+    train_sessions: PositiveInt = 1260  # before the first test part (rolling: always); walk-forward
+    test_sessions: PositiveInt = 252  # and the step; walk-forward
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """One network, and what it is asked."""
+
+    name: str
+    architecture: Literal["regime_lstm", "many_to_one_lstm", "seq2seq_lstm", "attention_bilstm"]
+    task: Task
+    inputs: tuple[str, ...]
+    lookback: PositiveInt  # sessions in a window
+    horizon: PositiveInt  # sessions ahead
+    hidden_size: PositiveInt = 64
+    num_layers: PositiveInt = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    class_weights: bool = False  # weigh classes by inverse frequency; regime only
+    max_epochs: PositiveInt = 50
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig:
+    """How the weights are found."""
+
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 64
+    gradient_norm: PositiveFloat = 1.0  # clipped there
+    schedule_factor: Fraction = 0.5  # of the learning rate, when validation loss stalls ...
+    schedule_patience: PositiveInt = 5  # ... for this many epochs
+    patience: PositiveInt = 10  # epochs without a better validation loss before stopping
+    seed: int = 0
+    members: PositiveInt = 1  # fits per model and fold, their predictions averaged
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0  # side by side; 0: one per core on CPU, one on a GPU
+
+
+@dataclass(frozen=True, config=STRICT)
+class TradingConfig:
+    """How probabilities become positions."""
+
+    dead_band: Annotated[float, Field(ge=0, lt=1)] = 0.1  # long above 0.5 + half of it, short below
+    sizing: Literal["sign", "confidence"] = "sign"
+    long_only: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class BacktestConfig:
+    """How positions become money.  Rates are annual; bps are of traded value."""
+
+    execution: Literal["next_open", "close"] = "next_open"
+    initial_capital: PositiveFloat = 100_000.0
+    commission_bps: NonNegativeFloat = 5.0
+    half_spread_bps: NonNegativeFloat = 5.0
+    slippage_bps: NonNegativeFloat = 0.0
+    slippage_volatility: NonNegativeFloat = 0.0  # share of a session's deviation of returns
+    slippage_impact: NonNegativeFloat = 0.0  # times that deviation × sqrt(share of volume)
+    borrow_rate: NonNegativeFloat = 0.0  # on shorts
+    financing_rate: NonNegativeFloat = 0.0  # on borrowed cash
+    cash_rate: float = 0.0  # on idle cash
+    risk_free_rate: float = 0.0  # in Sharpe ratios
+
+
+@dataclass(frozen=True, config=STRICT)
+class ReportConfig:
+    """What decides the verdict."""
+
+    bootstrap_draws: PositiveInt = 2000
+    confidence: Fraction = 0.95
+
+
+@dataclass(frozen=True, config=STRICT)
+class Experiment:
+    """One complete, reproducible run."""
+
+    name: str
+    description: str = ""
+    data: DataConfig = DataConfig()
+    labels: LabelConfig = LabelConfig()
+    split: SplitConfig = SplitConfig()
+    models: tuple[ModelConfig, ...] = ()
+    training: TrainingConfig = TrainingConfig()
+    trading: TradingConfig = TradingConfig()
+    backtest: BacktestConfig = BacktestConfig()
+    report: ReportConfig = ReportConfig()
+
+
+REGIME = ModelConfig(
+    name="regime_lstm",
+    architecture="regime_lstm",
+    task="regime",
+    inputs=REGIME_INPUTS,
+    lookback=30,
+    horizon=20,
+)
+DIRECTION = ModelConfig(
+    name="many_to_one_lstm",
+    architecture="many_to_one_lstm",
+    task="direction",
+    inputs=("returns",),
+    lookback=30,
+    horizon=1,
+)
+FORECAST = ModelConfig(
+    name="seq2seq_lstm",
+    architecture="seq2seq_lstm",
+    task="forecast",
+    inputs=("returns",),
+    lookback=30,
+    horizon=5,
+    max_epochs=30,
+)
+ATTENTION = ModelConfig(
+    name="attention_bilstm",
+    architecture="attention_bilstm",
+    task="direction",
+    inputs=INDICATORS,
+    lookback=20,
+    horizon=1,
+    dropout=0.3,
+)
+MODELS = (REGIME, replace(REGIME, name="regime_lstm_h1", horizon=1), DIRECTION, FORECAST, ATTENTION)
+
+NOTEBOOK = Experiment(
+    name="notebook",
+    description="The teaching notebook's models and sizes, without its leaks: last 20 % held out.",
+    models=MODELS,
+)
+SAMPLE = DataConfig(
+    source="sample",
+    tickers=("^GSPC", "^IXIC"),
+    start=date(1999, 1, 1),
+    end=date(2019, 1, 1),
+)
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            name="quick",
+            description="Everything once, on real prices that need no network; a few minutes.",
+            data=SAMPLE,
+            models=tuple(replace(model, max_epochs=6) for model in MODELS),
+            training=TrainingConfig(batch_size=128, patience=3),
+        ),
+        NOTEBOOK,
+        replace(
+            NOTEBOOK,
+            name="walk_forward",
+            description="The notebook's models, retrained every year on all that came before.",
+            split=SplitConfig(kind="walk_forward"),
+        ),
+        Experiment(
+            name="debug",
+            description="Tiny networks on made-up prices, in seconds; the figures mean nothing.",
+            data=DataConfig(
+                source="synthetic",
+                tickers=("AAA", "BBB"),
+                start=date(2019, 1, 1),
+                end=date(2022, 1, 1),
+            ),
+            models=tuple(
+                replace(model, hidden_size=4, num_layers=1, dropout=0.0, max_epochs=2)
+                for model in MODELS
+            ),
+            report=ReportConfig(bootstrap_draws=200),
+        ),
+    )
+}
+
+
+def find_experiment(name: str) -> Experiment:
+    """Return the experiment of that name; ConfigError with a near name otherwise."""
+    if name not in EXPERIMENTS:
+        raise ConfigError(f"no experiment {name!r}.{_hint(name, list(EXPERIMENTS))}")
+    return EXPERIMENTS[name]
+
+
+def override(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
+    """Return the experiment with fields replaced: {"training.seed": "3", "models.*.dropout": 0.1}.
+
+    A path names a section and a field; in `models` the model's name (or * for all) comes between.
+    Values may be strings, which are read as the field's type.  ConfigError names what is wrong.
+    """
+    tree: dict[str, Any] = _tree(experiment)
+    for path, value in changes.items():
+        _assign(tree, path.split("."), value, path)
+    try:
+        return TypeAdapter(Experiment).validate_python(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where} = {first['input']!r}: {first['msg']}.") from error
+
+
+def _assign(node: dict[str, Any], path: list[str], value: object, whole: str) -> None:
+    """Set one leaf of the tree, or the same leaf of several models."""
+    name, rest = path[0], path[1:]
+    if name not in node and not (name == "*" and rest):
+        raise ConfigError(f"no field {name!r} in {whole!r}.{_hint(name, list(node))}")
+    chosen = list(node) if name == "*" else [name]
+    for key in chosen:
+        child = node[key]
+        if isinstance(child, list) and child and isinstance(child[0], dict):
+            by_name = {model["name"]: model for model in child}
+            if not rest:
+                raise ConfigError(f"{whole!r} names no model: use models.NAME.field=value.")
+            _assign(by_name, rest, value, whole)
+        elif isinstance(child, dict):
+            if not rest:
+                raise ConfigError(
+                    f"{whole!r} is a section: name a field of it ({', '.join(child)})."
+                )
+            _assign(child, rest, value, whole)
+        elif rest:
+            raise ConfigError(f"{key!r} in {whole!r} is a field, not a section.")
+        elif isinstance(child, list) and isinstance(value, str):
+            node[key] = [part.strip() for part in value.split(",") if part.strip()]
+        else:
+            node[key] = value
+
+
+def _tree(value: object) -> Any:
+    """Dataclasses and tuples as dicts and lists."""
+    if is_dataclass(value):
+        return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_tree(part) for part in value]
+    return value
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"  Did you mean {near[0]!r}?" if near else f"  There are: {', '.join(known)}."

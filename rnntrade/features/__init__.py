@@ -1,0 +1,1 @@
+"""Model inputs, causal by construction."""

@@ -1,0 +1,1 @@
+"""What is to be predicted: regimes with learned thresholds, and targets about the future."""

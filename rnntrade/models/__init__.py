@@ -1,0 +1,1 @@
+"""Networks, and the baselines that they must beat."""

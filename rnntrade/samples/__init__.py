@@ -1,0 +1,1 @@
+"""Windows, the time spans they cover, folds and scaling."""

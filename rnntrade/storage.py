@@ -1,0 +1,89 @@
+"""Files that are either whole or absent, however the process ends."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from rnntrade.errors import RnntradeError
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; when the block succeeds, the file appears under `path`."""
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        try:
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty temporary folder; when the block succeeds, it takes the place of `path`."""
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        temporary.mkdir()
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _flush(file)
+            _swap(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, keys in the order given, atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Rename `new` to `path`; what stood there, or was put there meanwhile, gives way."""
+    for _ in range(100):
+        try:
+            os.rename(new, path)
+            return
+        except OSError:
+            if not path.exists():
+                raise
+            old = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+            try:
+                os.rename(path, old)
+            except FileNotFoundError:  # another process was faster
+                continue
+            shutil.rmtree(old, ignore_errors=True)
+    raise OSError(f"{path} is being rewritten by too many processes")
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise RnntradeError(
+            f"cannot write {path}: permission denied.  Make {path.parent} writable, "
+            "or set RNNTRADE_HOME to a folder that is."
+        ) from error
+    except OSError as error:
+        if error.errno not in {28, 30}:  # no space left, read-only file system
+            raise
+        raise RnntradeError(
+            f"cannot write {path}: {error.strerror}.  Free some space there, "
+            "or set RNNTRADE_HOME to another folder."
+        ) from error

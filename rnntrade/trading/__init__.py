@@ -1,0 +1,1 @@
+"""From predictions to positions, fills, costs and a ledger."""

@@ -1,0 +1,187 @@
+"""The values that flow through the pipeline, in the order they appear.
+
+T sessions, K tickers, F features, N samples, L lookback, h horizon.  All frozen: a step returns a
+new value.  Times are dates of sessions; everything is joined on them, never on an offset.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.config import ModelConfig
+
+FIELDS = ("open", "high", "low", "close", "volume", "raw_close")
+REGIMES = ("Bear", "Consolidation", "Bull", "High volatility")  # class 0, 1, 2, 3
+
+Dates = NDArray[np.datetime64]  # datetime64[ns], midnight, tz-naive
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Adjusted daily bars: one (T, K) frame per field, all on the same sessions and tickers.
+
+    NaN means not traded (not listed yet, halted); a bar is there whole or not at all.
+    """
+
+    open: pd.DataFrame
+    high: pd.DataFrame
+    low: pd.DataFrame
+    close: pd.DataFrame
+    volume: pd.DataFrame  # shares
+    raw_close: pd.DataFrame  # as it was quoted, unadjusted
+
+    def __post_init__(self) -> None:
+        index = self.close.index
+        if not (index.is_monotonic_increasing and index.is_unique):
+            raise ValueError("sessions must be ascending and unique")
+        for name in FIELDS:
+            frame = getattr(self, name)
+            if not (frame.index.equals(index) and frame.columns.equals(self.close.columns)):
+                raise ValueError(f"{name} and close must share sessions and tickers")
+
+    @property
+    def sessions(self) -> pd.DatetimeIndex:
+        """(T,) session dates, ascending and unique."""
+        return pd.DatetimeIndex(self.close.index)
+
+    @property
+    def tickers(self) -> list[str]:
+        """(K,) tickers, in column order."""
+        return [str(ticker) for ticker in self.close.columns]
+
+    @staticmethod
+    def of(bars: Mapping[str, pd.DataFrame]) -> "Prices":
+        """Join tables of bars, one per ticker, on their session dates."""
+        joined = {
+            name: pd.concat({ticker: table[name] for ticker, table in bars.items()}, axis=1)
+            .sort_index()
+            .rename_axis(index="date", columns=None)
+            for name in FIELDS
+        }
+        return Prices(**joined)
+
+    def bars(self, ticker: str) -> pd.DataFrame:
+        """One ticker's (sessions traded, 6) table of bars, without the sessions it missed."""
+        table = pd.DataFrame({name: getattr(self, name)[ticker] for name in FIELDS})
+        return table.dropna()
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The times of N samples, each (N,): feature_start <= decision < label_start <= label_end.
+
+    `feature_start` and `decision` are the first and last session of the window; the label is about
+    `label_start` .. `label_end`, both NaT where that future is not known yet.
+    """
+
+    ticker: NDArray[np.str_]
+    feature_start: Dates
+    decision: Dates
+    label_start: Dates
+    label_end: Dates
+
+    def __len__(self) -> int:
+        return len(self.decision)
+
+    def __getitem__(self, rows: Rows | slice | NDArray[np.bool_]) -> "Spans":
+        return Spans(
+            self.ticker[rows],
+            self.feature_start[rows],
+            self.decision[rows],
+            self.label_start[rows],
+            self.label_end[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N windows over the rows of all tickers, never materialised.
+
+    The window of sample i is `rows[last[i]-L+1 : last[i]+1]`: L sessions of one ticker, the last of
+    which is its decision.
+    """
+
+    spans: Spans
+    rows: NDArray[np.float64]  # (R, F) features of all tickers, one ticker after the other
+    last: Rows  # (N,) position in `rows` of the decision session
+    target: NDArray[np.float64]  # (N, O): class, 0/1, return, or h returns; NaN: not known yet
+    lookback: int
+    features: tuple[str, ...]  # (F,) names, in the order the model reads them
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Positions in Samples: what trains, what chooses the epoch, what is judged."""
+
+    number: int
+    training: Rows
+    validation: Rows
+    test: Rows  # decisions without a known future included
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """Standardisation learned on the training part alone."""
+
+    mean: NDArray[np.float64]  # (F,)
+    deviation: NDArray[np.float64]  # (F,) 1 where a feature never moved
+    target_mean: float = 0.0
+    target_deviation: float = 1.0  # 1 unless the target is a return
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Quantiles of a ticker's 20-session volatility, as a fraction per year."""
+
+    median: float
+    upper: float  # the 75 % quantile
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training samples led to; scores are accuracies, NaN for returns."""
+
+    number: int
+    learning_rate: float
+    training_loss: float
+    validation_loss: float
+    training_score: float
+    validation_score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A trained network: enough to predict with nothing else."""
+
+    model: ModelConfig
+    weights: Mapping[str, NDArray[np.float32]]  # of the best epoch
+    scaler: Scaler
+    thresholds: Mapping[str, Thresholds]  # by ticker; empty where no regime is predicted
+    history: tuple[Epoch, ...]
+    best: int  # number of the epoch whose weights these are
+    fold: int
+    seed: int  # derived from the run's seed, the model's name, the fold and the member
+    trained_until: str  # last decision that trained, as YYYY-MM-DD
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """What a strategy would have earned, on T sessions and K tickers."""
+
+    execution: str  # "next_open" or "close": when a decision was filled
+    initial_capital: float
+    equity: pd.Series  # (T,) marked at the close
+    returns: pd.Series  # (T,) simple, net of everything
+    weights: pd.DataFrame  # (T, K) fraction of equity held at the close
+    turnover: pd.Series  # (T,) traded value / equity
+    costs: (
+        pd.DataFrame
+    )  # (T, kinds) money: commission, spread, slippage, borrow, financing, interest
+    trades: pd.DataFrame  # the ledger, one row a trade
