@@ -1,0 +1,101 @@
+"""Published indicators, one function each; all are stationary ratios, so that prices compare.
+
+close    (T, K) or (T,) adjusted closes; a column is one ticker
+returns  the same shape; NaN until every window is full, and wherever the close is missing
+causal   row t uses closes up to and including t
+Standard deviations are of the sample (ddof = 1).
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+SESSIONS_PER_YEAR = 252
+
+
+def simple_return(close: pd.DataFrame, sessions: int = 1) -> pd.DataFrame:
+    """Return over the last `sessions` sessions: c[t] / c[t-n] - 1; also called momentum."""
+    return close / close.shift(sessions) - 1.0
+
+
+def log_return(close: pd.DataFrame) -> pd.DataFrame:
+    """Logarithm of c[t] / c[t-1]."""
+    return (close / close.shift(1)).transform(np.log)
+
+
+def return_sum(close: pd.DataFrame, sessions: int) -> pd.DataFrame:
+    """Sum of the last `sessions` one-session returns."""
+    return simple_return(close).rolling(sessions).sum()
+
+
+def sma_ratio(close: pd.DataFrame, sessions: int) -> pd.DataFrame:
+    """Simple moving average over the close, less one."""
+    return close.rolling(sessions).mean() / close - 1.0
+
+
+def ema_ratio(close: pd.DataFrame, span: int) -> pd.DataFrame:
+    """Exponential moving average over the close, less one."""
+    return _ema(close, span) / close - 1.0
+
+
+def macd(close: pd.DataFrame) -> pd.DataFrame:
+    """Moving average convergence divergence, ema(12) - ema(26), as a fraction of the close.
+
+    source   Appel (1979)
+    """
+    return (_ema(close, 12) - _ema(close, 26)) / close
+
+
+def macd_signal(close: pd.DataFrame) -> pd.DataFrame:
+    """Exponential average of span 9 of `macd`."""
+    return _ema(macd(close), 9).where(close.notna())
+
+
+def macd_histogram(close: pd.DataFrame) -> pd.DataFrame:
+    """Difference of `macd` and `macd_signal`."""
+    return macd(close) - macd_signal(close)
+
+
+def rsi(close: pd.DataFrame, sessions: int = 14) -> pd.DataFrame:
+    """Relative strength index / 100 - 0.5, with simple means: +0.5 gains only, 0 no move at all.
+
+    source   Wilder (1978), New Concepts in Technical Trading Systems, by Cutler's simple means
+    """
+    change = close.diff()
+    gain = change.clip(lower=0.0).rolling(sessions).mean()
+    loss = (-change).clip(lower=0.0).rolling(sessions).mean()
+    moved = gain + loss
+    return (gain / moved - 0.5).where(moved != 0.0, 0.0).where(moved.notna())
+
+
+def bollinger_band(close: pd.DataFrame, deviations: float, sessions: int = 20) -> pd.DataFrame:
+    """Moving average plus `deviations` standard deviations, over the close, less one.
+
+    source   Bollinger (2001), Bollinger on Bollinger Bands
+    """
+    rolling = close.rolling(sessions)
+    return (rolling.mean() + deviations * rolling.std()) / close - 1.0
+
+
+def bollinger_width(close: pd.DataFrame) -> pd.DataFrame:
+    """Upper less lower band, as a fraction of the close."""
+    return bollinger_band(close, 2.0) - bollinger_band(close, -2.0)
+
+
+def bollinger_position(close: pd.DataFrame, sessions: int = 20) -> pd.DataFrame:
+    """Where the close stands between the bands: -0.5 the lower, +0.5 the upper; 0 if flat."""
+    rolling = close.rolling(sessions)
+    mean, deviation = rolling.mean(), rolling.std()
+    position = (close - (mean - 2.0 * deviation)) / (4.0 * deviation) - 0.5
+    return position.where(deviation != 0.0, 0.0).where(deviation.notna() & close.notna())
+
+
+def volatility(close: pd.DataFrame, sessions: int) -> pd.DataFrame:
+    """Standard deviation of the last `sessions` returns, as a fraction per year (0.2 is 20 %)."""
+    return simple_return(close).rolling(sessions).std() * math.sqrt(SESSIONS_PER_YEAR)
+
+
+def _ema(values: pd.DataFrame, span: int) -> pd.DataFrame:
+    """Exponentially weighted mean, its weights normalised from the first observation."""
+    return values.ewm(span=span, adjust=True).mean()

@@ -1,0 +1,91 @@
+"""Market regimes by rule: 0 Bear, 1 Consolidation, 2 Bull, 3 High volatility.
+
+The rule compares a ticker's volatility with quantiles of its own past; what is learned from which
+sessions is the caller's choice, and the only way for the future to get in.
+"""
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.config import LabelConfig
+from rnntrade.errors import DataError
+from rnntrade.features.indicators import return_sum, volatility
+from rnntrade.types import Thresholds
+
+BEAR, CONSOLIDATION, BULL, HIGH_VOLATILITY = range(4)
+
+
+def regime_inputs(close: pd.Series, config: LabelConfig) -> pd.DataFrame:
+    """(T, 2) columns `ret` (sum of the last returns) and `vol` (their deviation, per year)."""
+    table = close.to_frame("close")
+    return pd.DataFrame(
+        {
+            "ret": return_sum(table, config.lookback)["close"],
+            "vol": volatility(table, config.lookback)["close"],
+        },
+        index=close.index,
+    )
+
+
+def learn_thresholds(vol: pd.Series) -> Thresholds:
+    """Median and 75 % quantile of the volatilities given: give the training part, no more.
+
+    errors   DataError when none of them is known
+    """
+    if not vol.notna().any():
+        raise DataError(
+            "the training part has no session with a known volatility: too few sessions "
+            "before the test part.  Use an earlier start or a smaller test part."
+        )
+    return Thresholds(float(vol.quantile(0.5)), float(vol.quantile(0.75)))
+
+
+def expanding_thresholds(vol: pd.Series, min_sessions: int = 252) -> pd.DataFrame:
+    """(T, 2) columns `median` and `upper`; row t knows volatilities up to t, NaN before enough."""
+    past = vol.expanding(min_sessions)
+    return pd.DataFrame({"median": past.quantile(0.5), "upper": past.quantile(0.75)})
+
+
+def classify(
+    ret: pd.Series,
+    vol: pd.Series,
+    median: float | pd.Series,
+    upper: float | pd.Series,
+    config: LabelConfig,
+) -> pd.Series:
+    """Regime of each session, the first rule that matches; NaN where an input is missing.
+
+    ret, vol       (T,) as from `regime_inputs`
+    median, upper  thresholds on vol, one for all or one a session
+    returns        (T,) float: 0, 1, 2, 3 or NaN
+    """
+    rules = [vol > upper, (ret < config.bear_return) & (vol > median), ret > config.bull_return]
+    regime = np.select(rules, [HIGH_VOLATILITY, BEAR, BULL], default=CONSOLIDATION).astype(float)
+    known = ret.notna() & vol.notna() & pd.notna(median) & pd.notna(upper)
+    return pd.Series(np.where(known, regime, np.nan), index=ret.index, name="regime")
+
+
+def label_regimes(
+    close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
+) -> tuple[pd.Series, Thresholds]:
+    """Regimes of one ticker, and the thresholds that a model trained on `training` may know.
+
+    close     (T,) on the sessions that the ticker traded
+    training  first and last session whose volatility may be learned from, both included
+    returns   (T,) classes 0..3 or NaN; thresholds (of the last training session, if expanding)
+    """
+    inputs = regime_inputs(close, config)
+    ret, vol = inputs["ret"], inputs["vol"]
+    if config.thresholds == "expanding":
+        rows = expanding_thresholds(vol, config.min_sessions)
+        known = rows.loc[: training[1]].dropna()
+        if known.empty:
+            raise DataError(
+                f"expanding thresholds need {config.min_sessions} sessions before "
+                f"{training[1]:%Y-%m-%d}.  Use an earlier start or labels.thresholds=training."
+            )
+        last = Thresholds(float(known["median"].iloc[-1]), float(known["upper"].iloc[-1]))
+        return classify(ret, vol, rows["median"], rows["upper"], config), last
+    leaky = config.thresholds == "full_sample"
+    learned = learn_thresholds(vol if leaky else vol.loc[training[0] : training[1]])
+    return classify(ret, vol, learned.median, learned.upper, config), learned

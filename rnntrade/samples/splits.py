@@ -1,0 +1,97 @@
+"""Folds: which decisions train, which choose the epoch, which judge.
+
+A boundary is a set of dates, the same for every model of a run; which samples then belong to a
+part follows from their spans.  A sample trains only if its label was known at the first decision
+of the next part; so the purge is never a number that someone types.  Every training sample is
+older than every test sample: there is nothing for an embargo to hold back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.config import SplitConfig
+from rnntrade.errors import DataError
+from rnntrade.types import Fold, Spans
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """First session of each part of a fold; a part ends where the next begins."""
+
+    number: int
+    training: pd.Timestamp
+    validation: pd.Timestamp
+    test: pd.Timestamp
+    end: pd.Timestamp | None  # first session after the test part; None: it is open-ended
+
+
+def boundaries(sessions: pd.DatetimeIndex, config: SplitConfig) -> tuple[Boundary, ...]:
+    """Where the parts of each fold begin.
+
+    sessions  (T,) all sessions of the run, ascending
+    returns   one boundary for a holdout, one a test part for walk-forward, in order of time
+    errors    DataError when there are too few sessions
+    source    López de Prado (2018), Advances in Financial Machine Learning, ch. 7
+    """
+    if config.kind == "holdout":
+        tests = [len(sessions) - round(len(sessions) * config.test_fraction)]
+    else:
+        tests = list(range(config.train_sessions, len(sessions), config.test_sessions))
+    folds = []
+    for number, test in enumerate(tests):
+        rolling = config.kind == "walk_forward" and config.window == "rolling"
+        first = test - config.train_sessions if rolling else 0
+        validation = test - round((test - first) * config.validation_fraction)
+        if not 0 <= first < validation < test < len(sessions):
+            raise _too_few(len(sessions), config)
+        end = tests[number + 1] if number + 1 < len(tests) else None
+        folds.append(
+            Boundary(
+                number,
+                sessions[first],
+                sessions[validation],
+                sessions[test],
+                None if end is None else sessions[end],
+            )
+        )
+    if not folds:
+        raise _too_few(len(sessions), config)
+    return tuple(folds)
+
+
+def assign(spans: Spans, boundary: Boundary) -> Fold:
+    """The samples of each part, purged by their spans.
+
+    returns  training and validation hold only labels that end no later than the first decision of
+             the next part; test holds every decision of its time, known future or not
+    """
+    decision, label_end = spans.decision, spans.label_end
+    first, validation, test = (
+        np.datetime64(day) for day in (boundary.training, boundary.validation, boundary.test)
+    )
+    inside = decision >= test
+    if boundary.end is not None:
+        inside &= decision < np.datetime64(boundary.end)
+    # Comparisons with NaT are false: a label not known yet never trains.
+    trains = (spans.feature_start >= first) & (decision < validation) & (label_end <= validation)
+    validates = (decision >= validation) & (decision < test) & (label_end <= test)
+    return Fold(
+        boundary.number,
+        np.flatnonzero(trains),
+        np.flatnonzero(validates),
+        np.flatnonzero(inside),
+    )
+
+
+def _too_few(sessions: int, config: SplitConfig) -> DataError:
+    wanted = (
+        f"more than {config.train_sessions} (split.train_sessions)"
+        if config.kind == "walk_forward"
+        else "enough for a training, a validation and a test part"
+    )
+    return DataError(
+        f"{sessions} sessions are too few for a {config.kind.replace('_', '-')} split, which needs "
+        f"{wanted}.  Use an earlier start or smaller parts."
+    )

@@ -1,0 +1,98 @@
+"""Windows: lazy views of feature rows, and the spans of time that each covers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from rnntrade.errors import DataError
+from rnntrade.types import Rows, Samples, Spans
+
+
+def make_samples(
+    features: Mapping[str, pd.DataFrame],
+    targets: Mapping[str, pd.DataFrame],
+    lookback: int,
+    horizon: int,
+) -> Samples:
+    """Every window of `lookback` complete sessions of one ticker, dated by its last session.
+
+    features  ticker -> (T_k, F) on that ticker's sessions, the same columns for all
+    targets   ticker -> (T_k, O) about sessions t+1 .. t+horizon, NaN where not known
+    returns   windows in order of ticker, then session; rows with a missing feature are in no window
+    errors    DataError when no ticker has enough sessions for one window
+    """
+    spans, rows, last, target, offset = [], [], [], [], 0
+    for ticker, table in features.items():
+        sessions = table.index.to_numpy().astype("datetime64[ns]")
+        values = table.to_numpy(dtype=float)
+        ends = _complete(values, lookback)
+        spans.append(_spans(ticker, sessions, ends, lookback, horizon))
+        rows.append(values)
+        last.append(ends + offset)
+        target.append(targets[ticker].reindex(table.index).to_numpy(dtype=float)[ends])
+        offset += len(values)
+    samples = Samples(
+        spans=_concatenate(spans),
+        rows=np.concatenate(rows),
+        last=np.concatenate(last),
+        target=np.concatenate(target),
+        lookback=lookback,
+        features=tuple(str(name) for name in next(iter(features.values())).columns),
+    )
+    if len(samples) == 0:
+        counts = ", ".join(f"{ticker} {len(table)}" for ticker, table in features.items())
+        raise DataError(
+            f"fewer sessions than one window needs: {lookback} sessions on which every feature is "
+            f"known, after the features' own warm-up; there are {counts}.  "
+            "Use an earlier start or a shorter lookback."
+        )
+    return samples
+
+
+def windows(rows: NDArray[Any], lookback: int) -> NDArray[Any]:
+    """Every window of an array, as a view that copies nothing.
+
+    rows     (R, F)
+    returns  (R-L+1, L, F), read-only; window i ends at row i+L-1
+    """
+    return np.moveaxis(sliding_window_view(rows, lookback, axis=0), -1, 1)
+
+
+def gather(rows: NDArray[Any], last: Rows, lookback: int) -> NDArray[Any]:
+    """A batch of windows, copied out.
+
+    rows     (R, F)
+    last     (B,) row on which each window ends
+    returns  (B, L, F)
+    """
+    batch: NDArray[Any] = rows[last[:, None] + np.arange(1 - lookback, 1)]
+    return batch
+
+
+def _complete(values: NDArray[np.float64], lookback: int) -> Rows:
+    """Positions that end `lookback` rows in a row without a missing value."""
+    known = np.isfinite(values).all(axis=1)
+    run = np.concatenate([[0], np.cumsum(known)])
+    full = run[lookback:] - run[:-lookback] == lookback
+    return np.flatnonzero(full) + lookback - 1 if len(values) >= lookback else np.empty(0, np.int64)
+
+
+def _spans(ticker: str, sessions: NDArray[Any], ends: Rows, lookback: int, horizon: int) -> Spans:
+    future = np.concatenate([sessions, np.full(horizon, np.datetime64("NaT", "ns"))])
+    label_end = future[ends + horizon]
+    return Spans(
+        ticker=np.full(len(ends), ticker),
+        feature_start=sessions[ends - lookback + 1],
+        decision=sessions[ends],
+        label_start=np.where(np.isnat(label_end), label_end, future[ends + 1]),
+        label_end=label_end,
+    )
+
+
+def _concatenate(parts: list[Spans]) -> Spans:
+    names = ("ticker", "feature_start", "decision", "label_start", "label_end")
+    return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

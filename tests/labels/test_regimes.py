@@ -1,0 +1,86 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnntrade.config import LabelConfig
+from rnntrade.errors import DataError
+from rnntrade.labels.regimes import (
+    classify,
+    expanding_thresholds,
+    label_regimes,
+    learn_thresholds,
+    regime_inputs,
+)
+
+CONFIG = LabelConfig()
+NAN = float("nan")
+
+
+def test_the_first_rule_that_matches_wins():
+    #               high vol; bear; bull; between; both bear and high; calm fall; edges; unknown
+    ret = pd.Series([0.05, -0.05, 0.05, 0.00, -0.05, -0.05, 0.02, -0.02, NAN])
+    vol = pd.Series([0.31, 0.25, 0.10, 0.25, 0.40, 0.15, 0.10, 0.25, 0.10])
+    assert classify(ret, vol, 0.2, 0.3, CONFIG).tolist()[:-1] == [3, 0, 2, 1, 3, 1, 1, 1]
+    assert np.isnan(classify(ret, vol, 0.2, 0.3, CONFIG).iloc[-1])
+
+
+def test_exactly_at_a_threshold_is_not_above_it():
+    ret, vol = pd.Series([-0.05, -0.05]), pd.Series([0.3, 0.2])
+    assert classify(ret, vol, 0.2, 0.3, CONFIG).tolist() == [0, 1]
+
+
+def test_inputs_by_hand():
+    close = pd.Series(100.0 * np.cumprod([1.0] + [1.01, 0.98] * 15))
+    inputs = regime_inputs(close, CONFIG)
+    assert inputs.iloc[:20].isna().all().all()
+    assert inputs["ret"].iloc[20] == pytest.approx(10 * 0.01 - 10 * 0.02)
+    r = np.array([0.01, -0.02] * 10)
+    assert inputs["vol"].iloc[20] == pytest.approx(r.std(ddof=1) * np.sqrt(252))
+
+
+def test_thresholds_come_from_the_training_part_alone(prices):
+    close = prices.bars("WHOLE")["close"]
+    span = (close.index[0], close.index[399])
+    before, learned = label_regimes(close, CONFIG, span)
+    wild = close.copy()
+    wild.iloc[400:] *= np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.1, len(close) - 400)))
+    after, again = label_regimes(wild, CONFIG, span)
+    assert learned == again
+    pd.testing.assert_series_equal(before.iloc[:400], after.iloc[:400])
+    vol = regime_inputs(close, CONFIG)["vol"]
+    assert learned == learn_thresholds(vol.iloc[:400])
+    assert learned.median == pytest.approx(np.nanquantile(vol.iloc[:400], 0.5))
+    assert learned.upper == pytest.approx(np.nanquantile(vol.iloc[:400], 0.75))
+
+
+def test_expanding_thresholds_never_repaint(prices):
+    close = prices.bars("WHOLE")["close"]
+    vol = regime_inputs(close, CONFIG)["vol"]
+    rows = expanding_thresholds(vol)
+    assert rows.iloc[: 20 + 251].isna().all().all()
+    assert rows["median"].iloc[20 + 251] == pytest.approx(vol.iloc[:272].median())
+    for known in (300, 450, 699):
+        pd.testing.assert_frame_equal(expanding_thresholds(vol.iloc[:known]), rows.iloc[:known])
+    labels, learned = label_regimes(
+        close, LabelConfig(thresholds="expanding"), (close.index[0], close.index[400])
+    )
+    assert labels.iloc[: 20 + 251].isna().all()
+    assert learned.upper == rows["upper"].iloc[400]
+
+
+def test_whole_sample_thresholds_do_look_ahead_which_is_why_they_are_called_leaky(prices):
+    close = prices.bars("WHOLE")["close"]
+    _, learned = label_regimes(
+        close, LabelConfig(thresholds="full_sample"), (close.index[0], close.index[100])
+    )
+    assert learned == learn_thresholds(regime_inputs(close, CONFIG)["vol"])
+
+
+def test_too_short_a_training_part_is_told(prices):
+    close = prices.bars("WHOLE")["close"]
+    with pytest.raises(DataError, match="no session with a known volatility"):
+        label_regimes(close, CONFIG, (close.index[0], close.index[10]))
+    with pytest.raises(DataError, match="expanding thresholds need 252"):
+        label_regimes(
+            close, LabelConfig(thresholds="expanding"), (close.index[0], close.index[100])
+        )
