@@ -1,0 +1,41 @@
+"""A bidirectional LSTM whose states are weighed by attention.
+
+Bidirectional is legal: the window ends at its decision, so the backward pass reads no future.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rnntrade.models.recurrent import half, lstm, zero_state
+
+
+class AttentionBiLSTM(nn.Module):
+    """The logit of up, and how much each session counted: (B, L, F) to (B, 1) and (B, L).
+
+    source: additive attention of Bahdanau et al. (2015), with a learned query
+    """
+
+    def __init__(self, features: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = lstm(features, hidden_size, num_layers, dropout, bidirectional=True)
+        self.attention = nn.Sequential(
+            nn.Linear(2 * hidden_size, hidden_size),
+            nn.Tanh(),
+            nn.Linear(hidden_size, 1),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden_size, hidden_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_size, half(hidden_size)),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(half(hidden_size), 1),
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weigh the states of all sessions, and read the answer from their weighted sum."""
+        states, _ = self.encoder(x, zero_state(self.encoder, x))  # (B, L, 2H)
+        weights = torch.softmax(self.attention(states).squeeze(-1), dim=1)  # (B, L)
+        context = torch.einsum("bl,blh->bh", weights, states)  # (B, 2H)
+        return self.head(context), weights  # (B, 1), (B, L)
