@@ -88,10 +88,14 @@ class TrainingConfig:
     schedule_factor: Fraction = 0.5  # of the learning rate, when validation loss stalls ...
     schedule_patience: PositiveInt = 5  # ... for this many epochs
     patience: PositiveInt = 10  # epochs without a better validation loss before stopping
-    seed: int = 0
-    members: PositiveInt = 1  # fits per model and fold, their predictions averaged
+
+
+@dataclass(frozen=True, config=STRICT)
+class ComputeConfig:
+    """Where fits are found; it changes how long they take, not what they are asked."""
+
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0  # side by side; 0: one per core on CPU, one on a GPU
+    workers: Annotated[int, Field(ge=0)] = 0  # fits side by side on CPU; 0: one per core
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -139,6 +143,9 @@ class Experiment:
     split: SplitConfig = SplitConfig()
     models: tuple[ModelConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
+    seed: int = 0  # of everything that is drawn
+    members: PositiveInt = 1  # fits per model and fold, their predictions averaged
+    compute: ComputeConfig = ComputeConfig()
     trading: TradingConfig = TradingConfig()
     backtest: BacktestConfig = BacktestConfig()
     report: ReportConfig = ReportConfig()

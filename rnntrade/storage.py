@@ -13,7 +13,7 @@ from rnntrade.errors import RnntradeError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; when the block succeeds, the file appears under `path`."""
+    """Give a temporary name; when the block succeeds, the file appears whole under `path`."""
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
@@ -26,30 +26,22 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty temporary folder; when the block succeeds, it takes the place of `path`."""
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-        temporary.mkdir()
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder in `parent`; it is gone after the block unless it was moved."""
+    folder = parent / f".{uuid4().hex}.tmp"
+    with _explained(folder):
+        folder.mkdir(parents=True)
         try:
-            yield temporary
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _flush(file)
-            _swap(temporary, path)
+            yield folder
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON, keys in the order given, atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
-
-
-def _swap(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; what stood there, or was put there meanwhile, gives way."""
+def move_folder(new: Path, path: Path) -> None:
+    """Flush `new` to disk and let it take the place of `path`; what stood there gives way."""
+    for file in new.rglob("*"):
+        if file.is_file():
+            _flush(file)
     for _ in range(100):
         try:
             os.rename(new, path)
@@ -57,13 +49,19 @@ def _swap(new: Path, path: Path) -> None:
         except OSError:
             if not path.exists():
                 raise
-            old = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-            try:
-                os.rename(path, old)
-            except FileNotFoundError:  # another process was faster
-                continue
-            shutil.rmtree(old, ignore_errors=True)
+        old = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        try:
+            os.rename(path, old)
+        except FileNotFoundError:  # another process was faster
+            continue
+        shutil.rmtree(old, ignore_errors=True)
     raise OSError(f"{path} is being rewritten by too many processes")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, keys in the order given, atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
 
 
 def _flush(file: Path) -> None:

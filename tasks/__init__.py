@@ -1,1 +1,11 @@
 """Prefect tasks: one thin wrapper per step of rnntrade."""
+
+import os
+
+# Before Prefect or MLflow is imported: neither sends anything about its use, unless told to.
+for _name, _value in {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}.items():
+    os.environ.setdefault(_name, _value)

@@ -1,8 +1,8 @@
 """Samples as files that people can open: rows, spans, and a table per fold."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.types import Fold, Samples, Spans
+from rnntrade.types import Fold, Samples, Spans, Thresholds
 
 PARTS = ("purged", "training", "validation", "test")
 
@@ -22,6 +22,7 @@ class FoldTargets:
     fold: Fold
     target: NDArray[np.float64]  # (N, O)
     current: NDArray[np.float64]  # (N,) regime at the decision; NaN where none is predicted
+    thresholds: Mapping[str, Thresholds]  # by ticker, as the training part defines them
 
 
 def save_samples(folder: Path, samples: Samples, folds: Sequence[FoldTargets]) -> None:
@@ -38,8 +39,13 @@ def save_samples(folder: Path, samples: Samples, folds: Sequence[FoldTargets]) -
         table.insert(0, "part", parts)
         table.insert(1, "current", each.current)
         table.to_parquet(folder / f"fold_{each.fold.number}.parquet")
-    about = {"lookback": samples.lookback, "folds": len(folds)}
-    (folder / "samples.json").write_text(json.dumps(about) + "\n")
+    about = {
+        "lookback": samples.lookback,
+        "thresholds": [
+            {ticker: asdict(values) for ticker, values in each.thresholds.items()} for each in folds
+        ],
+    }
+    (folder / "samples.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 def load_samples(folder: Path, fold: int) -> tuple[Samples, FoldTargets]:
@@ -66,7 +72,10 @@ def load_samples(folder: Path, fold: int) -> tuple[Samples, FoldTargets]:
         features=tuple(rows.columns),
     )
     return samples, FoldTargets(
-        Fold(fold, training, validation, test), target, table["current"].to_numpy(dtype=float)
+        fold=Fold(fold, training, validation, test),
+        target=target,
+        current=table["current"].to_numpy(dtype=float),
+        thresholds={t: Thresholds(**values) for t, values in about["thresholds"][fold].items()},
     )
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 
 from rnntrade.samples.files import FoldTargets, load_samples, save_samples
 from rnntrade.samples.windows import make_samples
-from rnntrade.types import Fold
+from rnntrade.types import Fold, Thresholds
 
 
 def test_samples_come_back_as_they_were_saved(tmp_path):
@@ -15,7 +15,12 @@ def test_samples_come_back_as_they_were_saved(tmp_path):
     samples = make_samples(features, targets, lookback=4, horizon=2)
     rows = np.arange(len(samples))
     folds = [
-        FoldTargets(Fold(k, rows[: 10 + k], rows[12:15], rows[20:]), samples.target + k, rows * 1.0)
+        FoldTargets(
+            Fold(k, rows[: 10 + k], rows[12:15], rows[20:]),
+            samples.target + k,
+            rows * 1.0,
+            {"X": Thresholds(0.1, 0.2)},
+        )
         for k in range(2)
     ]
     save_samples(tmp_path, samples, folds)
@@ -30,3 +35,4 @@ def test_samples_come_back_as_they_were_saved(tmp_path):
         for part in ("training", "validation", "test"):
             np.testing.assert_array_equal(getattr(each.fold, part), getattr(folds[k].fold, part))
         np.testing.assert_array_equal(each.current, folds[k].current)
+        assert each.thresholds == {"X": Thresholds(0.1, 0.2)}

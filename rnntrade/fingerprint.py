@@ -1,0 +1,91 @@
+"""Digests of content: the same data, config or code has the same name, wherever it is."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]  # of the checkout or the site-packages that hold the code
+VALUES_ONLY = frozenset({"rnntrade.config"})  # its values are in every key already
+
+
+def fingerprint(value: object) -> str:
+    """16 hexadecimal digits for the content of data, configs and nestings of them; order counts."""
+    digest = hashlib.sha256(type(value).__name__.encode())
+    for part in _parts(value):
+        digest.update(part if isinstance(part, bytes) else fingerprint(part).encode())
+    return digest.hexdigest()[:16]
+
+
+def folder_digest(folder: Path) -> str:
+    """64 hexadecimal digits for the names and bytes of all files below `folder`."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")) -> str:
+    """Digest of a module's source and of every module of `packages` that it imports, however deep.
+
+    The source is read, not imported: a key must not cost the import of torch.
+    """
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and name not in VALUES_ONLY:
+            seen.add(name)
+            waiting += [found for found in _imports(name) if found.split(".")[0] in packages]
+    return fingerprint({name: _file(name).read_text() for name in sorted(seen)})
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Modules that a module's source imports, at its top or inside its functions."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(_file(module).read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [node.module, *(name for name in submodules if _exists(name))]
+    return tuple(name for name in found if _exists(name))
+
+
+def _exists(module: str) -> bool:
+    return _file(module).is_file()
+
+
+def _file(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _parts(value: object) -> Iterable[object]:
+    match value:
+        case pd.DataFrame() | pd.Series():
+            table = value.to_frame() if isinstance(value, pd.Series) else value
+            rows = pd.util.hash_pandas_object(table, index=True).to_numpy()
+            return [rows.tobytes(), [str(column) for column in table.columns]]
+        case np.ndarray() if value.dtype != object:
+            return [f"{value.dtype}{value.shape}".encode(), np.ascontiguousarray(value).tobytes()]
+        case Mapping():
+            return [part for item in value.items() for part in item]
+        case list() | tuple():
+            return value
+        case _ if is_dataclass(value):
+            return [getattr(value, field.name) for field in fields(value)]
+        case None | bool() | int() | float() | str() | date():
+            return [json.dumps(value, default=str).encode()]
+        case _:
+            raise TypeError(f"no fingerprint for {type(value).__name__}")

@@ -1,0 +1,107 @@
+"""When may a task reuse an earlier result?  When its inputs, its config and its code are unchanged.
+
+Prefect's own policies are not safe here: INPUTS gives equal frames different keys and reordered
+columns the same one, TASK_SOURCE does not see an edit in a library function, and DEFAULT never hits
+across runs.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from prefect.serializers import JSONSerializer
+from pydantic import Field
+
+from rnntrade.fingerprint import fingerprint, source_digest
+from tasks.artifacts import Ref
+from tasks.home import artifacts_folder
+
+log = logging.getLogger("prefect.rnntrade")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class ByContent(CachePolicy):
+    """Key a result on the task's name, its inputs' content, and the source that it runs.
+
+    The source is the task's module and everything of ours that it imports, however deep: so
+    editing the report retrains nothing, and editing an indicator does.
+    """
+
+    module: str = ""
+    not_in_key: tuple[str, ...] = ()  # arguments that change how, not what
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str:
+        """Return the digest."""
+        what = {name: value for name, value in inputs.items() if name not in self.not_in_key}
+        return fingerprint((task_ctx.task.name, _plain(what), source_digest(self.module)))
+
+
+class RefSerializer(JSONSerializer[Any]):
+    """JSON; a reference whose files are gone or changed counts as no result at all."""
+
+    type: str = Field(default="rnntrade/ref", frozen=True)
+
+    def loads(self, blob: bytes) -> Any:
+        """Return the result, or raise FileNotFoundError, which Prefect takes for a miss."""
+        result = super().loads(blob)
+        for ref in refs_in(result):
+            if not ref.is_intact():
+                log.warning("%s/%s is missing or changed: made anew", ref.step, ref.digest[:16])
+                raise FileNotFoundError(ref.folder)
+        return result
+
+
+def cached_task(
+    run_name: str | None = None, not_in_key: tuple[str, ...] = ()
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a step a task whose result is kept, and reused while nothing behind it changes."""
+
+    def make(step: Callable[P, R]) -> Task[P, R]:
+        return task(
+            task_run_name=run_name,
+            cache_policy=ByContent(module=step.__module__, not_in_key=not_in_key),
+            persist_result=True,
+            result_storage=artifacts_folder() / "results",
+            result_serializer=RefSerializer(),
+        )(step)
+
+    return make
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Every reference inside a result."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from refs_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from refs_in(part)
+    elif hasattr(value, "model_fields_set"):
+        for name in type(value).model_fields:
+            yield from refs_in(getattr(value, name))
+
+
+def _plain(value: Any) -> Any:
+    """Pydantic models as dicts, for the fingerprint."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

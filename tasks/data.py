@@ -1,0 +1,63 @@
+"""Prices as tasks: the one place where the outside world is asked, hence retried."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import Task, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import exponential_backoff
+from pydantic import BaseModel
+
+from rnntrade.config import DataConfig
+from rnntrade.errors import DownloadError
+from tasks.artifacts import Ref, publish
+from tasks.home import data_folder
+
+
+class Download(BaseModel):
+    """One ticker's bars between start and end, and what was noticed about them."""
+
+    ticker: str
+    prices: Ref  # bars.parquet
+    first: str
+    last: str
+    sessions: int
+    warnings: list[str]
+
+
+def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether trying again can help: not for an unknown ticker, or a wrong price."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, DownloadError) and error.transient
+
+
+@task(
+    task_run_name="download_prices-{ticker}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_transient,
+    cache_policy=NO_CACHE,
+)
+def download_prices(config: DataConfig, ticker: str) -> Download:
+    """Bring the store up to date, and hand on the sessions asked for."""
+    from rnntrade.data.store import update
+
+    done = update(data_folder(), config, ticker, datetime.now(UTC))
+    log = get_run_logger()
+    log.info("%s: %d sessions, %d fetched", ticker, len(done.bars), done.fetched)
+    if done.rebased:
+        log.warning("%s: the vendor revised %d sessions; fetched anew", ticker, done.revised)
+    for finding in done.findings:
+        log.warning("%s", finding.message)
+    with publish("prices") as out:
+        done.bars.to_parquet(out.folder / "bars.parquet")
+    return Download(
+        ticker=ticker,
+        prices=out.ref,
+        first=f"{done.bars.index[0]:%Y-%m-%d}",
+        last=f"{done.bars.index[-1]:%Y-%m-%d}",
+        sessions=len(done.bars),
+        warnings=[finding.message for finding in done.findings],
+    )

@@ -1,0 +1,108 @@
+"""Predictions of the networks and of the baselines, in one kind of table."""
+
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.config import ModelConfig
+from rnntrade.samples.files import FoldTargets, load_samples
+from rnntrade.types import Rows, Samples
+from tasks.artifacts import Ref, publish
+from tasks.caching import cached_task
+
+
+@cached_task("predict-{model.name}")
+def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str) -> Ref:
+    """Predict the validation and the test part of each fold; members of an ensemble are averaged.
+
+    fits  by fold, then by member
+    """
+    import torch
+
+    from rnntrade.training.fits import load_fit
+    from rnntrade.training.predict import attention
+    from rnntrade.training.predict import predict as predict_rows
+
+    torch.set_num_threads(1)  # one order of additions, so one result
+    tables = []
+    for fold, members in enumerate(fits):
+        known, each = load_samples(samples.folder, fold)
+        loaded = [load_fit(ref.folder) for ref in members]
+        for part in ("validation", "test"):
+            rows = getattr(each.fold, part)
+            outputs = np.mean([predict_rows(fit, known, rows, device) for fit in loaded], axis=0)
+            tables.append(_table(model.name, part, model, known, each, rows, outputs))
+    with publish("predictions") as out:
+        pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
+        if model.architecture == "attention_bilstm":
+            _, newest = np.unique(known.spans.ticker[each.fold.test][::-1], return_index=True)
+            rows = each.fold.test[::-1][newest]
+            weights = attention(loaded[0], known, rows)
+            table = pd.DataFrame(weights, index=known.spans.ticker[rows])
+            table.columns = table.columns.astype(str)
+            table.to_parquet(out.folder / "attention.parquet")
+    return out.ref
+
+
+@cached_task("fit_baselines-{name}", not_in_key=("name",))
+def fit_baselines(name: str, samples: Ref, model: ModelConfig, folds: int, run_seed: int) -> Ref:
+    """Fit every baseline of the model's task on each fold, and predict the same samples."""
+    from rnntrade.models.baselines import baselines
+
+    tables = []
+    for fold in range(folds):
+        known, each = load_samples(samples.folder, fold)
+        for part in ("validation", "test"):
+            rows = getattr(each.fold, part)
+            for source, outputs in baselines(
+                model.task,
+                known,
+                each.fold,
+                rows,
+                current=each.current,
+                seed=run_seed,
+            ).items():
+                tables.append(_table(source, part, model, known, each, rows, outputs))
+    with publish("baselines") as out:
+        pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
+    return out.ref
+
+
+def _table(
+    source: str,
+    part: str,
+    model: ModelConfig,
+    samples: Samples,
+    fold: FoldTargets,
+    rows: Rows,
+    outputs: np.ndarray,
+) -> pd.DataFrame:
+    """One row a prediction: who, where, when, what came, what was said."""
+    spans = samples.spans[rows]
+    table = pd.DataFrame(
+        {
+            "source": source,
+            "part": part,
+            "fold": fold.fold.number,
+            "ticker": spans.ticker,
+            "decision": spans.decision,
+            "label_end": spans.label_end,
+        }
+    )
+    target = samples.target[rows]
+    if model.task in ("return", "forecast"):
+        for step in range(target.shape[1]):
+            table[f"truth_{step + 1}"] = target[:, step]
+        for step in range(target.shape[1]):
+            table[f"r_{step + 1}"] = outputs[:, step]
+        return table
+    table["truth"] = target[:, 0]
+    if model.task == "direction":
+        table["p_up"] = outputs[:, 0]
+        return table
+    table["current"] = fold.current[rows]
+    for regime in range(outputs.shape[1]):
+        table[f"p_{regime}"] = outputs[:, regime]
+    return table
+
+

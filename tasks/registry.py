@@ -1,0 +1,96 @@
+"""Registered models: one per task, a version per fit, found again by aliases."""
+
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from filelock import FileLock
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from rnntrade.config import ModelConfig
+from rnntrade.fingerprint import ROOT, fingerprint
+from tasks.artifacts import Ref
+from tasks.home import artifacts_folder
+from tasks.tracking import RunIds, client
+
+REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
+
+
+def registered_name(task: str) -> str:
+    """Name under which models of a task are registered: rnntrade-direction, for one."""
+    return f"rnntrade-{task}"
+
+
+@task(task_run_name="register-{model.name}", cache_policy=NO_CACHE)
+def register(
+    ids: RunIds, model: ModelConfig, fits: Sequence[Ref], example: Ref, tags: dict[str, str]
+) -> str:
+    """Register the fits of the newest fold as a version, unless these very fits are one already.
+
+    The newest version of a task carries the alias `challenger`.
+    """
+    known = client()
+    name = registered_name(model.task)
+    fit = fingerprint([ref.digest for ref in fits])
+    with FileLock(artifacts_folder() / "locks" / "registry.lock"):
+        for registered in known.search_model_versions(f"name='{name}' and tags.fit='{fit}'"):
+            _point_at_newest(name)
+            return str(registered.version)
+        source = _log_model(ids.children[model.name], fits, example)
+        if not known.search_registered_models(f"name='{name}'"):
+            known.create_registered_model(
+                name, description=f"Every {model.task} model of every experiment; bars in."
+            )
+        created = known.create_model_version(
+            name,
+            source.model_uri,
+            run_id=ids.children[model.name],
+            model_id=source.model_id,
+            tags={**tags, "fit": fit, "model": model.name},
+            description=f"{model.name}: {tags['sentence']}",
+        )
+        _point_at_newest(name)
+        return str(created.version)
+
+
+def _point_at_newest(name: str) -> None:
+    """Let `challenger` be the newest version, also after a run that was killed before it could."""
+    known = client()
+    newest = max(int(each.version) for each in known.search_model_versions(f"name='{name}'"))
+    known.set_registered_model_alias(name, "challenger", str(newest))
+
+
+def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
+    """Log the fits as a model from code, with a signature and an input example."""
+    import mlflow
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema
+
+    bars = pd.read_parquet(example.folder / "bars.parquet").tail(120).reset_index()
+    history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
+    signature = ModelSignature(
+        Schema(
+            [
+                ColSpec(DataType.datetime, "date"),
+                ColSpec(DataType.string, "ticker"),
+                ColSpec(DataType.double, "close"),
+            ]
+        )
+    )
+    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id):
+        for member, ref in enumerate(fits):
+            shutil.copytree(ref.folder, Path(folder) / "fits" / f"{member:03d}")
+        return mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"fits": f"{folder}/fits"},
+            code_paths=[str(ROOT / "rnntrade")],
+            signature=signature,
+            input_example=history,
+            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        )

@@ -1,0 +1,18 @@
+"""Reading what other steps wrote."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from rnntrade.types import Prices
+from tasks.artifacts import Ref
+
+
+def read_bars(prices: Ref) -> pd.DataFrame:
+    """One ticker's table of bars."""
+    return pd.read_parquet(prices.folder / "bars.parquet")
+
+
+def read_prices(prices: Mapping[str, Ref]) -> Prices:
+    """All tickers' bars on their common sessions."""
+    return Prices.of({ticker: read_bars(ref) for ticker, ref in prices.items()})
