@@ -1,0 +1,141 @@
+"""Where a training stands after an epoch: one file, whole or absent, safetensors with JSON.
+
+A checkpoint is trusted only if it is of exactly this training (`identity`) and undamaged (a digest
+of everything in it); otherwise it is ignored, and told so.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from rnntrade.storage import atomic_file
+from rnntrade.types import Epoch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Everything that one epoch hands to the next."""
+
+    network: nn.Module
+    optimizer: torch.optim.Adam
+    schedule: torch.optim.lr_scheduler.ReduceLROnPlateau
+    amp: torch.amp.GradScaler
+    shuffle: torch.Generator
+    best_weights: dict[str, Tensor]
+    history: list[Epoch]
+
+
+def save_checkpoint(path: Path, identity: str, progress: Progress, device: str) -> None:
+    """Put the checkpoint in place of the one before it."""
+    tensors = {name: value.contiguous() for name, value in _tensors(progress, device).items()}
+    state = json.dumps(
+        {
+            "identity": identity,
+            "learning_rate": progress.optimizer.param_groups[0]["lr"],
+            "schedule": progress.schedule.state_dict(),
+            "amp": progress.amp.state_dict(),
+            "history": [asdict(epoch) for epoch in progress.history],
+        }
+    )
+    metadata = {"state": state, "digest": _digest(state, tensors)}
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def resume(path: Path, identity: str, progress: Progress, device: str) -> None:
+    """Bring `progress` to where a checkpoint stood; leave it as it is if none can be trusted."""
+    if not path.exists():
+        return
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    except (SafetensorError, OSError) as error:
+        log.warning("%s is damaged (%s): training starts over", path, error)
+        return
+    if metadata.get("digest") != _digest(metadata.get("state", ""), tensors):
+        log.warning("%s is damaged (its digest differs): training starts over", path)
+        return
+    state: dict[str, Any] = json.loads(metadata["state"])
+    if state["identity"] != identity:
+        log.warning("%s is of another model, data or seed: training starts over", path)
+        return
+    _restore(progress, state, tensors, device)
+
+
+def identify(about: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
+    """Return a digest of what a training depends on: its numbers, its data, torch itself."""
+    return _digest(json.dumps({**about, "torch": torch.__version__}, sort_keys=True), tensors)
+
+
+def _tensors(progress: Progress, device: str) -> dict[str, Tensor]:
+    adam = progress.optimizer.state_dict()["state"]
+    return {
+        **{f"model.{name}": value for name, value in progress.network.state_dict().items()},
+        **{f"best.{name}": value for name, value in progress.best_weights.items()},
+        **{f"adam.{i}.{key}": value for i, each in adam.items() for key, value in each.items()},
+        "random.shuffle": progress.shuffle.get_state(),
+        **{f"random.{name}": value for name, value in _random_states(device).items()},
+    }
+
+
+def _restore(
+    progress: Progress, state: dict[str, Any], tensors: dict[str, Tensor], device: str
+) -> None:
+    progress.network.load_state_dict(_under("model.", tensors))
+    progress.best_weights.update(
+        {name: value.to(device) for name, value in _under("best.", tensors).items()}
+    )
+    adam = progress.optimizer.state_dict()
+    for name, value in _under("adam.", tensors).items():
+        position, key = name.split(".")
+        adam["state"].setdefault(int(position), {})[key] = value
+    adam["param_groups"][0]["lr"] = state["learning_rate"]
+    progress.optimizer.load_state_dict(adam)
+    progress.schedule.load_state_dict(state["schedule"])
+    progress.amp.load_state_dict(state["amp"])
+    progress.history.extend(Epoch(**epoch) for epoch in state["history"])
+    progress.shuffle.set_state(tensors["random.shuffle"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if device == "cuda":
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if device == "mps":
+        torch.mps.set_rng_state(tensors["random.mps"])
+
+
+def _random_states(device: str) -> dict[str, Tensor]:
+    """Return the states of the global generators that dropout and teacher forcing draw from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state()
+    if device == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        values = tensors[name].cpu().contiguous().numpy()
+        digest.update(f"{name}{values.dtype}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

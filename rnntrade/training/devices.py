@@ -1,0 +1,60 @@
+"""Where tensors live, and what makes a computation repeatable there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rnntrade.errors import ConfigError
+
+
+def resolve_device(device: str) -> str:
+    """Return the device to use: "auto" is CUDA, then MPS, then CPU.
+
+    raises: ConfigError when a device is asked for by name and absent
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, here in present.items() if here)
+    if not present.get(device, False):
+        here = ", ".join(name for name, is_here in present.items() if is_here)
+        raise ConfigError(
+            f"training.device is {device!r}, and torch finds none here (it finds: {here}).  "
+            "Use --set training.device=auto, or install a torch build for that device."
+        )
+    return device
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: fastest for small LSTMs, and the bits do not depend on the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def reproducible(seed: int, device: str) -> Iterator[None]:
+    """Seed torch, on one thread, and choose repeatable kernels; give the caller's state back after.
+
+    On a CPU at one thread every kernel used here is repeatable.
+    """
+    cuda = device == "cuda"
+    before = torch.are_deterministic_algorithms_enabled()
+    with one_thread(), torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
+        torch.manual_seed(seed)
+        if cuda:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or LSTMs vary by run
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)

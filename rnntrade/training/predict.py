@@ -1,0 +1,99 @@
+"""What a fit says about samples, in the task's own units.
+
+Chunks always have the same length, filled up with copies: torch's last bits depend on the length
+of a batch, and a sample's prediction must not depend on who is asked beside it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnntrade.errors import DataError, TrainingError
+from rnntrade.models.attention import AttentionBiLSTM
+from rnntrade.models.build import build
+from rnntrade.models.seq2seq import Seq2SeqLSTM
+from rnntrade.training.devices import one_thread, resolve_device
+from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
+from rnntrade.types import Fit, Rows, Samples
+
+Array = NDArray[np.float64]
+
+
+def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
+    """Return what the fit expects of the chosen samples.
+
+    rows     (n,) positions of samples; their targets are not read
+    returns  regime: (n, 4) probabilities; direction: (n, 1) probability of up; return and forecast:
+             (n, O) returns
+    errors   DataError when a window holds a missing value, or not the features the fit reads
+    """
+    output = _run(fit, samples, rows, device, answer)  # (n, O)
+    if fit.model.task == "regime":
+        return np.asarray(torch.softmax(output, dim=1).numpy())
+    if fit.model.task == "direction":
+        return np.asarray(torch.sigmoid(output).numpy())
+    return np.asarray(output.numpy() * fit.scaler.target_deviation + fit.scaler.target_mean)
+
+
+def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
+    """Return how much each session of a window counted, (n, L), oldest first; rows sum to 1.
+
+    errors  TrainingError for an architecture without attention
+    """
+    if fit.model.architecture != "attention_bilstm":
+        raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
+    return np.asarray(_run(fit, samples, rows, device, _attention_weights).numpy())
+
+
+def restore(fit: Fit) -> nn.Module:
+    """Return the trained network, ready to evaluate; TrainingError when its weights do not fit."""
+    network = build(fit.model)
+    if isinstance(network, Seq2SeqLSTM):
+        network.measure(fit.scaler)
+    try:
+        network.load_state_dict({name: torch.tensor(w) for name, w in fit.weights.items()})
+    except RuntimeError as error:
+        raise TrainingError(
+            f"the weights of {fit.model.name} are of another model: {error}"
+        ) from error
+    return network.eval()
+
+
+@torch.no_grad()
+def _run(
+    fit: Fit,
+    samples: Samples,
+    rows: Rows,
+    device: str,
+    ask: Callable[[nn.Module, Tensor], Tensor],
+) -> Tensor:
+    """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
+    check_inputs(fit.model, samples)
+    device = resolve_device(device)
+    with one_thread():
+        network = restore(fit).to(device)
+        (part,) = to_device(samples, (rows,), fit.scaler, device)
+        padding = -len(rows) % CHUNK
+        everything = torch.arange(len(rows) + padding, device=device) % max(len(rows), 1)
+        chunks = everything.split(CHUNK) if len(rows) else [everything]
+        answers = [ask(network, part.windows(chunk)).cpu().double() for chunk in chunks]
+    output = torch.cat(answers)[: len(rows)]
+    broken = ~torch.isfinite(output).flatten(start_dim=1).all(dim=1).numpy()  # (n,)
+    if broken.any():
+        spans = samples.spans[rows[broken][:1]]
+        day = np.datetime_as_string(spans.decision[0], unit="D")
+        raise DataError(
+            f"{fit.model.name}, fold {fit.fold}: no finite prediction for {int(broken.sum())} of "
+            f"{len(rows)} samples, the first {spans.ticker[0]} on {day}.  Check its last "
+            f"{samples.lookback} sessions."
+        )
+    return output
+
+
+def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(network, AttentionBiLSTM)
+    weights: Tensor = network(x)[1]
+    return weights

@@ -1,0 +1,95 @@
+"""A process that trains one job after another: `python -m rnntrade.training.worker`.
+
+Reads a JSON job a line from standard input, and writes JSON lines: {"epoch": {...}} after each
+epoch, then {"done": true}, or {"error": "...", "kind": "..."}.  It ends with its input, or as soon
+as nobody reads its output: so it never outlives its parent by more than an epoch.  A job:
+
+samples     folder that rnntrade.samples.files wrote
+fold        number of the fold to train
+model       fields of ModelConfig
+training    fields of TrainingConfig
+seed        of this fit
+device      auto, cpu, cuda or mps
+thresholds  {ticker: {median, upper}}, kept in the fit
+checkpoint  file to go on from; removed once the fit is written
+output      folder for the fit
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from rnntrade.config import ModelConfig, TrainingConfig
+from rnntrade.errors import RnntradeError
+from rnntrade.samples.files import load_samples
+from rnntrade.training.fits import save_fit
+from rnntrade.training.loop import train
+from rnntrade.types import Thresholds
+
+
+def main() -> int:
+    """Train until the input ends; return 0, or 1 when the reader went away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
+    torch.set_num_threads(1)
+    answers = _claim_output()
+    try:
+        for line in sys.stdin:
+            _serve(json.loads(line), answers)
+    except BrokenPipeError:
+        os._exit(1)  # an ordinary exit would flush into the broken pipe, and complain
+    return 0
+
+
+def _serve(job: dict[str, Any], answers: TextIO) -> None:
+    """Do one job, and say how it went."""
+    try:
+        _train(job, answers)
+    except BrokenPipeError:
+        raise
+    except RnntradeError as error:
+        _say(answers, {"error": str(error), "kind": type(error).__name__})
+    except Exception as error:  # a defect: this job fails with its traceback, the worker goes on
+        traceback.print_exc()
+        _say(answers, {"error": f"{type(error).__name__}: {error}", "kind": "defect"})
+    else:
+        _say(answers, {"done": True})
+
+
+def _train(job: dict[str, Any], answers: TextIO) -> None:
+    samples, targets = load_samples(Path(job["samples"]), job["fold"])
+    checkpoint = Path(job["checkpoint"])
+    fit = train(
+        samples,
+        targets.fold,
+        ModelConfig(**job["model"]),
+        TrainingConfig(**job["training"]),
+        seed=job["seed"],
+        device=job["device"],
+        thresholds={ticker: Thresholds(**each) for ticker, each in job["thresholds"].items()},
+        checkpoint=checkpoint,
+        on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
+    )
+    save_fit(fit, Path(job["output"]))
+    checkpoint.unlink(missing_ok=True)
+
+
+def _claim_output() -> TextIO:
+    """Return the real standard output, and send whatever else is printed to standard error."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return answers
+
+
+def _say(answers: TextIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
