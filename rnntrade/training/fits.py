@@ -4,7 +4,8 @@ The same fit gives the same bytes.  Nothing here can run code on loading: no pic
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,16 @@ def save_fit(fit: Fit, folder: Path) -> None:
 
 def load_fit(folder: Path) -> Fit:
     """Read a fit back, bit for bit; TrainingError when the files are missing or something else."""
-    weights = _read(folder / WEIGHTS, load_file)
-    return _read(folder / REST, lambda path: _fit(json.loads(path.read_text()), weights))
+    with _explained(folder / WEIGHTS) as path:
+        weights = load_file(path)
+    with _explained(folder / REST) as path:
+        return _fit(json.loads(path.read_text()), weights)
 
 
-def _read[T](path: Path, read: Callable[[Path], T]) -> T:
+@contextmanager
+def _explained(path: Path) -> Iterator[Path]:
     try:
-        return read(path)
+        yield path
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise TrainingError(
             f"{path} is not the file of a fit ({type(error).__name__}: {error}).  "

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from rnntrade.errors import DataError, TrainingError
 from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
-from rnntrade.models.seq2seq import Seq2SeqLSTM
 from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
 from rnntrade.types import Fit, Rows, Samples
@@ -51,8 +50,6 @@ def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Ar
 def restore(fit: Fit) -> nn.Module:
     """Return the trained network, ready to evaluate; TrainingError when its weights do not fit."""
     network = build(fit.model)
-    if isinstance(network, Seq2SeqLSTM):
-        network.measure(fit.scaler)
     try:
         network.load_state_dict({name: torch.tensor(w) for name, w in fit.weights.items()})
     except RuntimeError as error:

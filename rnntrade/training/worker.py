@@ -11,7 +11,7 @@ training    fields of TrainingConfig
 seed        of this fit
 device      auto, cpu, cuda or mps
 thresholds  {ticker: {median, upper}}, kept in the fit
-checkpoint  file to go on from; removed once the fit is written
+checkpoint  file to go on from, or null; removed once the fit is written
 output      folder for the fit
 """
 
@@ -64,7 +64,7 @@ def _serve(job: dict[str, Any], answers: TextIO) -> None:
 
 def _train(job: dict[str, Any], answers: TextIO) -> None:
     samples, targets = load_samples(Path(job["samples"]), job["fold"])
-    checkpoint = Path(job["checkpoint"])
+    checkpoint = Path(job["checkpoint"]) if job["checkpoint"] else None
     fit = train(
         samples,
         targets.fold,
@@ -77,7 +77,8 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
         on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
     )
     save_fit(fit, Path(job["output"]))
-    checkpoint.unlink(missing_ok=True)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def _claim_output() -> TextIO:

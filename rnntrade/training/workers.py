@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import BoundedSemaphore, Lock
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -16,7 +17,7 @@ from rnntrade.types import Epoch
 COMMAND = (sys.executable, "-m", "rnntrade.training.worker")
 SINGLE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 KINDS: Mapping[str, type[RnntradeError]] = {
-    kind.__name__: kind for kind in (RnntradeError, ConfigError, DataError)
+    kind.__name__: kind for kind in (RnntradeError, ConfigError, DataError, TrainingError)
 }
 
 Process = subprocess.Popen[str]
@@ -131,8 +132,6 @@ def _do(worker: Process, job: Mapping[str, Any], on_epoch: Callable[[Epoch], Non
 def _error(message: Mapping[str, str], job: Mapping[str, Any]) -> RnntradeError:
     if message["kind"] in KINDS:
         return KINDS[message["kind"]](message["error"])
-    if message["kind"] == "TrainingError":
-        return TrainingError(message["error"])
     return TrainingError(
         f"{_name(job)}: {message['error']}.  This is a defect of rnntrade: its traceback is above."
     )
@@ -159,7 +158,5 @@ def _end(worker: Process) -> None:
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
-            try:
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
