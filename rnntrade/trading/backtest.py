@@ -1,0 +1,245 @@
+"""From target weights to money: fills, costs, holdings and equity, session by session.
+
+A position decided after the close of t is filled at the next open at which its ticker trades
+("next_open"), or at the close of t itself ("close"); a halted ticker's order waits, and the newest
+decision wins.  An order is placed only when the decision changes: between orders shares are held
+and weights drift.  It buys target × equity worth of shares, equity marked at the fill's prices
+(last known ones where a ticker does not trade) before the costs of that fill.  So a book invested
+in full borrows what its costs take.
+
+When equity is gone (<= 0 at an open with fills at opens, or at a close), everything is closed
+there, halted tickers at their last price, and nothing is traded, charged or earned again.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.config import BacktestConfig
+from rnntrade.errors import DataError
+from rnntrade.trading.costs import (
+    COST_KINDS,
+    TRADE_COSTS,
+    Liquidity,
+    liquidity,
+    overnight,
+    trade_rates,
+)
+from rnntrade.trading.ledger import Fills, Holdings, ledger
+from rnntrade.types import FIELDS, Backtest, Prices
+
+IDENTITY_TOLERANCE = 1e-9
+MOMENTS = {  # of a session: (at its close?, are orders filled?); each looks whether equity is gone
+    "next_open": ((False, True), (True, False)),
+    "close": ((True, True), (True, False)),
+}
+FILL_TYPES = (np.int64, np.int64, np.int64, float, float, float, float, bool, bool)
+
+Floats = NDArray[np.float64]
+
+
+def backtest(
+    target: pd.DataFrame,
+    prices: Prices,
+    config: BacktestConfig,
+    confidence: pd.DataFrame | None = None,
+) -> Backtest:
+    """Trade towards target weights and account for every cent.
+
+    target      (T, K) fraction of equity, decided after the close of row t; NaN: no new decision.
+                Sessions of `prices` missing in between are run too, without a decision
+    prices      whose sessions and tickers include the target's; earlier ones inform slippage only
+    confidence  (T, K) of the decisions, for the ledger
+    returns     row t sees prices up to the close of t.  Equity starts from the initial capital
+                before the first row; the first decision is filled in row 1 at an open, or in row 0
+    errors      DataError for sessions or tickers without prices, an infinite target, prices <= 0;
+                AssertionError if the books do not balance (a defect)
+    """
+    target = _on_sessions(target, prices)
+    sessions, tickers = pd.DatetimeIndex(target.index), target.columns
+    bars = {
+        name: getattr(prices, name).loc[sessions, tickers].to_numpy(dtype=float)
+        for name in ("open", "high", "low", "close")
+    }
+    if any((values <= 0.0).any() for values in bars.values()):
+        raise DataError("prices of zero or less cannot be traded: check the source's bars.")
+    known = liquidity(_of_tickers(prices, tickers), sessions)
+    book = _trade(target, bars["open"], bars["close"], known, config)
+
+    sure = confidence if confidence is not None else pd.DataFrame(index=sessions, columns=tickers)
+    held = Holdings(
+        bars["high"],
+        bars["low"],
+        book.borrow,
+        target.ffill().fillna(0.0).to_numpy(dtype=float),
+        sure.reindex(index=sessions, columns=tickers).to_numpy(dtype=float),
+        book.mark,
+    )
+    equity = pd.Series(book.equity, sessions, name="equity")
+    before = equity.shift(fill_value=config.initial_capital)
+    result = Backtest(
+        execution=config.execution,
+        initial_capital=config.initial_capital,
+        equity=equity,
+        returns=(equity / before - 1.0).where(before > 0.0, 0.0).rename("returns"),
+        weights=pd.DataFrame(book.weights, sessions, tickers),
+        turnover=pd.Series(book.turnover, sessions, name="turnover"),
+        costs=pd.DataFrame(book.costs, sessions, pd.Index(COST_KINDS)),
+        trades=ledger(book.fills, held, sessions, tickers),
+    )
+    gap = identity_gap(result)
+    if not gap <= IDENTITY_TOLERANCE:
+        raise AssertionError(f"the books do not balance: off by {gap:.3g} of the largest equity")
+    return result
+
+
+def buy_and_hold(prices: Prices, sessions: pd.DatetimeIndex, config: BacktestConfig) -> Backtest:
+    """Hold all K tickers over these sessions: 1/K of equity each, bought once, at equal costs.
+
+    Decided after the first session's close, like a strategy's first decision; a ticker listed later
+    is bought when it first trades.
+    """
+    weight = 1.0 / max(len(prices.tickers), 1)
+    return backtest(pd.DataFrame(weight, sessions, prices.close.columns), prices, config)
+
+
+def identity_gap(result: Backtest) -> float:
+    """How far final equity is from initial capital + net profits + interest - financing.
+
+    returns  the absolute difference over the largest equity seen; 1e-9 is allowed
+    """
+    explained = (
+        result.initial_capital
+        + float(result.trades["net_profit"].sum())
+        + float(result.costs["interest"].sum())
+        - float(result.costs["financing"].sum())
+    )
+    scale = max(result.initial_capital, float(result.equity.abs().max()))
+    return abs(float(result.equity.iloc[-1]) - explained) / scale
+
+
+@dataclass(frozen=True, eq=False)
+class _Book:
+    """What trading left behind; T sessions, K tickers."""
+
+    equity: Floats  # (T,)
+    weights: Floats  # (T, K)
+    turnover: Floats  # (T,)
+    costs: Floats  # (T, kinds)
+    borrow: Floats  # (T, K)
+    mark: Floats  # (K,) last known prices
+    fills: Fills
+
+
+def _trade(
+    target: pd.DataFrame,
+    opens: Floats,
+    closes: Floats,
+    known: Liquidity,
+    config: BacktestConfig,
+) -> _Book:
+    """Walk through the sessions: the night, the open, the close."""
+    count, width = target.shape
+    wanted = target.ffill().fillna(0.0).to_numpy(dtype=float)
+    decided = np.where(target.notna().to_numpy(), np.arange(count)[:, None], -1)
+    decision = np.maximum.accumulate(decided, axis=0)  # row of the decision that stands
+    nothing = np.zeros(width)
+
+    cash, shares, mark = config.initial_capital, nothing, nothing
+    filled, bankrupt = nothing, False  # the target that the shares answer to
+    equity, turnover = np.zeros(count), np.zeros(count)
+    costs = np.zeros((count, len(COST_KINDS)))
+    weights, borrow = np.zeros((count, width)), np.zeros((count, width))
+    fills: list[Fills] = []
+
+    for now in range(count):
+        if now > 0 and not bankrupt:
+            short_value = np.maximum(-shares, 0.0) * mark
+            borrow[now], financing, interest = overnight(cash, short_value, config)
+            costs[now, len(TRADE_COSTS) :] = borrow[now].sum(), financing, interest
+            cash += interest - financing - float(borrow[now].sum())
+        for at_close, filling in MOMENTS[config.execution]:
+            price = closes[now] if at_close else opens[now]
+            trading = np.isfinite(price)
+            mark = np.where(trading, price, mark)
+            worth = cash + float((shares * mark).sum())
+            seen = now if at_close else now - 1  # the newest decision that can be filled here
+            after = shares
+            if worth <= 0.0 and not bankrupt:
+                after, bankrupt = nothing, True
+            elif filling and seen >= 0 and not bankrupt:
+                due = trading & (wanted[seen] != filled)
+                filled = np.where(due, wanted[seen], filled)
+                after = shares.copy()
+                after[due] = wanted[seen, due] * worth / mark[due]
+            (moved,) = np.nonzero(after != shares)
+            if len(moved) == 0:
+                continue
+            change, at = (after - shares)[moved], mark[moved]
+            value = np.abs(change) * at
+            volatility, volume = known.volatility[seen, moved], known.volume[seen, moved]
+            paid = value * trade_rates(np.abs(change), volatility, volume, config)  # (3, E)
+            fills.append(
+                Fills(
+                    session=np.full(len(moved), now),
+                    ticker=moved,
+                    decision=decision[seen, moved],
+                    before=shares[moved],
+                    after=after[moved],
+                    price=at,
+                    cost=paid.sum(axis=0),
+                    at_close=np.full(len(moved), at_close),
+                    forced=np.full(len(moved), bankrupt),
+                )
+            )
+            costs[now, : len(TRADE_COSTS)] += paid.sum(axis=1)
+            turnover[now] += value.sum() / (worth if worth > 0.0 else equity[now - 1])
+            cash -= float((change * at).sum() + paid.sum())
+            shares = after
+        equity[now] = cash + float((shares * mark).sum())
+        if not bankrupt:
+            weights[now] = shares * mark / equity[now]
+    return _Book(equity, weights, turnover, costs, borrow, mark, _joined(fills))
+
+
+def _joined(fills: list[Fills]) -> Fills:
+    """Fills of all moments, one after the other."""
+    none = Fills(*(np.empty(0, kind) for kind in FILL_TYPES))
+    return Fills(
+        *(
+            np.concatenate(
+                [getattr(none, field.name), *(getattr(fill, field.name) for fill in fills)]
+            )
+            for field in fields(Fills)
+        )
+    )
+
+
+def _on_sessions(target: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    """The target on every session from its first to its last, checked against the prices."""
+    if target.empty:
+        raise DataError("there is nothing to backtest: the target has no sessions or no tickers.")
+    if not (target.index.is_monotonic_increasing and target.index.is_unique):
+        raise DataError("the target's sessions must be ascending and unique.")
+    unknown = target.columns.difference(prices.close.columns)
+    if len(unknown) or not target.columns.is_unique:
+        raise DataError(
+            f"the target's tickers must be among the prices' ({', '.join(prices.tickers)}), "
+            f"once each; it has {', '.join(map(str, target.columns))}."
+        )
+    missing = target.index.difference(prices.sessions)
+    if len(missing):
+        raise DataError(
+            f"the target has {len(missing)} sessions without prices, the first {missing[0]}: "
+            "take its sessions from the prices."
+        )
+    if np.isinf(target.to_numpy(dtype=float)).any():
+        raise DataError("a target weight is infinite: check the sizing.")
+    first, last = prices.sessions.get_indexer(target.index[[0, -1]])
+    return target.reindex(prices.sessions[first : last + 1])
+
+
+def _of_tickers(prices: Prices, tickers: pd.Index) -> Prices:
+    return Prices(**{name: getattr(prices, name)[tickers] for name in FIELDS})

@@ -1,0 +1,77 @@
+"""What trading and holding cost, in money.
+
+Rates in bps are of traded value; annual rates are charged per session held, a 252nd each time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.config import BacktestConfig
+from rnntrade.types import Prices
+
+SESSIONS_PER_YEAR = 252
+SLIPPAGE_SESSIONS = 20  # behind the volatility and the volume that slippage goes by
+TRADE_COSTS = ("commission", "spread", "slippage")  # paid at fills
+COST_KINDS = (*TRADE_COSTS, "borrow", "financing", "interest")  # interest: received
+
+
+@dataclass(frozen=True, eq=False)
+class Liquidity:
+    """What is known of each ticker at each close, to judge an order's slippage by."""
+
+    volatility: NDArray[np.float64]  # (T, K) deviation of returns, per session; 0 before known
+    volume: NDArray[np.float64]  # (T, K) mean shares a session; 0 where none is known
+
+
+def liquidity(prices: Prices, sessions: pd.DatetimeIndex) -> Liquidity:
+    """Volatility and volume over the last 20 sessions; row t sees closes and volumes up to t."""
+    past = prices.close.pct_change(fill_method=None).rolling(SLIPPAGE_SESSIONS, min_periods=2)
+    volume = prices.volume.rolling(SLIPPAGE_SESSIONS, min_periods=1).mean()
+    return Liquidity(
+        past.std().loc[sessions].fillna(0.0).to_numpy(dtype=float),
+        volume.loc[sessions].fillna(0.0).to_numpy(dtype=float),
+    )
+
+
+def trade_rates(
+    shares: NDArray[np.float64],
+    volatility: NDArray[np.float64],
+    volume: NDArray[np.float64],
+    config: BacktestConfig,
+) -> NDArray[np.float64]:
+    """(3, E) commission, spread and slippage of each order, as fractions of its value.
+
+    slippage = bps / 10,000 + volatility × (share + impact × sqrt(ordered / volume of a session)),
+    the volume an average known at the decision; where none is known, the order counts as a whole
+    session's volume.
+    shares       (E,) ordered, positive
+    volatility   (E,) of returns, per session, as known at the decision
+    volume       (E,) shares a session, as known at the decision
+    source       square-root impact: Almgren et al. (2005), Direct Estimation of Market Impact
+    """
+    part = np.where(volume > 0.0, shares / np.where(volume > 0.0, volume, 1.0), 1.0)
+    slippage = config.slippage_bps / 1e4 + volatility * (
+        config.slippage_volatility + config.slippage_impact * np.sqrt(part)
+    )
+    every = np.ones(len(shares))
+    return np.stack(
+        [config.commission_bps / 1e4 * every, config.half_spread_bps / 1e4 * every, slippage]
+    )
+
+
+def overnight(
+    cash: float, short_value: NDArray[np.float64], config: BacktestConfig
+) -> tuple[NDArray[np.float64], float, float]:
+    """Borrow per ticker, financing and interest of one night.
+
+    cash         held overnight, proceeds of short sales included; negative: borrowed
+    short_value  (K,) of shares sold short, positive, at the last marks
+    returns      borrow (K,) and financing, both paid, and interest received
+    """
+    borrow = short_value * (config.borrow_rate / SESSIONS_PER_YEAR)
+    financing = max(-cash, 0.0) * config.financing_rate / SESSIONS_PER_YEAR
+    interest = max(cash, 0.0) * config.cash_rate / SESSIONS_PER_YEAR
+    return borrow, financing, interest
