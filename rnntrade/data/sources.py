@@ -1,0 +1,46 @@
+"""Where bars come from: one function per source, all with the same signature."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+
+import pandas as pd
+
+from rnntrade.config import DataConfig
+from rnntrade.data import files, sample, synthetic, yahoo
+from rnntrade.data.bars import cut
+from rnntrade.errors import ConfigError, DataError
+
+SOURCES: Mapping[str, Callable[[str, date, date, DataConfig], pd.DataFrame]] = {
+    "yahoo": yahoo.download,
+    "sample": sample.load,
+    "synthetic": synthetic.generate,
+    "files": files.load,
+}
+
+
+def fetch(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
+    """Return one ticker's bars dated in [start, end), unchecked.
+
+    Errors: ConfigError for a range or ticker that makes no sense, DataError where there are no
+    prices, DownloadError (with `transient`) where a vendor did not deliver.
+    """
+    require_sensible(ticker, start, end)
+    bars = SOURCES[config.source](ticker, start, end, config)
+    chosen = cut(bars, start, end)
+    if chosen.empty:
+        has = f"has {bars.index.min():%Y-%m-%d} to {bars.index.max():%Y-%m-%d}"
+        raise DataError(
+            f"{ticker}: no prices from {start} to {end} (left out); source {config.source} "
+            f"{'has none' if bars.empty else has}.  Change data.start and data.end."
+        )
+    return chosen
+
+
+def require_sensible(ticker: str, start: date, end: date) -> None:
+    """Raise ConfigError for a ticker that cannot be one, or a range that holds no day."""
+    if not ticker.strip() or not ticker.isprintable() or len(ticker) > 64:
+        raise ConfigError(f"{ticker[:80]!r} is no ticker.  Check data.tickers.")
+    if end <= start:
+        raise ConfigError(
+            f"data.end {end} is not after data.start {start}; the end is the first day left out."
+        )

@@ -1,0 +1,210 @@
+"""Keep a ticker's bars up to date: ask for as little as possible, check all, never half-write.
+
+Yahoo is asked only for sessions it was not asked for before, and for the last OVERLAP stored ones
+again.  If an adjusted price of these differs by more than AGREEMENT, a dividend or a split has
+changed the whole history, and all of it is fetched again.  So it is for a request that starts
+before what was asked for so far.  A session Yahoo did not have stays a hole and is not asked for
+again, except at the end of the bars, where Yahoo may just be late: there it is, for LATE days.
+The other sources cost nothing and are read anew each time.
+
+Two processes that update a ticker take turns.  After any error the files are as they were.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.config import DataConfig
+from rnntrade.data import archive, sources
+from rnntrade.data.archive import Stored, Vintage, catalogue, read, read_vintage, vintages
+from rnntrade.data.bars import cut, digest
+from rnntrade.data.checks import Finding, check, raise_errors
+from rnntrade.data.sessions import expected_sessions, last_settled
+from rnntrade.errors import ConfigError, DataError
+from rnntrade.types import FIELDS
+
+__all__ = ["Update", "Vintage", "catalogue", "read", "read_vintage", "update", "vintages"]
+
+LOG = logging.getLogger("rnntrade.data")
+OVERLAP = 5  # stored sessions
+AGREEMENT = 1e-6  # relative; rounding is ten times smaller, any dividend far larger
+LATE = timedelta(days=7)
+ADJUSTED = ("open", "high", "low", "close")
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """One ticker's bars in the range asked for, and what it took to get them."""
+
+    ticker: str
+    bars: pd.DataFrame
+    findings: tuple[Finding, ...]  # warnings about these bars
+    fetched: int  # sessions the source sent
+    revised: int  # sessions stored before whose numbers have changed
+    rebased: bool  # the source has changed its whole history
+    provenance: dict[str, Any]  # of all stored bars; `vintage` names their content
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    bars: pd.DataFrame
+    start: date  # the source was asked for all of start .. end
+    end: date  # left out
+    fetched: int = 0
+    revised: int = 0
+    rebased: bool = False
+
+
+def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update:
+    """Store all settled bars in [config.start, config.end), and return them.
+
+    A bar is settled some minutes after the close of its session; `now` (tz-aware) decides.
+    Errors: ConfigError or DataError that name ticker, cause and cure, DownloadError (`transient`)
+    where the vendor did not deliver.  Then nothing has been written.
+    """
+    sources.require_sensible(ticker, config.start, config.end)
+    settled = last_settled(config.calendar, now).date()
+    start, end = config.start, min(config.end, settled + DAY)
+    if not len(expected_sessions(config.calendar, start, end)):
+        raise ConfigError(
+            f"{ticker}: {config.calendar} has no finished session from {start} to {config.end} "
+            f"(left out); the last finished one is {settled}.  Change data.start and data.end."
+        )
+    with archive.exclusive(root, config.source, ticker):
+        stored = _stored(root, config.source, ticker)
+        state = _refresh(stored, config, ticker, start, end, now)
+        provenance = _keep(root, stored, state, config, ticker, now)
+    bars = cut(state.bars, start, end)
+    if bars.empty:
+        first, last = state.bars.index[0], state.bars.index[-1]
+        raise DataError(
+            f"{ticker}: no prices from {start} to {end} (left out); source {config.source} has "
+            f"{first:%Y-%m-%d} to {last:%Y-%m-%d}.  Change data.start and data.end."
+        )
+    findings = check(bars, ticker, config.calendar, start, end)
+    raise_errors(findings)
+    return Update(
+        ticker, bars, tuple(findings), state.fetched, state.revised, state.rebased, provenance
+    )
+
+
+def _refresh(
+    stored: Stored | None, config: DataConfig, ticker: str, start: date, end: date, now: datetime
+) -> _State:
+    """Decide what to fetch, fetch it, and put old and new together."""
+    if stored is None:
+        return _whole(None, config, ticker, start, end, now)
+    old = _State(stored.bars, *(date.fromisoformat(day) for day in stored.provenance["asked"]))
+    first, last = min(start, old.start), max(end, old.end)
+    earlier = expected_sessions(config.calendar, start, old.start)
+    later = expected_sessions(config.calendar, old.end, end)
+    if config.source != "yahoo" or len(earlier):
+        return _whole(old.bars, config, ticker, first, last, now)
+    if not len(later):
+        return old
+    overlap = old.bars.index[-OVERLAP:]
+    new = sources.fetch(ticker, overlap[0].date(), end, config)
+    raise_errors(check(new, ticker, config.calendar, overlap[0].date(), end))
+    changed = _changed(old.bars, new, ADJUSTED)
+    if changed is None or changed.any():
+        LOG.info(
+            "%s: %s has changed its history, all of it is fetched again", ticker, config.source
+        )
+        return replace(_whole(old.bars, config, ticker, first, last, now), rebased=True)
+    return _appended(old, new, end, now)
+
+
+def _whole(
+    old: pd.DataFrame | None,
+    config: DataConfig,
+    ticker: str,
+    start: date,
+    end: date,
+    now: datetime,
+) -> _State:
+    bars = sources.fetch(ticker, start, end, config)
+    changed = _changed(old, bars, FIELDS) if old is not None else None
+    revised = 0 if changed is None else int(changed.sum())
+    return _State(bars, start, _asked_end(bars, end, now), len(bars), revised)
+
+
+def _appended(old: _State, new: pd.DataFrame, end: date, now: datetime) -> _State:
+    """Add new sessions; of the overlap, take the sessions whose volume or raw close changed."""
+    changed = _changed(old.bars, new, FIELDS)
+    revised = pd.DatetimeIndex([]) if changed is None else changed.index[changed]
+    added = new.index.difference(old.bars.index).union(revised)
+    kept = old.bars.drop(revised)
+    bars = pd.concat([kept, new.loc[added]]).sort_index().rename_axis(index="date")
+    return _State(bars, old.start, _asked_end(bars, end, now), len(new), len(revised))
+
+
+def _changed(old: pd.DataFrame, new: pd.DataFrame, fields: tuple[str, ...]) -> pd.Series | None:
+    """Say of each session in both whether a field differs; None if no session is in both."""
+    both = old.index.intersection(new.index)
+    if both.empty or not new.index.is_unique:
+        return None
+    columns = list(fields)
+    before, after = old.loc[both, columns].to_numpy(), new.loc[both, columns].to_numpy()
+    same = np.isclose(after, before, rtol=AGREEMENT, atol=0.0)
+    return pd.Series(~same.all(axis=1), index=both)
+
+
+def _asked_end(bars: pd.DataFrame, end: date, now: datetime) -> date:
+    """Return until where there is no need to ask again: a vendor may be some days late."""
+    last: date = bars.index.max().date()
+    return min(end, max(last + DAY, (now - LATE).date()))
+
+
+def _stored(root: Path, source: str, ticker: str) -> Stored | None:
+    """Return what is stored, None if there is nothing, or nothing that can be read."""
+    try:
+        return archive.load(archive.current(root, source, ticker))
+    except FileNotFoundError:
+        return None
+    except archive.CorruptError as error:
+        LOG.warning("%s: %s  It is fetched again.", ticker, error)
+        return None
+
+
+def _keep(
+    root: Path,
+    stored: Stored | None,
+    state: _State,
+    config: DataConfig,
+    ticker: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Check and save the bars, unless they and their range are those stored; return provenance."""
+    asked = [state.start.isoformat(), state.end.isoformat()]
+    vintage = digest(state.bars)
+    known = stored.provenance if stored is not None else {}
+    if (known.get("asked"), known.get("vintage")) == (asked, vintage):
+        return known
+    findings = check(state.bars, ticker, config.calendar, state.start, state.end)
+    raise_errors(findings)
+    library, detail = {
+        "yahoo": ("yfinance", "splits and dividends"),
+        "sample": ("arch", "splits and dividends"),
+        "synthetic": ("numpy", f"made up, seed {config.seed}"),
+        "files": ("pandas", f"as the file in {config.folder} says"),
+    }[config.source]
+    provenance = {
+        "source": config.source,
+        "ticker": ticker,
+        "fetched_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "library": f"{library} {version(library)}",
+        "adjusted": detail,
+        "calendar": config.calendar,
+        "asked": asked,
+        "vintage": vintage,
+        "warnings": [finding.message for finding in findings],
+    }
+    archive.save(root, state.bars, provenance)
+    return provenance

@@ -1,0 +1,128 @@
+"""Daily bars from Yahoo Finance, through yfinance, one ticker per request.
+
+yfinance by default turns a rate limit, a server error or a cut-off answer into an empty table and
+the words "possibly delisted".  Here each becomes a DownloadError that says what happened, with
+`transient` true where asking again later can help.  Nothing is retried here: the caller does.
+
+Yahoo's prices are adjusted for splits; `Adj Close` is adjusted for dividends too.  Bars take every
+price times Adj Close / Close, and keep Close as `raw_close`.
+"""
+
+import re
+import warnings
+from datetime import date
+from types import ModuleType
+
+import pandas as pd
+
+from rnntrade.config import DataConfig
+from rnntrade.data import sessions
+from rnntrade.data.bars import from_quotes
+from rnntrade.errors import DownloadError
+
+TIMEOUT = 30.0  # seconds for one answer
+TICKER = re.compile(r"[A-Za-z0-9^.=&_-]+")  # the name becomes part of an address
+NOT_THERE = re.compile("no data|no price data|not found|delisted|doesn't exist|no timezone", re.I)
+COLUMNS = {
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Adj Close": "adj_close",
+    "Volume": "volume",
+}
+
+
+def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
+    """Return bars dated in [start, end); DownloadError names the ticker and the cause.
+
+    A session without any price (Yahoo sends empty rows) is left out, as one it does not send.
+    """
+    if not TICKER.fullmatch(ticker):
+        raise DownloadError(f"{ticker}: Yahoo has no such ticker.  Check data.tickers.")
+    client = _client()
+    share = client.Ticker(ticker)
+    share._tz = sessions.timezone(config.calendar)  # or it would ask Yahoo first, one request more
+    try:
+        history = share.history(
+            start=start,
+            end=end,
+            interval="1d",
+            auto_adjust=False,
+            actions=True,
+            keepna=True,  # it would keep empty rows on dividend days only
+            timeout=TIMEOUT,
+        )
+    except client.exceptions.YFException as error:
+        raise _refused(client, ticker, error) from error
+    except OSError as error:  # every error of the connection
+        raise _unreachable(ticker, error) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # while reading it
+        raise DownloadError(
+            f"{ticker}: Yahoo's answer cannot be read ({_line(error)}): a server error or a "
+            "download that broke off.  Try again in some minutes.",
+            transient=True,
+        ) from error
+    return _bars(ticker, history)
+
+
+def _bars(ticker: str, history: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in COLUMNS if name not in history]
+    if missing:
+        raise DownloadError(
+            f"{ticker}: Yahoo sent no {', '.join(missing)}.  Try again later.", transient=True
+        )
+    quotes = history[list(COLUMNS)].rename(columns=COLUMNS)
+    quotes = quotes.dropna(how="all", subset=["open", "high", "low", "close", "adj_close"])
+    quotes.index = pd.DatetimeIndex(quotes.index).tz_localize(None).normalize()
+    return from_quotes(quotes)
+
+
+def _client() -> ModuleType:
+    """Yfinance, told to raise what goes wrong, and to ask again after a failure."""
+    import yfinance
+    from yfinance.data import YfData
+
+    yfinance.config.debug.hide_exceptions = False
+    YfData.cache_get.cache_clear()  # it remembers answers for good, broken ones too
+    warnings.filterwarnings("ignore", module=r"yfinance\.")  # its own deprecations
+    return yfinance  # type: ignore[no-any-return]  # not typed
+
+
+def _refused(client: ModuleType, ticker: str, error: Exception) -> DownloadError:
+    """Explain what Yahoo, or yfinance in its name, said."""
+    if isinstance(error, client.exceptions.YFRateLimitError):
+        return DownloadError(
+            f"{ticker}: rate limit: Yahoo refuses further requests for now (HTTP 429).  Wait some "
+            "minutes, at worst an hour, and run again; prices already stored are kept.",
+            transient=True,
+        )
+    said = _line(error)
+    missing = isinstance(error, client.exceptions.YFTickerMissingError)
+    if missing and NOT_THERE.search(said):
+        return DownloadError(
+            f"{ticker}: Yahoo has no prices for it in this range ({said}).  Check its spelling on "
+            "finance.yahoo.com, or change data.tickers, data.start or data.end."
+        )
+    return DownloadError(
+        f"{ticker}: Yahoo has trouble ({said}).  Try again in some minutes.", transient=True
+    )
+
+
+def _unreachable(ticker: str, error: OSError) -> DownloadError:
+    if isinstance(error, ValueError):  # JSON errors are of both kinds
+        cause = "Yahoo's answer cannot be read: a server error or a download that broke off"
+    elif "timeout" in type(error).__name__.lower():
+        cause = f"Yahoo did not answer within {TIMEOUT:g} seconds"
+    else:
+        cause = "the connection to Yahoo failed"
+    return DownloadError(
+        f"{ticker}: {cause} ({_line(error)}).  Check the network, or try again in some minutes; "
+        "data.source=sample needs none.",
+        transient=True,
+    )
+
+
+def _line(error: Exception) -> str:
+    """Error as one short line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
