@@ -1,0 +1,184 @@
+"""What a network must beat: simple predictions for the same samples, in the network's own shape.
+
+All are fitted on the training samples of a fold whose future is known, and nothing else.  Inputs of
+the fitted ones are standardised as the network's are.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
+
+from rnntrade.config import Task
+from rnntrade.errors import DataError
+from rnntrade.samples.scaling import fit_scaler, standardise
+from rnntrade.samples.windows import gather
+from rnntrade.types import REGIMES, Fold, Rows, Samples
+
+Array = NDArray[np.float64]
+
+INVERSE_PENALTY = 0.1  # of logistic regressions: neighbours in a window say nearly the same
+RIDGE_PENALTY = 100.0  # squared standardised inputs; shrinks, as returns are nearly unpredictable
+
+
+def baselines(
+    task: Task,
+    samples: Samples,
+    fold: Fold,
+    rows: Rows,
+    *,
+    current: Array | None = None,
+    last_return: Array | None = None,
+    seed: int = 0,
+) -> dict[str, Array]:
+    """Return each baseline's predictions for the chosen samples.
+
+    rows         (n,) positions of samples; their targets are not read
+    current      (N,) regime of each sample's decision, NaN where unknown; for regime
+    last_return  (N,) return of each sample's decision; for return and forecast
+    seed         of gradient boosting, below 2^32
+    returns      name -> regime: (n, 4) probabilities; direction: (n, 1) probability of up; return
+                 and forecast: (n, O) returns
+
+    regime     majority (training frequencies), persistence (today's regime for certain), Markov
+               chain, logistic regressions on the last row and on the window, gradient boosting
+    direction  majority (training frequency of up), buy and hold (up for certain), regressions and
+               boosting as above
+    returns    zero, training mean, AR(1), ridge regression on the window
+    errors     DataError when no training sample has a known future
+    """
+    training = fold.training[np.isfinite(samples.target[fold.training]).all(axis=1)]
+    if len(training) == 0:
+        raise DataError(f"fold {fold.number}: no training samples to fit baselines on.")
+    with threadpool_limits(limits=1):
+        if task == "regime":
+            return _regime(samples, training, rows, _given(current, "current", task), seed)
+        if task == "direction":
+            return _direction(samples, training, rows, seed)
+        return _returns(samples, training, rows, _given(last_return, "last_return", task))
+
+
+def transition_matrix(current: Array, future: Array, classes: int) -> Array:
+    """Return P[i, j], the chance of class j in h sessions after class i today.
+
+    current, future  (n,) classes; pairs with a NaN are left out
+    returns          (classes, classes), rows sum to 1; one made-up count in each cell (Laplace), so
+                     that nothing is impossible, and a class never left is uniform
+    """
+    known = np.isfinite(current) & np.isfinite(future)
+    counts = np.ones((classes, classes))
+    np.add.at(counts, (current[known].astype(int), future[known].astype(int)), 1.0)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def autoregression(today: Array, tomorrow: Array) -> tuple[float, float]:
+    """Return the least-squares (a, b) of tomorrow = a + b × today."""
+    known = np.isfinite(today) & np.isfinite(tomorrow)
+    if not known.any() or np.ptp(today[known]) == 0.0:
+        return float(np.mean(tomorrow[known])) if known.any() else 0.0, 0.0
+    coefficient, constant = np.polyfit(today[known], tomorrow[known], deg=1)
+    return float(constant), float(coefficient)
+
+
+def _regime(
+    samples: Samples, training: Rows, rows: Rows, current: Array, seed: int
+) -> dict[str, Array]:
+    classes = len(REGIMES)
+    target = samples.target[training, 0]
+    frequencies = np.bincount(target.astype(int), minlength=classes) / len(target)  # (4,)
+    chain = transition_matrix(current[training], target, classes)
+    today = current[rows]
+    known = np.isfinite(today)
+    state = np.where(known, today, 0).astype(int)  # (n,)
+    unknown = np.tile(frequencies, (len(rows), 1))  # a regime not known today: as the majority
+    return {
+        "majority": unknown,
+        "persistence": np.where(known[:, None], np.eye(classes)[state], unknown),
+        "markov_chain": np.where(known[:, None], chain[state], unknown),
+        **_classifiers(samples, training, rows, classes, seed),
+    }
+
+
+def _direction(samples: Samples, training: Rows, rows: Rows, seed: int) -> dict[str, Array]:
+    frequency = float(samples.target[training, 0].mean())
+    fitted = _classifiers(samples, training, rows, 2, seed)
+    return {
+        "majority": np.full((len(rows), 1), frequency),
+        "buy_and_hold": np.ones((len(rows), 1)),
+        **{name: probabilities[:, 1:] for name, probabilities in fitted.items()},
+    }
+
+
+def _returns(samples: Samples, training: Rows, rows: Rows, last_return: Array) -> dict[str, Array]:
+    target = samples.target[training]  # (n_training, O)
+    constant, coefficient = autoregression(last_return[training], target[:, 0])
+    steps, previous = [], np.nan_to_num(last_return[rows])
+    for _ in range(target.shape[1]):
+        previous = constant + coefficient * previous
+        steps.append(previous)
+    return {
+        "zero": np.zeros((len(rows), target.shape[1])),
+        "mean": np.tile(target.mean(axis=0), (len(rows), 1)),
+        "ar1": np.stack(steps, axis=1),
+        "ridge_window": _ridge(samples, training, rows),
+    }
+
+
+def _classifiers(
+    samples: Samples, training: Rows, rows: Rows, classes: int, seed: int
+) -> dict[str, Array]:
+    """Return (n, classes) probabilities of each fitted classifier."""
+    target = samples.target[training, 0].astype(int)
+    last, last_asked = _inputs(samples, training, rows, lookback=1)
+    window, window_asked = _inputs(samples, training, rows, samples.lookback)
+    boosting = HistGradientBoostingClassifier(
+        max_leaf_nodes=15, early_stopping=False, random_state=seed
+    )
+    return {
+        "logistic_last": _fit_and_ask(_logistic(), last, target, last_asked, classes),
+        "logistic_window": _fit_and_ask(_logistic(), window, target, window_asked, classes),
+        "gradient_boosting": _fit_and_ask(boosting, last, target, last_asked, classes),
+    }
+
+
+def _fit_and_ask(model: Any, x: Array, target: Rows, asked: Array, classes: int) -> Array:
+    """Return probabilities of all classes; one that training never saw has none."""
+    probabilities = np.zeros((len(asked), classes))
+    seen = np.unique(target)
+    if len(seen) == 1:
+        probabilities[:, seen[0]] = 1.0
+    elif len(asked):
+        probabilities[:, seen] = model.fit(x, target).predict_proba(asked)
+    return probabilities
+
+
+def _logistic() -> LogisticRegression:
+    return LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
+
+
+def _ridge(samples: Samples, training: Rows, rows: Rows) -> Array:
+    x, asked = _inputs(samples, training, rows, samples.lookback)
+    target = samples.target[training]
+    if len(asked) == 0:
+        return np.zeros((0, target.shape[1]))
+    fitted = Ridge(alpha=RIDGE_PENALTY).fit(x, target).predict(asked)
+    return np.asarray(fitted).reshape(len(rows), -1)
+
+
+def _inputs(samples: Samples, training: Rows, rows: Rows, lookback: int) -> tuple[Array, Array]:
+    """Return standardised windows laid flat, (·, lookback × F), to fit on and to ask about."""
+    scaled = standardise(samples.rows, fit_scaler(samples, training, scale_target=False))
+    flat = [
+        gather(scaled, samples.last[chosen], lookback).reshape(len(chosen), -1).astype(float)
+        for chosen in (training, rows)
+    ]
+    return flat[0], flat[1]
+
+
+def _given(values: Array | None, name: str, task: Task) -> Array:
+    if values is None:
+        raise ValueError(f"baselines of a {task} need {name}, one value a sample")
+    return values
