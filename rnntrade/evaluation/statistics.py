@@ -1,0 +1,321 @@
+"""Could it be luck?  Sharpe ratios corrected for moments, length and selection, and intervals.
+
+Sharpe ratios in arguments are per session, never annualised; `skew` and `kurtosis` are population
+moments, the latter Pearson's (3 for a normal distribution).  The intervals resample sessions with
+the stationary bootstrap of Politis and Romano (1994) and are percentile intervals; the Sharpe
+ratios that they are about are annualised.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rnntrade.evaluation.metrics import sharpe_ratio
+
+NORMAL = NormalDist()
+
+Floats = NDArray[np.float64]
+
+
+def probabilistic_sharpe_ratio(
+    sharpe: float,
+    sessions: int,
+    skew: float = 0.0,
+    kurtosis: float = 3.0,
+    benchmark: float = 0.0,
+) -> float:
+    """Probability that the true Sharpe ratio exceeds `benchmark`, as estimated over `sessions`.
+
+    source  Bailey and López de Prado (2012), The Sharpe Ratio Efficient Frontier
+    """
+    variance = _moments_factor(sharpe, skew, kurtosis)
+    if sessions < 2 or not variance > 0.0:
+        return math.nan
+    return _normal((sharpe - benchmark) * math.sqrt((sessions - 1) / variance))
+
+
+def expected_maximum_sharpe_ratio(trials: int, trial_variance: float) -> float:
+    """Sharpe ratio to expect of the best of `trials` without skill; 0 for a single one.
+
+    trial_variance  of the trials' Sharpe ratios, per session
+    source          Bailey and López de Prado (2014), The Deflated Sharpe Ratio
+    """
+    if trials < 1 or trial_variance < 0.0:
+        raise ValueError("at least 1 trial and a variance of 0 or more are wanted")
+    if trials == 1:
+        return 0.0
+    best = (1.0 - np.euler_gamma) * NORMAL.inv_cdf(1.0 - 1.0 / trials)
+    best += np.euler_gamma * NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
+    return math.sqrt(trial_variance) * float(best)
+
+
+def deflated_sharpe_ratio(
+    sharpe: float,
+    sessions: int,
+    skew: float,
+    kurtosis: float,
+    trials: int,
+    trial_variance: float,
+) -> float:
+    """Probability that the best of `trials` is better than the best of as many without skill.
+
+    trial_variance  of the trials' Sharpe ratios, per session; counted as 1/(sessions - 1) at least,
+                    so that trials that resemble each other do not hide the search
+    source          Bailey and López de Prado (2014), The Deflated Sharpe Ratio
+    """
+    hurdle = _hurdle(sessions, trials, trial_variance)
+    return probabilistic_sharpe_ratio(sharpe, sessions, skew, kurtosis, hurdle)
+
+
+def probabilistic_sharpe_ratio_2025(
+    sharpe: float,
+    sessions: int,
+    skew: float = 0.0,
+    kurtosis: float = 3.0,
+    benchmark: float = 0.0,
+    autocorrelation: float = 0.0,
+) -> float:
+    """Return the same probability in its 2025 form: variance at the benchmark, divided by sessions.
+
+    autocorrelation  of returns that follow an AR(1) process, at lag 1
+    source           López de Prado, Lipton and Zoonekynd (2025), How to Use the Sharpe Ratio, ADIA
+                     Lab research paper 19; without its correction for the maximum's variance
+    """
+    rho = autocorrelation
+    if not -1.0 < rho < 1.0:
+        raise ValueError("autocorrelation must lie between -1 and 1")
+    once, twice = rho / (1.0 - rho), rho**2 / (1.0 - rho**2)
+    variance = (
+        1.0
+        + 2.0 * once
+        - (1.0 + once + twice) * skew * benchmark
+        + (1.0 + 2.0 * twice) * (kurtosis - 1.0) / 4.0 * benchmark**2
+    )
+    if sessions < 2 or not variance > 0.0:
+        return math.nan
+    return _normal((sharpe - benchmark) * math.sqrt(sessions / variance))
+
+
+def deflated_sharpe_ratio_2025(
+    sharpe: float,
+    sessions: int,
+    skew: float,
+    kurtosis: float,
+    trials: int,
+    trial_variance: float,
+    autocorrelation: float = 0.0,
+) -> float:
+    """Return the deflated Sharpe ratio in its 2025 form, the trials' variance floored as above."""
+    hurdle = _hurdle(sessions, trials, trial_variance)
+    return probabilistic_sharpe_ratio_2025(
+        sharpe, sessions, skew, kurtosis, hurdle, autocorrelation
+    )
+
+
+def minimum_track_record_length(
+    sharpe: float,
+    skew: float = 0.0,
+    kurtosis: float = 3.0,
+    benchmark: float = 0.0,
+    confidence: float = 0.95,
+) -> float:
+    """Sessions needed to call this Sharpe ratio better than `benchmark`; NaN if it is not.
+
+    source  Bailey and López de Prado (2012), The Sharpe Ratio Efficient Frontier
+    """
+    variance = _moments_factor(sharpe, skew, kurtosis)
+    if not (sharpe > benchmark and variance > 0.0):
+        return math.nan
+    return 1.0 + variance * (NORMAL.inv_cdf(confidence) / (sharpe - benchmark)) ** 2
+
+
+def probability_of_backtest_overfitting(returns: ArrayLike, blocks: int = 16) -> float:
+    """Share of splits in which the best configuration of one half is no better than the median.
+
+    Combinatorially symmetric cross-validation: the sessions are cut into `blocks` of equal length
+    (give or take one), and each choice of half of them selects the configuration with the highest
+    Sharpe ratio, which is then ranked among all on the other half.
+    returns  (sessions, configurations), whole; no more configurations than sessions
+    errors   ValueError for the wrong orientation, missing values, or blocks odd or too many
+    source   Bailey, Borwein, López de Prado and Zhu (2017), The Probability of Backtest Overfitting
+    """
+    table = _configurations(returns, blocks)
+    sums, squares, counts = _block_moments(table, blocks)
+    halves = np.array(list(combinations(range(blocks), blocks // 2)))  # (splits, blocks / 2)
+    overfitted = 0
+    for part in np.array_split(halves, math.ceil(halves.shape[0] * table.shape[1] / 1e6)):
+        chosen = np.zeros((len(part), blocks))
+        np.put_along_axis(chosen, part, 1.0, axis=1)
+        inside = _sharpe_ratios(chosen, sums, squares, counts)  # (splits, configurations)
+        outside = _sharpe_ratios(1.0 - chosen, sums, squares, counts)
+        winner = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
+        ties = (outside == winner).sum(axis=1)
+        rank = (outside < winner).sum(axis=1) + (ties + 1.0) / 2.0
+        omega = rank / (table.shape[1] + 1.0)
+        overfitted += int((omega <= 0.5).sum())  # logit(ω) <= 0
+    return overfitted / len(halves)
+
+
+def overfitting_noise_band(
+    returns: ArrayLike,
+    blocks: int = 16,
+    draws: int = 100,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Range of the probability of overfitting if no configuration were better than another.
+
+    All means are set to 0 and whole sessions are drawn with replacement, so that configurations
+    that resemble each other still do.
+    returns  (low, high), with `confidence` between them
+    """
+    table = _configurations(returns, blocks)
+    centred = table - table.mean(axis=0)
+    generator = np.random.default_rng(seed)
+    drawn = [
+        probability_of_backtest_overfitting(
+            centred[generator.integers(0, len(table), len(table))], blocks
+        )
+        for _ in range(draws)
+    ]
+    return _range(np.array(drawn), confidence)
+
+
+def sharpe_interval(
+    returns: ArrayLike,
+    block: float | None = None,
+    draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of the annualised Sharpe ratio of returns (above the risk-free rate).
+
+    block    expected length of the blocks, in sessions; None: chosen from the returns
+    returns  (low, high); NaN for fewer than 2 returns
+    """
+    return _interval(
+        _columns(returns), lambda drawn: sharpe_ratio(drawn[:, 0]), block, draws, confidence, seed
+    )
+
+
+def sharpe_difference_interval(
+    returns: ArrayLike,
+    benchmark: ArrayLike,
+    block: float | None = None,
+    draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of the annualised Sharpe ratio less the benchmark's, sessions drawn in pairs."""
+
+    def difference(drawn: Floats) -> float:
+        return sharpe_ratio(drawn[:, 0]) - sharpe_ratio(drawn[:, 1])
+
+    return _interval(_columns(returns, benchmark), difference, block, draws, confidence, seed)
+
+
+def mean_difference_interval(
+    difference: ArrayLike,
+    block: float | None = None,
+    draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of the mean of paired differences, one a session (of scores, losses or returns)."""
+    return _interval(
+        _columns(difference), lambda drawn: float(drawn.mean()), block, draws, confidence, seed
+    )
+
+
+def _hurdle(sessions: int, trials: int, trial_variance: float) -> float:
+    floor = 1.0 / (sessions - 1) if sessions > 1 else math.inf
+    return expected_maximum_sharpe_ratio(trials, max(trial_variance, floor))
+
+
+def _moments_factor(sharpe: float, skew: float, kurtosis: float) -> float:
+    """Variance of the estimated Sharpe ratio, times the sessions."""
+    return 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+
+
+def _normal(z: float) -> float:
+    return NORMAL.cdf(z) if math.isfinite(z) else math.nan
+
+
+def _configurations(returns: ArrayLike, blocks: int) -> Floats:
+    table = np.asarray(returns, dtype=float)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError("returns must be (sessions, configurations), two or more of these")
+    if table.shape[0] < table.shape[1]:
+        raise ValueError(
+            f"returns must be (sessions, configurations), not {table.shape}: transpose them"
+        )
+    if blocks < 2 or blocks % 2 or table.shape[0] < 2 * blocks:
+        raise ValueError(f"{blocks} blocks: an even number is wanted, of 2 sessions or more each")
+    if not np.isfinite(table).all():
+        raise ValueError("returns have missing values: give the sessions that all have")
+    return table
+
+
+def _block_moments(table: Floats, blocks: int) -> tuple[Floats, Floats, Floats]:
+    """Sums and sums of squares (blocks, configurations), and sessions (blocks,), of each block.
+
+    In units of each column's own deviation, which changes no Sharpe ratio.
+    """
+    scale = table.std(axis=0)
+    parts = np.array_split(table / np.where(scale > 0.0, scale, 1.0), blocks)
+    sums = np.stack([part.sum(axis=0) for part in parts])
+    squares = np.stack([(part**2).sum(axis=0) for part in parts])
+    return sums, squares, np.array([len(part) for part in parts], dtype=float)
+
+
+def _sharpe_ratios(chosen: Floats, sums: Floats, squares: Floats, counts: Floats) -> Floats:
+    """(splits, configurations) from the moments of the blocks chosen; 0 where nothing varies."""
+    count = (chosen @ counts)[:, None]
+    mean = chosen @ sums / count
+    variance = (chosen @ squares - count * mean**2) / (count - 1.0)
+    varies = variance > 1e-12
+    ratios: Floats = np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
+    return ratios
+
+
+def _columns(*series: ArrayLike) -> Floats:
+    """(T, columns) where all are known; joined on sessions where all are Series."""
+    if all(isinstance(one, pd.Series) for one in series):
+        table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
+    else:
+        table = np.column_stack([np.asarray(one, dtype=float) for one in series])
+    return table[np.isfinite(table).all(axis=1)]
+
+
+def _interval(
+    table: Floats,
+    figure: Callable[[Floats], float],
+    block: float | None,
+    draws: int,
+    confidence: float,
+    seed: int,
+) -> tuple[float, float]:
+    """Percentile interval of a figure of (T, columns), by the stationary bootstrap."""
+    from arch.bootstrap import StationaryBootstrap, optimal_block_length  # takes 2 s to import
+
+    if len(table) < 2:
+        return (math.nan, math.nan)
+    if block is None:
+        block = float(optimal_block_length(table)["stationary"].max())
+    block = min(max(block, 1.0), len(table)) if math.isfinite(block) else 1.0
+    resamples = StationaryBootstrap(block, table, seed=seed)
+    return _range(np.array([figure(data[0]) for data, _ in resamples.bootstrap(draws)]), confidence)
+
+
+def _range(drawn: Floats, confidence: float) -> tuple[float, float]:
+    """Return the central range of the draws that are defined."""
+    known = drawn[np.isfinite(drawn)]
+    if len(known) == 0:
+        return (math.nan, math.nan)
+    low, high = np.quantile(known, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
+    return (float(low), float(high))
