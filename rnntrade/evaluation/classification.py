@@ -1,0 +1,90 @@
+"""How well probabilities of classes met what came.
+
+truth          (N,) class 0 .. C-1, every one known
+probabilities  (N, C), rows sum to 1; the likeliest class is predicted, of equal ones the lower
+Every score is over the fixed set of C classes, occur they or not.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    cohen_kappa_score,
+    confusion_matrix,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+SMALLEST_PROBABILITY = 1e-15  # in log losses: a certainty that failed costs 34.5, not infinity
+
+
+def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    """Accuracy and its kin, by name; undefined ones are NaN.
+
+    balanced_accuracy  mean recall of the classes that occur
+    macro_f1           mean F1 of all C classes; one never predicted and never true counts as 0
+    brier              mean squared error of the probabilities, summed over classes; with two
+                       classes that of the second alone
+    auc                two classes only
+    """
+    true = truth.astype(int)
+    predicted = probabilities.argmax(axis=1)
+    classes = np.arange(probabilities.shape[1])
+    _, recall, f1, support = precision_recall_fscore_support(
+        true, predicted, labels=classes, zero_division=0
+    )
+    of_truth = probabilities[np.arange(len(true)), true]
+    squared = (probabilities - np.eye(len(classes))[true]) ** 2
+    result = {
+        "accuracy": float(np.mean(true == predicted)),
+        "balanced_accuracy": float(recall[support > 0].mean()),
+        "macro_f1": float(f1.mean()),
+        "cohen_kappa": _kappa(true, predicted, classes),
+        "matthews": float(matthews_corrcoef(true, predicted)),
+        "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
+        "brier": float(squared.sum(axis=1).mean()),
+    }
+    if len(classes) == 2:
+        result["brier"] /= 2.0
+        both = np.unique(true).size == 2
+        result["auc"] = float(roc_auc_score(true, probabilities[:, 1])) if both else float("nan")
+    return result
+
+
+def class_table(
+    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
+) -> pd.DataFrame:
+    """(C, 4) precision, recall, f1 and support by class; 0 where nothing was predicted or true."""
+    columns = precision_recall_fscore_support(
+        truth.astype(int),
+        probabilities.argmax(axis=1),
+        labels=np.arange(len(names)),
+        zero_division=0,
+    )
+    table = pd.DataFrame(
+        dict(zip(("precision", "recall", "f1", "support"), columns, strict=True)),
+        index=pd.Index(names, name="class"),
+    )
+    return table.astype({"support": int})
+
+
+def confusion(
+    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
+) -> pd.DataFrame:
+    """(C, C) counts: what was true in rows, what was predicted in columns."""
+    counts = confusion_matrix(
+        truth.astype(int), probabilities.argmax(axis=1), labels=np.arange(len(names))
+    )
+    return pd.DataFrame(
+        counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted")
+    )
+
+
+def _kappa(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: object) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # undefined, hence NaN, where there is only one class
+        return float(cohen_kappa_score(true, predicted, labels=classes))
