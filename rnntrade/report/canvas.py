@@ -1,0 +1,143 @@
+"""The paper that all figures are drawn on: sizes, colours, dated axes, and PNG bytes.
+
+Matplotlib's object interface only: pyplot keeps global state, and tasks run in threads.
+Texts are never read as formulas: a ticker may hold a dollar sign.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+DPI = 110
+WIDTH = 9.6  # inches
+# Okabe and Ito (2008): told apart with every kind of colour vision
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY, INK = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222"
+REGIME_COLOURS = (RED, "#B8B8B8", GREEN, PURPLE)  # Bear, Consolidation, Bull, High volatility
+SMALL, NORMAL, LARGE = 8.5, 9.5, 11.5  # points
+
+
+def canvas(
+    title: str,
+    rows: Sequence[float] = (1.0,),
+    height: float = 3.6,
+    columns: Sequence[float] = (1.0,),
+    share_x: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with a left-aligned title, and its axes row by row.
+
+    rows, columns  relative heights and widths of the axes
+    height         inches
+    """
+    figure = Figure(figsize=(WIDTH, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(
+        len(rows),
+        len(columns),
+        sharex=share_x and len(columns) == 1,
+        squeeze=False,
+        gridspec_kw={
+            "height_ratios": rows,
+            "width_ratios": columns,
+            "left": 0.085,
+            "right": 0.975,
+            "top": 1.0 - 0.48 / height,
+            "bottom": 0.5 / height,
+            "hspace": 0.14 if share_x else 0.5,
+            "wspace": 0.22,
+        },
+    )
+    figure.text(
+        0.012,
+        1.0 - 0.12 / height,
+        title,
+        fontsize=LARGE,
+        fontweight="bold",
+        color=INK,
+        va="top",
+        parse_math=False,
+    )
+    for axes in grid.flat:
+        _plain(axes)
+    return figure, list(grid.flat)
+
+
+def dated(axes: Axes) -> None:
+    """Write the dates of a time axis in full where they change, and short elsewhere."""
+    locator = AutoDateLocator(minticks=4, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.margins(x=0.01)
+
+
+def percent(axes: Axes, digits: int = 0) -> None:
+    """Write the vertical axis of fractions in percent."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %"))
+
+
+def few_ticks(axes: Axes, number: int = 4) -> None:
+    """Keep a low panel's vertical axis readable."""
+    axes.yaxis.set_major_locator(MaxNLocator(number))
+
+
+def label(axes: Axes, text: str) -> None:
+    """Name the vertical axis and its unit."""
+    axes.set_ylabel(text, fontsize=SMALL, color=INK, parse_math=False)
+
+
+def legend(axes: Axes, keys: Sequence[Artist] = ()) -> None:
+    """Put the legend above the axes' upper right corner, where no data are."""
+    box = axes.legend(
+        handles=list(keys) or axes.get_legend_handles_labels()[0],
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.995),
+        ncols=6,
+        fontsize=SMALL,
+        frameon=False,
+        borderaxespad=0.0,
+        handlelength=1.4,
+        columnspacing=1.2,
+        handletextpad=0.5,
+    )
+    for text in box.get_texts():
+        text.set_parse_math(False)
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def day(session: object) -> str:
+    """Return a session's date as YYYY-MM-DD."""
+    return f"{pd.Timestamp(session):%Y-%m-%d}"  # type: ignore[arg-type]  # any date will do
+
+
+def short(text: str, length: int = 60) -> str:
+    """Cut what is too long for a title."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def dates(index: pd.Index) -> np.ndarray:
+    """(T,) sessions as matplotlib wants them."""
+    return pd.DatetimeIndex(index).to_numpy()
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#BBBBBB")
+    axes.tick_params(labelsize=SMALL, colors="#444444", length=3)
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.7)
+    axes.set_axisbelow(True)

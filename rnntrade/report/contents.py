@@ -1,0 +1,76 @@
+"""What a report is made of: the results of a run, and the pieces of a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from rnntrade.config import Experiment
+from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
+from rnntrade.report import canvas
+from rnntrade.types import Backtest, Fit, Prices
+
+
+@dataclass(frozen=True, eq=False)
+class StrategyContents:
+    """One strategy: what it wanted, what became of it."""
+
+    weights: pd.DataFrame  # (T, K) target, at the decision
+    probability: pd.DataFrame | None  # (T, K) of a rise, at the decision; None: it has none
+    backtest: Backtest
+    benchmark: Backtest
+    evaluation: StrategyEvaluation
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionExample:
+    """Where one network looked in one window."""
+
+    model: str
+    ticker: str
+    sessions: pd.DatetimeIndex  # (L,)
+    weights: NDArray[np.float64]  # (L,) sum to 1
+    window: NDArray[np.float64]  # (L, F) standardised features
+    names: tuple[str, ...]  # (F,)
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContents:
+    """Everything that a report shows; mappings are shown in their order."""
+
+    experiment: Experiment
+    provenance: Mapping[str, str]  # fingerprint, git commit, device, versions ... in words
+    prices: Prices
+    features: Mapping[str, pd.DataFrame]  # ticker -> (T, F)
+    regimes: pd.DataFrame  # (T, K) class 0 .. 3, NaN unknown
+    fits: Mapping[str, Sequence[Fit]]  # by model
+    predictions: Mapping[str, pd.DataFrame]  # by model
+    evaluations: Mapping[str, ModelEvaluation]  # by model
+    strategies: Mapping[str, StrategyContents]
+    attention: AttentionExample | None = None
+    findings: Sequence[str] = ()  # what the checks of the data found
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure; what its title finds is its text for who cannot see it."""
+
+    name: str
+    finding: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the page: HTML that is escaped already, and pictures."""
+
+    title: str
+    parts: Sequence[str | Picture]
+
+
+def picture(name: str, figure: Figure) -> Picture:
+    """Draw a figure now, so that only its bytes are kept."""
+    return Picture(name, figure.texts[0].get_text(), canvas.png(figure))

@@ -1,0 +1,167 @@
+"""Figures of the market itself: prices, returns, regimes, indicators."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from rnntrade.report import canvas as c
+from rnntrade.types import REGIMES
+
+SESSIONS_PER_YEAR = 252
+SHOWN = 504  # sessions of indicators: two years can still be read
+
+
+def price_and_returns(ticker: str, close: pd.Series) -> Figure:
+    """Draw the adjusted close above its daily returns.
+
+    close  (T,) adjusted closes on the sessions traded
+    """
+    returns = close.pct_change(fill_method=None).dropna()
+    worst = returns.idxmin()
+    growth = (close.iloc[-1] / close.iloc[0]) ** (SESSIONS_PER_YEAR / len(returns)) - 1.0
+    figure, (upper, lower) = c.canvas(
+        f"{ticker}: {100 * growth:+.1f} % a year, "
+        f"worst session {100 * returns.min():.1f} % on {c.day(worst)}",
+        rows=(2.2, 1.0),
+        height=4.2,
+    )
+    upper.plot(c.dates(close.index), close, color=c.BLUE, linewidth=1.1)
+    _log_when_far(upper, close)
+    c.label(upper, "adjusted close")
+    lower.vlines(c.dates(returns.index), 0.0, returns, color=c.GREY, linewidth=0.6)
+    lower.axhline(0.0, color=c.INK, linewidth=0.6)
+    c.label(lower, "daily return")
+    c.percent(lower)
+    c.few_ticks(lower)
+    c.dated(lower)
+    return figure
+
+
+def price_by_regime(ticker: str, close: pd.Series, regime: pd.Series) -> Figure:
+    """Draw the close in the colour of each session's regime, with the regimes as a band below.
+
+    close   (T,) adjusted closes on the sessions traded
+    regime  (T,) class 0 .. 3 on the same sessions, NaN unknown
+    """
+    known = regime.dropna()
+    share = known.value_counts(normalize=True)
+    order = [int(code) for code in share.sort_values(ascending=False, kind="stable").index]
+    parts = ", ".join(f"{REGIMES[code]} {share[code]:.0%}" for code in order)
+    now = f"; {REGIMES[int(known.iloc[-1])]} on {c.day(known.index[-1])}" if len(known) else ""
+    figure, (upper, band) = c.canvas(
+        f"{ticker}: {parts or 'no regime known'} of sessions{now}", rows=(8.0, 1.0), height=4.2
+    )
+    x, y = date2num(c.dates(close.index)), close.to_numpy(float)
+    points = np.column_stack([x, y])
+    segments = np.stack([points[:-1], points[1:]], axis=1)  # (T-1, 2, 2)
+    codes = regime.reindex(close.index).to_numpy(float)
+    colours = np.array([*c.REGIME_COLOURS, "#DDDDDD"])
+    at = np.where(np.isnan(codes), len(REGIMES), np.nan_to_num(codes)).astype(int)
+    upper.add_collection(
+        LineCollection(list(segments), colors=list(colours[at[1:]]), linewidths=1.4)
+    )
+    upper.autoscale_view()
+    _log_when_far(upper, close)
+    c.label(upper, "adjusted close")
+    for code, colour in enumerate(colours):
+        band.fill_between(
+            c.dates(close.index), 0, 1, where=at == code, step="post", color=colour, linewidth=0
+        )
+    band.set_ylim(0, 1)
+    band.set_yticks([])
+    band.grid(visible=False)
+    c.label(band, "regime")
+    c.dated(band)
+    c.legend(
+        upper,
+        [
+            Line2D([], [], color=colour, linewidth=4, label=name)
+            for colour, name in zip(c.REGIME_COLOURS, REGIMES, strict=True)
+        ],
+    )
+    return figure
+
+
+def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
+    """Draw price, MACD, RSI and volatility over the last two years; what is absent is left out.
+
+    close     (T,) adjusted closes
+    features  (T, F) by name, as the models read them
+    """
+    shown = features.iloc[-SHOWN:]
+    price = close.reindex(shown.index)
+    panels = {"macd": _macd, "rsi": _rsi, "volatility_20": _volatility}
+    present = [name for name in panels if name in shown]
+    last = shown.iloc[-1]
+    facts = [_FACTS[name](float(last[name])) for name in ("rsi", "volatility_20") if name in shown]
+    facts = facts or [f"close {price.iloc[-1]:,.2f}"]
+    figure, (top, *rest) = c.canvas(
+        f"{ticker} on {c.day(shown.index[-1])}: {', '.join(facts)}",
+        rows=(2.0, *[1.0] * len(present)),
+        height=2.6 + 1.05 * len(present),
+    )
+    x = c.dates(shown.index)
+    if "bb_upper" in shown and "bb_lower" in shown:
+        low, high = price * (1 + shown["bb_lower"]), price * (1 + shown["bb_upper"])
+        top.fill_between(x, low, high, color=c.SKY, alpha=0.25, lw=0, label="Bollinger band (20)")
+    top.plot(x, price, color=c.BLUE, linewidth=1.2, label="close")
+    if "sma_50" in shown:
+        top.plot(x, price * (1 + shown["sma_50"]), color=c.ORANGE, lw=1, label="mean of 50")
+    c.label(top, "adjusted close")
+    c.legend(top)
+    for name, axes in zip(present, rest, strict=True):
+        panels[name](axes, shown)
+    c.dated([top, *rest][-1])
+    return figure
+
+
+_FACTS: Mapping[str, Callable[[float], str]] = {
+    "rsi": lambda value: f"RSI {100 * (value + 0.5):.0f}",
+    "volatility_20": lambda value: f"volatility {value:.0%} a year",
+}
+
+
+def _macd(axes: Axes, shown: pd.DataFrame) -> None:
+    x = c.dates(shown.index)
+    axes.plot(x, shown["macd"], color=c.BLUE, linewidth=1.0, label="MACD")
+    if "macd_signal" in shown:
+        axes.plot(x, shown["macd_signal"], color=c.ORANGE, linewidth=1.0, label="its signal")
+        c.legend(axes)
+    axes.axhline(0.0, color=c.INK, linewidth=0.6)
+    c.percent(axes, 1)
+    c.label(axes, "MACD, of price")
+    c.few_ticks(axes)
+
+
+def _rsi(axes: Axes, shown: pd.DataFrame) -> None:
+    axes.plot(c.dates(shown.index), 100 * (shown["rsi"] + 0.5), color=c.GREEN, linewidth=1.0)
+    for level in (30, 70):
+        axes.axhline(level, color=c.GREY, linewidth=0.8, linestyle="--")
+    axes.set_ylim(0, 100)
+    axes.set_yticks([0, 30, 70, 100])
+    c.label(axes, "RSI (14)")
+
+
+def _volatility(axes: Axes, shown: pd.DataFrame) -> None:
+    x, volatility = c.dates(shown.index), shown["volatility_20"]
+    axes.fill_between(x, 0.0, volatility, color=c.PURPLE, alpha=0.35, linewidth=0)
+    axes.plot(x, volatility, color=c.PURPLE, linewidth=1.0)
+    axes.set_ylim(bottom=0.0)
+    c.percent(axes)
+    c.label(axes, "volatility (20), year")
+    c.few_ticks(axes)
+
+
+def _log_when_far(axes: Axes, close: pd.Series) -> None:
+    """Use a logarithmic axis where prices grew so much that early moves would vanish."""
+    if close.max() > 8.0 * close.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())

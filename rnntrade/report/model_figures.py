@@ -1,0 +1,289 @@
+"""Figures of the networks: how they trained, what they predicted, where they looked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from rnntrade.evaluation.evaluate import ModelEvaluation
+from rnntrade.evaluation.verdict import plain
+from rnntrade.report import canvas as c
+from rnntrade.types import Fit
+
+
+def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
+    """Draw loss, and accuracy where there is one, over epochs; each fit's best epoch is marked."""
+    scored = any(np.isfinite(epoch.validation_score) for fit in fits for epoch in fit.history)
+    figure, panels = c.canvas(
+        _learned(name, fits), height=3.4, columns=(1.0,) * (1 + scored), share_x=False
+    )
+    columns = [("training_loss", "validation_loss", "loss")]
+    columns += [("training_score", "validation_score", "accuracy")] * scored
+    faint = 1.0 if len(fits) == 1 else max(0.25, 1.0 / len(fits))
+    for axes, (training, validation, unit) in zip(panels, columns, strict=True):
+        for number, fit in enumerate(fits):
+            epochs = [epoch.number for epoch in fit.history]
+            parts = ((training, c.GREY, "training"), (validation, c.BLUE, "validation"))
+            for part, colour, part_name in parts:
+                values = [getattr(epoch, part) for epoch in fit.history]
+                axes.plot(
+                    epochs,
+                    values,
+                    color=colour,
+                    alpha=faint,
+                    linewidth=1.5,
+                    label=part_name if number == 0 else None,
+                )
+            best = next(epoch for epoch in fit.history if epoch.number == fit.best)
+            axes.plot(
+                [best.number],
+                [getattr(best, validation)],
+                "o",
+                color=c.RED,
+                markersize=6,
+                zorder=3,
+                label="best epoch" if number == 0 else None,
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("epoch", fontsize=c.SMALL)
+        c.label(axes, unit)
+        c.legend(axes)
+    return figure
+
+
+def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
+    """Draw the confusion matrix, in counts and shares of what was true, with the class table."""
+    if evaluation.confusion is None or evaluation.classes is None:
+        raise ValueError(f"{evaluation.name} does not tell classes apart")
+    figure, (left, right) = c.canvas(
+        compared(evaluation), height=3.9, columns=(1.0, 1.15), share_x=False
+    )
+    counts = evaluation.confusion.to_numpy(float)
+    names = [str(name) for name in evaluation.confusion.index]
+    of_true = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    left.imshow(of_true, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    for row, column in np.ndindex(*counts.shape):
+        left.text(
+            column,
+            row,
+            f"{counts[row, column]:,.0f}\n{of_true[row, column]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=c.SMALL,
+            color="white" if of_true[row, column] > 0.55 else c.INK,
+        )
+    wrapped = [name.replace(" ", "\n") for name in names]
+    left.set_xticks(range(len(names)), wrapped, fontsize=c.SMALL)
+    left.set_yticks(range(len(names)), wrapped, fontsize=c.SMALL)
+    left.set_xlabel("predicted", fontsize=c.SMALL)
+    c.label(left, "came true")
+    left.grid(visible=False)
+    _class_table(right, evaluation.classes)
+    figure.subplots_adjust(left=0.12)
+    return figure
+
+
+def scores_by_source(evaluation: ModelEvaluation) -> Figure:
+    """Draw the network's score beside those of its baselines, the best at the top."""
+    better_high = evaluation.score_name == "accuracy"
+    scores = evaluation.scores[evaluation.score_name].sort_values(
+        ascending=better_high, kind="stable"
+    )
+    figure, (axes,) = c.canvas(compared(evaluation), height=1.3 + 0.27 * len(scores))
+    places = np.arange(len(scores))
+    colours = [
+        c.BLUE
+        if name == evaluation.name
+        else c.ORANGE
+        if name == evaluation.best_baseline
+        else c.GREY
+        for name in scores.index
+    ]
+    scale = 1.0 if better_high else 100.0
+    axes.hlines(places, 0.0, scale * scores, color="#DDDDDD", linewidth=1.2)
+    axes.scatter(scale * scores, places, c=colours, s=46, zorder=3)
+    for place, score in zip(places, scores, strict=True):
+        text = f"{score:.3f}" if better_high else f"{100 * score:.3f} %"
+        axes.annotate(
+            text, (scale * score, place), (8, 0), textcoords="offset points",
+            va="center", fontsize=c.SMALL,
+        )  # fmt: skip
+    axes.set_yticks(places, [plain(str(name)) for name in scores.index], fontsize=c.SMALL)
+    for written in axes.get_yticklabels():
+        written.set_parse_math(False)
+    low, high = scale * float(scores.min()), scale * float(scores.max())
+    margin = 0.25 * (high - low) or 0.05 * high or 1.0
+    axes.set_xlim(max(0.0, low - margin), high + 1.6 * margin)
+    axes.set_ylim(-0.6, len(scores) - 0.4)
+    axes.set_xlabel(
+        "accuracy on the test part (more is better)"
+        if better_high
+        else "root mean squared error of a return, % (less is better)",
+        fontsize=c.SMALL,
+    )
+    axes.grid(visible=False)
+    axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
+    figure.subplots_adjust(left=0.2)
+    return figure
+
+
+def forecast_fan(
+    ticker: str,
+    history: pd.Series,
+    sessions: pd.DatetimeIndex,
+    forecast: NDArray[np.float64],
+    came: NDArray[np.float64],
+    half_width: NDArray[np.float64],
+    coverage: float,
+) -> Figure:
+    """Draw one forecast against what came, as prices, with the interval it came with.
+
+    history     closes up to the decision
+    sessions    (h,) that the forecast is about
+    forecast    (h,) simple returns; `came` likewise, NaN where not known yet
+    half_width  (h,) of the interval of the return compounded since the decision; NaN unknown
+    """
+    start = float(history.iloc[-1])
+    path, truth = np.cumprod(1.0 + forecast), np.cumprod(1.0 + came)
+    inside = bool(np.abs(truth[-1] - path[-1]) <= half_width[-1])
+    word = "inside" if inside else "outside"
+    known = f", {100 * (truth[-1] - 1):+.1f} % came" if np.isfinite(truth[-1]) else ""
+    of_interval = f" ({word} the {coverage:.0%} interval)" if np.isfinite(half_width[-1]) else ""
+    figure, (axes,) = c.canvas(
+        f"{ticker} after {c.day(history.index[-1])}: {100 * (path[-1] - 1):+.1f} % forecast over "
+        f"{len(sessions)} sessions{known}{of_interval if known else ''}",
+        height=3.5,
+    )
+    x = c.dates(history.index[-1:].append(sessions))
+    axes.plot(c.dates(history.index), history, color=c.INK, linewidth=1.4, label="known close")
+    if np.isfinite(half_width).all():
+        wide = np.concatenate([[0.0], half_width])
+        middle = np.concatenate([[1.0], path])
+        axes.fill_between(
+            x,
+            start * (middle - wide),
+            start * (middle + wide),
+            color=c.SKY,
+            alpha=0.3,
+            linewidth=0,
+            label=f"{coverage:.0%} interval",
+        )
+    for values, colour, style, name in (
+        (path, c.BLUE, "-", "forecast"),
+        (truth, c.RED, "--", "what came"),
+    ):
+        axes.plot(
+            x,
+            start * np.concatenate([[1.0], values]),
+            color=colour,
+            linestyle=style,
+            marker="o",
+            markersize=3.5,
+            linewidth=1.5,
+            label=name,
+        )
+    axes.axvline(x[0], color=c.GREY, linewidth=0.8, linestyle=":")
+    c.label(axes, "adjusted close")
+    c.dated(axes)
+    c.legend(axes)
+    return figure
+
+
+def attention(
+    ticker: str,
+    sessions: pd.DatetimeIndex,
+    weights: NDArray[np.float64],
+    window: NDArray[np.float64],
+    names: Sequence[str],
+) -> Figure:
+    """Draw the attention on each session of one window above the features it saw there.
+
+    weights  (L,) sum to 1
+    window   (L, F) standardised features
+    """
+    length = len(weights)
+    top = int(weights.argmax())
+    figure, (upper, lower) = c.canvas(
+        f"{ticker} on {c.day(sessions[-1])}: most attention on {c.day(sessions[top])} "
+        f"({weights[top]:.0%}, even would be {1 / length:.0%})",
+        rows=(1.0, max(1.5, 0.16 * len(names))),
+        height=2.6 + 0.17 * len(names),
+    )
+    places = np.arange(length)
+    upper.bar(places, weights, color=c.BLUE, width=0.85)
+    upper.axhline(1.0 / length, color=c.RED, linewidth=1.0, linestyle="--", label="even")
+    c.percent(upper)
+    c.label(upper, "attention")
+    c.few_ticks(upper)
+    c.legend(upper)
+    limit = 3.0
+    image = lower.imshow(
+        window.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    lower.set_yticks(range(len(names)), list(names), fontsize=7)
+    lower.grid(visible=False)
+    marked = np.unique(np.linspace(0, length - 1, min(length, 6)).round().astype(int))
+    lower.set_xticks(marked, [c.day(sessions[place]) for place in marked], fontsize=c.SMALL)
+    figure.subplots_adjust(left=0.14, right=0.9)
+    box = lower.get_position()
+    bar = figure.colorbar(image, cax=figure.add_axes((0.915, box.y0, 0.014, box.height)))
+    bar.ax.tick_params(labelsize=c.SMALL)
+    bar.set_label("standard deviations from the mean", fontsize=c.SMALL)
+    return figure
+
+
+def compared(evaluation: ModelEvaluation) -> str:
+    """Return the finding as a title: "regime_lstm loses to persistence: 0.42 against 0.48"."""
+    rival = plain(evaluation.best_baseline)
+    if evaluation.score_name == "rmse":
+        figures = f"{100 * evaluation.score:.3f} % against {100 * evaluation.baseline_score:.3f} %"
+    else:
+        figures = f"{evaluation.score:.3f} against {evaluation.baseline_score:.3f}"
+    if evaluation.verdict == "evidence":
+        finding = f"beats {rival}"
+    elif evaluation.verdict == "weak evidence":
+        finding = f"is ahead of {rival}, on weak evidence"
+    elif evaluation.verdict.startswith("loses"):
+        finding = f"loses to {rival}"
+    else:
+        finding = f"is not told apart from {rival}"
+    return f"{evaluation.name} {finding}: {figures}"
+
+
+def _learned(name: str, fits: Sequence[Fit]) -> str:
+    best = [fit.best for fit in fits]
+    if len(fits) > 1:
+        middle = int(np.median(best))
+        return f"{name}: {len(fits)} fits, best epochs {min(best)} to {max(best)} (median {middle})"
+    (fit,) = fits
+    last = fit.history[-1]
+    loss = next(e.validation_loss for e in fit.history if e.number == fit.best)
+    if last.number == fit.best:
+        return f"{name}: validation loss was lowest at the last epoch, {last.number}"
+    rise = 100 * (last.validation_loss / loss - 1)
+    return f"{name}: best epoch {fit.best}; validation loss {rise:+.1f} % by epoch {last.number}"
+
+
+def _class_table(axes: Axes, classes: pd.DataFrame) -> None:
+    axes.axis("off")
+    table = axes.table(
+        cellText=[
+            [f"{row.precision:.2f}", f"{row.recall:.2f}", f"{row.f1:.2f}", f"{row.support:,}"]
+            for row in classes.itertuples()
+        ],
+        rowLabels=[str(name) for name in classes.index],
+        colLabels=["precision", "recall", "F1", "samples"],
+        bbox=Bbox.from_bounds(0.3, 0.2, 0.7, 0.68),
+        cellLoc="center",
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(c.NORMAL)
+    for (row, _), cell in table.get_celld().items():
+        cell.set_edgecolor("#DDDDDD")
+        if row == 0:
+            cell.set_facecolor("#F2F2F2")
