@@ -289,7 +289,8 @@ def _columns(*series: ArrayLike) -> Floats:
         table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
     else:
         table = np.column_stack([np.asarray(one, dtype=float) for one in series])
-    return table[np.isfinite(table).all(axis=1)]
+    known: Floats = table[np.isfinite(table).all(axis=1)]
+    return known
 
 
 def _interval(

@@ -138,7 +138,7 @@ def ledger(
 
 def _legs(fills: Fills) -> tuple[Fills, Bools]:
     """Fills as legs, one ticker after the other, and which of them a change of sign closed."""
-    flips = fills.before * fills.after < 0.0
+    flips = np.sign(fills.before) * np.sign(fills.after) < 0.0
     source = np.repeat(np.arange(len(flips)), np.where(flips, 2, 1))
     second = np.append(False, source[1:] == source[:-1])[: len(source)]  # leg of a flip
     closing = flips[source] & ~second
