@@ -24,8 +24,8 @@ def resolve_device(device: str) -> str:
     if not present.get(device, False):
         here = ", ".join(name for name, is_here in present.items() if is_here)
         raise ConfigError(
-            f"training.device is {device!r}, and torch finds none here (it finds: {here}).  "
-            "Use --set training.device=auto, or install a torch build for that device."
+            f"compute.device is {device!r}, and torch finds none here (it finds: {here}).  "
+            "Use --set compute.device=auto, or install a torch build for that device."
         )
     return device
 

@@ -69,7 +69,7 @@ def _fit(about: dict[str, Any], weights: dict[str, Any]) -> Fit:
     scaler = about["scaler"]
     return Fit(
         model=ModelConfig(**about["model"]),
-        weights=weights,
+        weights={name: weights[name] for name in sorted(weights)},
         scaler=Scaler(
             mean=np.array(scaler["mean"], dtype=float),
             deviation=np.array(scaler["deviation"], dtype=float),

@@ -128,7 +128,7 @@ def train(
 
     return Fit(
         model=model,
-        weights={name: value.cpu().numpy() for name, value in best_weights.items()},
+        weights={name: best_weights[name].cpu().numpy() for name in sorted(best_weights)},
         scaler=scaler,
         thresholds=dict(thresholds),
         history=tuple(history),
@@ -150,7 +150,8 @@ def _identity(
     """Return the digest of all that the weights depend on."""
     about = {
         "model": asdict(model),
-        "training": {**asdict(config), "workers": None, "members": None, "device": device},
+        "training": asdict(config),
+        "device": device,
         "seed": seed,
     }
     tensors = {

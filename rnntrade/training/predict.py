@@ -54,7 +54,7 @@ def restore(fit: Fit) -> nn.Module:
         network.load_state_dict({name: torch.tensor(w) for name, w in fit.weights.items()})
     except RuntimeError as error:
         raise TrainingError(
-            f"the weights of {fit.model.name} are of another model: {error}"
+            f"{fit.model.name}, fold {fit.fold}: the weights are of another model: {error}"
         ) from error
     return network.eval()
 

@@ -10,7 +10,6 @@ model       fields of ModelConfig
 training    fields of TrainingConfig
 seed        of this fit
 device      auto, cpu, cuda or mps
-thresholds  {ticker: {median, upper}}, kept in the fit
 checkpoint  file to go on from, or null; removed once the fit is written
 output      folder for the fit
 """
@@ -31,7 +30,6 @@ from rnntrade.errors import RnntradeError
 from rnntrade.samples.files import load_samples
 from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
-from rnntrade.types import Thresholds
 
 
 def main() -> int:
@@ -72,7 +70,7 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
         TrainingConfig(**job["training"]),
         seed=job["seed"],
         device=job["device"],
-        thresholds={ticker: Thresholds(**each) for ticker, each in job["thresholds"].items()},
+        thresholds=targets.thresholds,
         checkpoint=checkpoint,
         on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
     )

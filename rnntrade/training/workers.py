@@ -143,7 +143,7 @@ def _died(worker: Process, job: Mapping[str, Any]) -> NoReturn:
     if code < 0:
         cause = f"was killed by signal {-code} ({signal.Signals(-code).name})"
     if code == -signal.SIGKILL:
-        cause += ": out of memory?  Try fewer workers (training.workers)"
+        cause += ": out of memory?  Try fewer workers (compute.workers)"
     raise TrainingError(
         f"{_name(job)}: the training process {cause}.  Run again: it resumes after its last epoch."
     )
