@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,3 +63,18 @@ def write_manifest(run_id: str, refs: list[Ref]) -> None:
 def read_manifest(file: Path) -> list[Ref]:
     """What the run behind that file refers to."""
     return [Ref(**each) for each in json.loads(file.read_text())]
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Every reference inside a result."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from refs_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from refs_in(part)
+    elif hasattr(value, "model_fields_set"):
+        for name in type(value).model_fields:
+            yield from refs_in(getattr(value, name))

@@ -6,7 +6,7 @@ across runs.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,7 +17,7 @@ from prefect.serializers import JSONSerializer
 from pydantic import Field
 
 from rnntrade.fingerprint import fingerprint, source_digest
-from tasks.artifacts import Ref
+from tasks.artifacts import refs_in
 from tasks.home import artifacts_folder
 
 log = logging.getLogger("prefect.rnntrade")
@@ -79,21 +79,6 @@ def cached_task(
         )(step)
 
     return make
-
-
-def refs_in(value: Any) -> Iterator[Ref]:
-    """Every reference inside a result."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from refs_in(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from refs_in(part)
-    elif hasattr(value, "model_fields_set"):
-        for name in type(value).model_fields:
-            yield from refs_in(getattr(value, name))
 
 
 def _plain(value: Any) -> Any:

@@ -1,10 +1,9 @@
 """Predictions of the networks and of the baselines, in one kind of table."""
 
-
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import ModelConfig
+from rnntrade.config import ModelConfig, Task
 from rnntrade.samples.files import FoldTargets, load_samples
 from rnntrade.types import Rows, Samples
 from tasks.artifacts import Ref, publish
@@ -31,7 +30,7 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
         for part in ("validation", "test"):
             rows = getattr(each.fold, part)
             outputs = np.mean([predict_rows(fit, known, rows, device) for fit in loaded], axis=0)
-            tables.append(_table(model.name, part, model, known, each, rows, outputs))
+            tables.append(_table(model.name, part, model.task, known, each, rows, outputs))
     with publish("predictions") as out:
         pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
         if model.architecture == "attention_bilstm":
@@ -45,7 +44,7 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
 
 
 @cached_task("fit_baselines-{name}", not_in_key=("name",))
-def fit_baselines(name: str, samples: Ref, model: ModelConfig, folds: int, run_seed: int) -> Ref:
+def fit_baselines(name: str, samples: Ref, asked: Task, folds: int, run_seed: int) -> Ref:
     """Fit every baseline of the model's task on each fold, and predict the same samples."""
     from rnntrade.models.baselines import baselines
 
@@ -55,23 +54,31 @@ def fit_baselines(name: str, samples: Ref, model: ModelConfig, folds: int, run_s
         for part in ("validation", "test"):
             rows = getattr(each.fold, part)
             for source, outputs in baselines(
-                model.task,
+                asked,
                 known,
                 each.fold,
                 rows,
                 current=each.current,
+                last_return=_last_return(known),
                 seed=run_seed,
             ).items():
-                tables.append(_table(source, part, model, known, each, rows, outputs))
+                tables.append(_table(source, part, asked, known, each, rows, outputs))
     with publish("baselines") as out:
         pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
     return out.ref
 
 
+def _last_return(samples: Samples) -> np.ndarray | None:
+    """(N,) return of the decision session, where the model reads returns."""
+    if "returns" not in samples.features:
+        return None
+    return np.asarray(samples.rows[samples.last, samples.features.index("returns")])
+
+
 def _table(
     source: str,
     part: str,
-    model: ModelConfig,
+    asked: Task,
     samples: Samples,
     fold: FoldTargets,
     rows: Rows,
@@ -90,19 +97,17 @@ def _table(
         }
     )
     target = samples.target[rows]
-    if model.task in ("return", "forecast"):
+    if asked in ("return", "forecast"):
         for step in range(target.shape[1]):
             table[f"truth_{step + 1}"] = target[:, step]
         for step in range(target.shape[1]):
             table[f"r_{step + 1}"] = outputs[:, step]
         return table
     table["truth"] = target[:, 0]
-    if model.task == "direction":
+    if asked == "direction":
         table["p_up"] = outputs[:, 0]
         return table
     table["current"] = fold.current[rows]
     for regime in range(outputs.shape[1]):
         table[f"p_{regime}"] = outputs[:, regime]
     return table
-
-

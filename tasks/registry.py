@@ -11,10 +11,11 @@ from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from rnntrade.config import ModelConfig
 from rnntrade.fingerprint import ROOT, fingerprint
 from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
+from tasks.report import ModelLine, data_fingerprint
+from tasks.summary import Summary
 from tasks.tracking import RunIds, client
 
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
@@ -25,36 +26,45 @@ def registered_name(task: str) -> str:
     return f"rnntrade-{task}"
 
 
-@task(task_run_name="register-{model.name}", cache_policy=NO_CACHE)
-def register(
-    ids: RunIds, model: ModelConfig, fits: Sequence[Ref], example: Ref, tags: dict[str, str]
-) -> str:
-    """Register the fits of the newest fold as a version, unless these very fits are one already.
+@task(task_run_name="register-{line.model.name}", cache_policy=NO_CACHE)
+def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summary) -> str:
+    """Register the newest fold's fits as a version, unless these very fits are one already.
 
     The newest version of a task carries the alias `challenger`.
     """
     known = client()
+    model, fits = line.model, line.fits[-1]
     name = registered_name(model.task)
     fit = fingerprint([ref.digest for ref in fits])
     with FileLock(artifacts_folder() / "locks" / "registry.lock"):
-        for registered in known.search_model_versions(f"name='{name}' and tags.fit='{fit}'"):
-            _point_at_newest(name)
-            return str(registered.version)
-        source = _log_model(ids.children[model.name], fits, example)
         if not known.search_registered_models(f"name='{name}'"):
             known.create_registered_model(
-                name, description=f"Every {model.task} model of every experiment; bars in."
+                name, description=f"Every {model.task} model of every experiment: bars go in."
             )
+        same = known.search_model_versions(f"name='{name}' and tags.fit='{fit}'")
+        if same:
+            _point_at_newest(name)
+            return str(same[0].version)
+        example = next(iter(prices.values()))
+        source = _log_model(ids.children[model.name], fits, example)
+        figures = summary.figures[model.name]
+        told = ("verdict", "best_baseline", "score", "baseline", "difference")
         created = known.create_model_version(
             name,
             source.model_uri,
             run_id=ids.children[model.name],
             model_id=source.model_id,
-            tags={**tags, "fit": fit, "model": model.name},
-            description=f"{model.name}: {tags['sentence']}",
+            tags={
+                "fit": fit,
+                "model": model.name,
+                "experiment": summary.experiment,
+                "data.fingerprint": data_fingerprint(prices),
+                **{each: str(figures[each]) for each in told},
+            },
+            description=str(figures["sentence"]),
         )
         _point_at_newest(name)
-        return str(created.version)
+    return str(created.version)
 
 
 def _point_at_newest(name: str) -> None:

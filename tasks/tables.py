@@ -16,3 +16,11 @@ def read_bars(prices: Ref) -> pd.DataFrame:
 def read_prices(prices: Mapping[str, Ref]) -> Prices:
     """All tickers' bars on their common sessions."""
     return Prices.of({ticker: read_bars(ref) for ticker, ref in prices.items()})
+
+
+def read_predictions(predictions: Ref, baselines: Ref) -> pd.DataFrame:
+    """A network's predictions and those of its baselines, in one table."""
+    parts = [
+        pd.read_parquet(ref.folder / "predictions.parquet") for ref in (predictions, baselines)
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -1,17 +1,15 @@
-"""What MLflow is told: one run per pipeline run, one child per model, finished figures only.
+"""MLflow's runs: one per pipeline run, one child per model; none outlives its process.
 
 Everything goes through MlflowClient and explicit run ids: the fluent API's active run is per
 thread, so a submitted task would log into a phantom of its own.
 """
 
-import json
 import os
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -19,17 +17,12 @@ from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
 from rnntrade.fingerprint import ROOT
-from tasks.artifacts import Ref, write_manifest
 from tasks.home import artifacts_folder, home
-
-BATCH = 1000  # metrics that one request may carry
 
 
 class RunIds(BaseModel):
@@ -38,16 +31,6 @@ class RunIds(BaseModel):
     experiment_id: str
     parent: str
     children: dict[str, str]  # by model name
-
-
-class ModelRecord(BaseModel):
-    """What is written down about one model."""
-
-    params: dict[str, str]
-    metrics: dict[str, float]
-    curves: dict[str, list[float]]  # by epoch
-    tags: dict[str, str]
-    artifacts: list[Ref]
 
 
 def tracking_uri() -> str:
@@ -111,54 +94,6 @@ def sweep_orphans() -> int:
     return swept
 
 
-@task(cache_policy=NO_CACHE)
-def record(
-    ids: RunIds,
-    experiment: Experiment,
-    data: Mapping[str, Ref],
-    models: Mapping[str, ModelRecord],
-    failures: Mapping[str, str],
-    summary: Mapping[str, Any],
-    report: Ref,
-) -> None:
-    """Write everything down and close the runs; a failed model's run says why it failed."""
-    known = client()
-    for name, run_id in ids.children.items():
-        if name in failures:
-            known.set_tag(run_id, "error", failures[name])
-            known.set_terminated(run_id, "FAILED")
-            continue
-        _write(known, run_id, models[name])
-        _log_data(known, run_id, experiment, data)
-        known.set_terminated(run_id)
-    _write(
-        known,
-        ids.parent,
-        ModelRecord(
-            params=_flat(asdict(experiment)),
-            metrics={
-                f"{name}.{metric}": value
-                for name, each in models.items()
-                for metric, value in each.metrics.items()
-                if metric in {"score", "baseline", "difference", "strategy.sharpe_ratio"}
-            },
-            curves={},
-            tags={
-                "verdict": str(summary["verdict"]),
-                "mlflow.note.content": str(summary["markdown"]),
-                "leaky": str(experiment.labels.thresholds == "full_sample").lower(),
-            },
-            artifacts=[report],
-        ),
-    )
-    _log_data(known, ids.parent, experiment, data)
-    write_manifest(
-        ids.parent,
-        [*data.values(), report, *(ref for each in models.values() for ref in each.artifacts)],
-    )
-    known.set_terminated(ids.parent)
-
-
 def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     known = client()
     experiment_id = _experiment_id(experiment)
@@ -203,48 +138,6 @@ def _experiment_id(experiment: Experiment) -> str:
     return str(found.experiment_id)
 
 
-def _write(known: Any, run_id: str, record: ModelRecord) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = int(datetime.now().timestamp() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
-    metrics += [
-        Metric(name, value, now, epoch)
-        for name, values in record.curves.items()
-        for epoch, value in enumerate(values)
-    ]
-    finite = [metric for metric in metrics if metric.value == metric.value]
-    for start in range(0, len(finite), BATCH):
-        known.log_batch(run_id, metrics=finite[start : start + BATCH])
-    params = [Param(name, value[:6000]) for name, value in record.params.items()]
-    for start in range(0, len(params), 100):
-        known.log_batch(run_id, params=params[start : start + 100])
-    known.log_batch(run_id, tags=[RunTag(name, value) for name, value in record.tags.items()])
-    for ref in record.artifacts:
-        known.log_artifacts(run_id, str(ref.folder), None if ref.step == "report" else ref.step)
-
-
-def _log_data(known: Any, run_id: str, experiment: Experiment, data: Mapping[str, Ref]) -> None:
-    """Name the prices by digest: logging the frame itself would profile it for seconds."""
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
-
-    source = CodeDatasetSource(tags={"source": experiment.data.source})
-    known.log_inputs(
-        run_id,
-        [
-            DatasetInput(
-                MetaDataset(
-                    source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
-                )._to_mlflow_entity(),
-                [InputTag("mlflow.data.context", "training")],
-            )
-            for ticker, ref in data.items()
-        ],
-    )
-
-
 @cache
 def _commit() -> dict[str, str]:
     """Commit of the checkout, and whether it was edited since; nothing outside a checkout."""
@@ -265,18 +158,3 @@ def _commit() -> dict[str, str]:
         "mlflow.source.git.commit": commit.stdout.strip(),
         "git.edited": str(bool(edits.stdout.strip())).lower(),
     }
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """{"training": {"patience": 3}} -> {"training.patience": "3"}; models by their names."""
-    leaves: dict[str, str] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            leaves |= _flat(value, f"{prefix}{name}.")
-        elif name == "models":
-            leaves |= _flat({model["name"]: model for model in value}, f"{prefix}models.")
-        else:
-            leaves[prefix + name] = (
-                json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
-            )
-    return leaves

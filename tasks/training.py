@@ -1,5 +1,6 @@
 """Training as a task: a single-threaded worker process per fit, as many as there are cores."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from prefect.concurrency.sync import concurrency
 from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.fingerprint import fingerprint
 from rnntrade.training.seeds import derive_seed
-from rnntrade.training.worker import Workers
+from rnntrade.training.workers import Workers
 from rnntrade.types import Epoch
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
@@ -25,9 +26,9 @@ GPU_LIMIT = "rnntrade-gpu"  # Prefect's concurrency limit: fits at a time per ma
 def train_model(
     samples: Ref,
     model: ModelConfig,
-    training: TrainingConfig,
     fold: int,
     member: int,
+    training: TrainingConfig,
     run_seed: int,
     device: str,
     workers: int,
@@ -42,6 +43,7 @@ def train_model(
         "training": asdict(training),
         "seed": seed,
         "device": device,
+        "thresholds": json.loads((samples.folder / "samples.json").read_text())["thresholds"][fold],
     }
     what = fingerprint((samples.digest, {name: job[name] for name in job if name != "samples"}))
 

@@ -1,0 +1,75 @@
+"""What no recorded run refers to, and its removal."""
+
+import re
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tasks.artifacts import read_manifest
+from tasks.home import artifacts_folder
+from tasks.tracking import client
+
+KEPT = {"runs", "locks", "results"}  # not outputs of steps
+
+
+def unused() -> list[tuple[Path, int]]:
+    """Folders in artifacts/ that no recorded run refers to, with their sizes in bytes.
+
+    Nothing is unused while a run is going on: its outputs are not recorded yet.
+    """
+    if _someone_runs():
+        return []
+    used: set[Path] = set()
+    for manifest in (artifacts_folder() / "runs").glob("*.json"):
+        if _is_recorded(manifest.stem):
+            used |= {ref.folder for ref in read_manifest(manifest)}
+    found = [
+        folder
+        for step in sorted(artifacts_folder().glob("*"))
+        if step.is_dir() and step.name not in KEPT
+        for folder in sorted(step.iterdir())
+        if folder not in used
+    ]
+    return [(path, _size(path)) for path in found]
+
+
+def remove(found: list[tuple[Path, int]]) -> None:
+    """Remove these folders, and the results in Prefect's store that point to what is gone."""
+    for path, _ in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for result in (artifacts_folder() / "results").glob("*"):
+        if result.is_file() and not _points_to_files(result):
+            result.unlink(missing_ok=True)
+
+
+def _someone_runs() -> bool:
+    for lock in (artifacts_folder() / "locks").glob("*.lock"):
+        try:
+            with FileLock(lock, timeout=0):
+                continue
+        except Timeout:
+            return True
+    return False
+
+
+def _is_recorded(run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
+def _points_to_files(result: Path) -> bool:
+    """Whether every reference in a stored result leads somewhere."""
+    named = re.findall(
+        r'"step\\*": \\*"(\w+)\\*", \\*"digest\\*": \\*"(\w{16})', result.read_text()
+    )
+    return all((artifacts_folder() / step / digest).is_dir() for step, digest in named)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

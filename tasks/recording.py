@@ -1,0 +1,151 @@
+"""What MLflow is told, once it is finished: figures, curves, tables, and which prices."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from rnntrade.config import Experiment
+from tasks.artifacts import Ref, refs_in, write_manifest
+from tasks.report import ModelLine, data_fingerprint
+from tasks.summary import Summary, markdown
+from tasks.tracking import RunIds, client
+
+BATCH = 1000  # metrics that one request may carry
+OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
+
+
+@task(cache_policy=NO_CACHE)
+def record(
+    ids: RunIds,
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    lines: dict[str, ModelLine],
+    summary: Summary,
+    page: Ref,
+) -> None:
+    """Write everything down and close the runs; a failed model's run says why it failed."""
+    known = client()
+    shared = {
+        "data.fingerprint": data_fingerprint(prices),
+        "leaky": str(experiment.labels.thresholds == "full_sample").lower(),
+    }
+    for name, run_id in ids.children.items():
+        if name in summary.failures:
+            known.set_tag(run_id, "error", summary.failures[name])
+            known.set_terminated(run_id, "FAILED")
+            continue
+        line, figures = lines[name], summary.figures[name]
+        params = _flat(
+            {
+                "model": asdict(line.model),
+                "training": asdict(experiment.training),
+                "split": asdict(experiment.split),
+                "seed": experiment.seed,
+            }
+        )
+        words = {key: value for key, value in figures.items() if isinstance(value, str)}
+        tags = {**shared, **words, "mlflow.note.content": str(figures["sentence"])}
+        _write(known, run_id, params, _numbers(figures), _curves(line), tags)
+        results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
+        for ref in filter(None, results):
+            known.log_artifacts(run_id, str(ref.folder), ref.step)
+        _log_prices(known, run_id, experiment, prices)
+        known.set_terminated(run_id)
+    compared = {
+        f"{name}.{metric}": value
+        for name, figures in summary.figures.items()
+        for metric, value in _numbers(figures).items()
+        if metric in OF_EACH_MODEL
+    }
+    tags = {**shared, "verdict": summary.verdict, "mlflow.note.content": markdown(summary)}
+    _write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
+    known.log_artifacts(ids.parent, str(page.folder))
+    _log_prices(known, ids.parent, experiment, prices)
+    write_manifest(ids.parent, [*prices.values(), page, *refs_in(lines)])
+    known.set_terminated(ids.parent)
+
+
+def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if isinstance(value, float)}
+
+
+def _curves(line: ModelLine) -> dict[str, list[float]]:
+    """What each fit's epochs led to; folds and members are told apart where there are several."""
+    curves: dict[str, list[float]] = {}
+    for fold, members in enumerate(line.fits):
+        for member, ref in enumerate(members):
+            history = json.loads((ref.folder / "fit.json").read_text())["history"]
+            alone = len(line.fits) == len(members) == 1
+            which = "" if alone else f"/fold_{fold}_member_{member}"
+            for name in ("training_loss", "validation_loss", "training_score", "validation_score"):
+                values = [epoch[name] for epoch in history]
+                curves[name + which] = [float("nan") if v is None else v for v in values]
+    return curves
+
+
+def _write(
+    known: Any,
+    run_id: str,
+    params: Mapping[str, str],
+    figures: Mapping[str, float],
+    curves: Mapping[str, list[float]],
+    tags: Mapping[str, str],
+) -> None:
+    """Write in batches: one metric at a time takes thirty times as long."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(datetime.now().timestamp() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
+    metrics += [
+        Metric(name, value, now, epoch)
+        for name, values in curves.items()
+        for epoch, value in enumerate(values)
+    ]
+    finite = [metric for metric in metrics if metric.value == metric.value]
+    for start in range(0, len(finite), BATCH):
+        known.log_batch(run_id, metrics=finite[start : start + BATCH])
+    entries = [Param(name, value[:6000]) for name, value in params.items()]
+    for start in range(0, len(entries), 100):
+        known.log_batch(run_id, params=entries[start : start + 100])
+    known.log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
+
+
+def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Mapping[str, Ref]) -> None:
+    """Name the prices by digest: logging the frame itself would profile it for seconds."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    source = CodeDatasetSource(tags={"source": experiment.data.source})
+    known.log_inputs(
+        run_id,
+        [
+            DatasetInput(
+                MetaDataset(
+                    source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
+                )._to_mlflow_entity(),
+                [InputTag("mlflow.data.context", "training")],
+            )
+            for ticker, ref in prices.items()
+        ],
+    )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """{"training": {"patience": 3}} -> {"training.patience": "3"}; models by their names."""
+    leaves: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        elif name == "models":
+            leaves |= _flat({model["name"]: model for model in value}, f"{prefix}models.")
+        else:
+            leaves[prefix + name] = (
+                json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
+            )
+    return leaves

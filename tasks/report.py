@@ -1,0 +1,140 @@
+"""The run's report, as a task."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+import pandas as pd
+from pydantic import BaseModel
+
+from rnntrade.config import Experiment, ModelConfig
+from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
+from rnntrade.fingerprint import fingerprint
+from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
+from rnntrade.report.page import write_report
+from rnntrade.samples.files import load_samples
+from rnntrade.samples.scaling import standardise
+from rnntrade.samples.windows import gather
+from rnntrade.trading.files import load_backtest
+from rnntrade.types import Fit
+from tasks.artifacts import Ref, publish
+from tasks.caching import cached_task
+from tasks.evaluation import load_evaluation
+from tasks.samples import Labels
+from tasks.tables import read_predictions, read_prices
+
+
+class ModelLine(BaseModel):
+    """What one model's steps made."""
+
+    model: ModelConfig
+    samples: Ref
+    fits: list[list[Ref]]  # by fold, then by member
+    predictions: Ref
+    baselines: Ref
+    evaluation: Ref
+    backtest: Ref | None = None
+    strategy: Ref | None = None  # its evaluation
+
+
+@cached_task()
+def report(
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    warnings: list[str],
+    features: dict[str, Ref],
+    labels: Labels,
+    lines: dict[str, ModelLine],
+    about: dict[str, str],
+) -> Ref:
+    """Draw every figure, fill every table, and bind them into one page."""
+    from rnntrade.training.fits import load_fit
+
+    bars = read_prices(prices)
+    evaluations = {
+        name: load_evaluation(ModelEvaluation, line.evaluation) for name, line in lines.items()
+    }
+    tables = {
+        ticker: pd.read_parquet(ref.folder / "features.parquet") for ticker, ref in features.items()
+    }
+    contents = ReportContents(
+        experiment=experiment,
+        provenance=about,
+        prices=bars,
+        features=tables,
+        regimes=pd.read_parquet(labels.ref.folder / f"regimes_{labels.folds - 1}.parquet"),
+        fits={
+            name: [load_fit(ref.folder) for members in line.fits for ref in members]
+            for name, line in lines.items()
+        },
+        predictions={
+            name: read_predictions(line.predictions, line.baselines) for name, line in lines.items()
+        },
+        evaluations=evaluations,
+        strategies={name: _strategy(line) for name, line in lines.items() if line.strategy},
+        attention=_attention(lines, tables),
+        findings=warnings,
+    )
+    with publish("report") as out:
+        write_report(out.folder, contents)
+    return out.ref
+
+
+def describe(experiment: Experiment, prices: Mapping[str, Ref], device: str) -> dict[str, str]:
+    """Where the run's figures come from, in words."""
+    packages = ("torch", "pandas", "numpy", "scikit-learn", "arch", "prefect", "mlflow")
+    data = experiment.data
+    return {
+        "source": f"{data.source}, {', '.join(data.tickers)}, {data.start} to {data.end}",
+        "data fingerprint": data_fingerprint(prices),
+        "experiment fingerprint": fingerprint(asdict(experiment)),
+        "device": device,
+        "seed": f"{experiment.seed}, {experiment.members} member(s) a model",
+        "python": platform.python_version(),
+        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
+    }
+
+
+def data_fingerprint(prices: Mapping[str, Ref]) -> str:
+    """One name for the bars of all tickers."""
+    return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
+
+
+def _strategy(line: ModelLine) -> StrategyContents:
+    assert line.backtest is not None
+    assert line.strategy is not None
+    folder = line.backtest.folder
+    return StrategyContents(
+        weights=pd.read_parquet(folder / "target.parquet"),
+        probability=pd.read_parquet(folder / "probability.parquet"),
+        backtest=load_backtest(folder / "strategy"),
+        benchmark=load_backtest(folder / "benchmark"),
+        evaluation=load_evaluation(StrategyEvaluation, line.strategy),
+    )
+
+
+def _attention(
+    lines: Mapping[str, ModelLine], features: Mapping[str, pd.DataFrame]
+) -> AttentionExample | None:
+    """Where the first network with attention looked in its newest window."""
+    from rnntrade.training.fits import load_fit
+
+    for name, line in lines.items():
+        if line.model.architecture == "attention_bilstm":
+            samples, fold = load_samples(line.samples.folder, len(line.fits) - 1)
+            weights = pd.read_parquet(line.predictions.folder / "attention.parquet")
+            ticker = str(weights.index[0])
+            mine = fold.fold.test[samples.spans.ticker[fold.fold.test] == ticker]
+            fit: Fit = load_fit(line.fits[-1][0].folder)
+            window = gather(standardise(samples.rows, fit.scaler), mine[-1:], samples.lookback)[0]
+            sessions = features[ticker].loc[: samples.spans.decision[mine[-1]]].index
+            return AttentionExample(
+                model=name,
+                ticker=ticker,
+                sessions=pd.DatetimeIndex(sessions[-samples.lookback :]),
+                weights=weights.loc[ticker].to_numpy(dtype=float),
+                window=window.astype(float),
+                names=samples.features,
+            )
+    return None

@@ -1,0 +1,179 @@
+"""What a run found, in a few lines: for the terminal, Prefect's pages and MLflow."""
+
+import math
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
+from pydantic import BaseModel
+
+from rnntrade.config import Experiment
+from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
+from rnntrade.evaluation.verdict import UNCORRECTED
+from rnntrade.evaluation.verdict import summary as in_one_sentence
+from tasks.artifacts import Ref
+from tasks.evaluation import load_evaluation
+from tasks.report import ModelLine
+from tasks.tracking import RunIds, tracking_uri
+
+Row = dict[str, str]
+
+
+class Summary(BaseModel):
+    """The result of the flow `run`."""
+
+    experiment: str
+    verdict: str
+    models: list[Row]
+    strategies: list[Row]
+    failures: dict[str, str]  # by model, why
+    figures: dict[str, dict[str, float | str | None]]  # by model, unrounded
+    report: str  # path of the page
+    mlflow_run: str
+    mlflow_experiment: str
+    prefect_run: str
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return self.model_dump()
+
+    def tables(self) -> dict[str, list[Row]]:
+        """Titles and rows, as a person reads them."""
+        return {
+            "Models on the test part, each beside its best baseline there": self.models,
+            "Strategies after costs, beside buy and hold": self.strategies,
+        }
+
+    def places(self) -> Row:
+        """Where to look further."""
+        server = get_current_settings().api.url
+        page = f"{server.removesuffix('/api')}/runs/flow-run/{self.prefect_run}" if server else ""
+        uri = tracking_uri()
+        link = f"#/experiments/{self.mlflow_experiment}/runs?workflowType=machine_learning"
+        base = uri if uri.startswith("http") else "http://127.0.0.1:5000"
+        return {
+            "verdict": self.verdict,
+            "report": self.report,
+            "MLflow": f"{base}/{link}" + ("" if uri.startswith("http") else "  (rnntrade ui)"),
+            "Prefect": page or "http://127.0.0.1:4200  (rnntrade ui)",
+        }
+
+
+@task(cache_policy=NO_CACHE)
+def summarise(
+    experiment: Experiment,
+    ids: RunIds,
+    lines: dict[str, ModelLine],
+    failures: dict[str, str],
+    page: Ref,
+) -> Summary:
+    """Put the verdicts side by side, and show them on Prefect's pages."""
+    judged = {n: load_evaluation(ModelEvaluation, each.evaluation) for n, each in lines.items()}
+    traded = {
+        name: load_evaluation(StrategyEvaluation, line.strategy)
+        for name, line in lines.items()
+        if line.strategy
+    }
+    summary = Summary(
+        experiment=experiment.name,
+        verdict=in_one_sentence(
+            [each.verdict for each in judged.values()], [each.verdict for each in traded.values()]
+        ),
+        models=[_model_row(each) for each in judged.values()],
+        strategies=[_strategy_row(each) for each in traded.values()],
+        failures=failures,
+        figures={name: _figures(each, traded.get(name)) for name, each in judged.items()},
+        report=str(page.folder / "report.html"),
+        mlflow_run=ids.parent,
+        mlflow_experiment=ids.experiment_id,
+        prefect_run=str(flow_run.id or ""),
+    )
+    create_table_artifact(
+        key="models", table=[dict(row) for row in summary.models], description=summary.verdict
+    )
+    create_markdown_artifact(key="run", markdown=markdown(summary), description="What was found")
+    return summary
+
+
+def markdown(summary: Summary) -> str:
+    """The summary as Markdown, for Prefect and for the notes of the MLflow run."""
+    parts = [f"# {summary.experiment}", f"**{summary.verdict}**"]
+    for title, rows in summary.tables().items():
+        if rows:
+            parts += [f"### {title}", _markdown_table(rows)]
+    parts += [f"**failed** {name}: {reason}" for name, reason in summary.failures.items()]
+    parts += [UNCORRECTED, f"Report: `{summary.report}`"]
+    return "\n\n".join(parts)
+
+
+def _model_row(each: ModelEvaluation) -> Row:
+    percent = each.score_name == "rmse"
+
+    def shown(value: float) -> str:
+        return f"{100 * value:.3f} %" if percent else f"{value:.3f}"
+
+    scale, unit = (100, " %") if percent else (1, "")
+    difference, low, high = (scale * value for value in (each.difference, *each.interval))
+    digits = 2 if percent else 3
+    return {
+        "model": each.name,
+        "asked": f"{each.task}, {each.horizon} ahead",
+        "measure": "RMSE" if percent else each.score_name,
+        "test": shown(each.score),
+        "best baseline": f"{shown(each.baseline_score)} {each.best_baseline.replace('_', ' ')}",
+        "difference": f"{difference:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f})",
+        "verdict": each.verdict,
+    }
+
+
+def _strategy_row(each: StrategyEvaluation) -> Row:
+    own, held = each.figures, each.benchmark_figures
+    return {
+        "strategy": each.name,
+        "net return": f"{100 * own['total_return']:+.1f} %",
+        "Sharpe": f"{own['sharpe_ratio']:.2f}",
+        "drawdown": f"{100 * own['max_drawdown']:.1f} %",
+        "trades": f"{own['trades']:.0f}",
+        "buy and hold": (
+            f"{100 * held['total_return']:+.1f} %, {held['sharpe_ratio']:.2f}, "
+            f"{100 * held['max_drawdown']:.1f} %"
+        ),
+        "verdict": each.verdict,
+    }
+
+
+def _figures(
+    each: ModelEvaluation, strategy: StrategyEvaluation | None
+) -> dict[str, float | str | None]:
+    """Every figure by name: what MLflow keeps and --json prints."""
+    own = each.scores.loc[each.name].to_dict()
+    figures: dict[str, Any] = {
+        "score": each.score,
+        "baseline": each.baseline_score,
+        "difference": each.difference,
+        "difference_low": each.interval[0],
+        "difference_high": each.interval[1],
+        "chosen_epoch_score": each.validation_score,
+        "smallest_edge": each.smallest_edge,
+        "samples": float(each.samples),
+        **{f"test.{name}": value for name, value in own.items()},
+    }
+    if strategy:
+        figures |= {f"strategy.{name}": value for name, value in strategy.figures.items()}
+        figures |= {f"hold.{name}": value for name, value in strategy.benchmark_figures.items()}
+    known = {
+        name: float(value) if math.isfinite(value) else None for name, value in figures.items()
+    }
+    words = {"measure": each.score_name, "best_baseline": each.best_baseline}
+    words |= {"verdict": each.verdict, "sentence": each.sentence, "power": each.power}
+    if strategy:
+        words |= {"strategy.verdict": strategy.verdict, "strategy.sentence": strategy.sentence}
+    return {**known, **words}
+
+
+def _markdown_table(rows: list[Row]) -> str:
+    head = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
+    return "\n".join(f"| {line} |" for line in [*head, *(" | ".join(r.values()) for r in rows)])
