@@ -101,7 +101,8 @@ def _refresh(
     """Decide what to fetch, fetch it, and put old and new together."""
     if stored is None:
         return _whole(None, config, ticker, start, end, now)
-    old = _State(stored.bars, *(date.fromisoformat(day) for day in stored.provenance["asked"]))
+    asked_start, asked_end = map(date.fromisoformat, stored.provenance["asked"])
+    old = _State(stored.bars, asked_start, asked_end)
     first, last = min(start, old.start), max(end, old.end)
     earlier = expected_sessions(config.calendar, start, old.start)
     later = expected_sessions(config.calendar, old.end, end)

@@ -9,7 +9,6 @@ price times Adj Close / Close, and keep Close as `raw_close`.
 """
 
 import re
-import warnings
 from datetime import date
 from types import ModuleType
 
@@ -85,7 +84,6 @@ def _client() -> ModuleType:
 
     yfinance.config.debug.hide_exceptions = False
     YfData.cache_get.cache_clear()  # it remembers answers for good, broken ones too
-    warnings.filterwarnings("ignore", module=r"yfinance\.")  # its own deprecations
     return yfinance  # type: ignore[no-any-return]  # not typed
 
 

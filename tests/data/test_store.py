@@ -1,0 +1,453 @@
+import json
+import logging
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as parquet
+import pytest
+
+from rnntrade.config import DataConfig
+from rnntrade.data import archive, store
+from rnntrade.data.bars import digest
+from rnntrade.errors import ConfigError, DataError, DownloadError
+from tests.data.conftest import share
+from tests.data.yahoo_server import FakeYahoo, Share, Trouble
+
+pytestmark = pytest.mark.filterwarnings(  # yfinance's own
+    "ignore:Series.values returning", "ignore:The inplace keyword"
+)
+
+CONFIG = DataConfig(tickers=("SPY",), start=date(2024, 1, 1), end=date(2024, 12, 31))
+SYNTHETIC = DataConfig(source="synthetic", start=date(2020, 1, 1), end=date(2021, 1, 1))
+NOW = datetime(2024, 6, 3, 12, tzinfo=UTC)
+
+
+def evening(day: str) -> datetime:
+    """Ten in the evening of UTC: an hour after New York's close in winter."""
+    return datetime.fromisoformat(f"{day}T22:00:00+00:00")
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*.parquet")}
+
+
+def last(bars: pd.DataFrame) -> str:
+    return f"{bars.index[-1]:%Y-%m-%d}"
+
+
+# updating from a vendor
+
+
+def test_the_first_update_asks_for_all_that_is_over_and_stores_it(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    assert yahoo.asked("SPY") == [("2024-01-01", "2024-02-16")]
+    assert (update.fetched, update.revised, update.rebased) == (len(update.bars), 0, False)
+    assert last(update.bars) == "2024-02-15"
+    assert update.findings == ()
+    pd.testing.assert_frame_equal(store.read(root, "yahoo", "SPY"), update.bars)
+
+
+def test_a_second_update_on_the_same_day_asks_for_nothing(yahoo: FakeYahoo, spy: Share, root: Path):
+    yahoo.shares["SPY"] = spy
+    first = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    before = files(root)
+    second = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    assert len(yahoo.asked("SPY")) == 1
+    assert (second.fetched, second.revised, second.rebased) == (0, 0, False)
+    assert second.provenance == first.provenance
+    pd.testing.assert_frame_equal(first.bars, second.bars)
+    assert files(root) == before
+
+
+def test_a_later_update_asks_for_the_missing_sessions_and_five_known_ones(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-21"))
+    assert yahoo.asked("SPY")[1:] == [("2024-02-09", "2024-02-22")]  # 9, 12, 13, 14, 15 are known
+    assert update.fetched == 5 + 3  # 16, 20, 21; the 19th was Presidents' Day
+    assert (update.revised, update.rebased) == (0, False)
+    np.testing.assert_array_equal(update.bars["raw_close"], spy.quotes["Close"][:"2024-02-21"])
+
+
+def test_a_dividend_changes_the_history_so_all_of_it_is_fetched_again(yahoo: FakeYahoo, root: Path):
+    yahoo.shares["SPY"] = share("2024-01-02", "2024-02-28")
+    old = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    yahoo.shares["SPY"] = share("2024-01-02", "2024-02-28", dividend="2024-02-16")
+    new = store.update(root, CONFIG, "SPY", evening("2024-02-16"))
+    assert yahoo.asked("SPY")[1:] == [("2024-02-09", "2024-02-17"), ("2024-01-01", "2024-02-17")]
+    assert new.rebased
+    assert new.revised == len(old.bars)
+    np.testing.assert_allclose(new.bars["close"][:-1], old.bars["close"] * 0.98)
+    np.testing.assert_array_equal(new.bars["raw_close"][:-1], old.bars["raw_close"])
+    assert len(store.vintages(root, "yahoo", "SPY")) == 2
+
+
+def test_a_corrected_volume_in_the_overlap_is_taken_without_fetching_all(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    spy.quotes.loc["2024-02-15", "Volume"] = 7.0
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-16"))
+    assert len(yahoo.asked("SPY")) == 2
+    assert (update.revised, update.rebased) == (1, False)
+    assert update.bars.loc["2024-02-15", "volume"] == 7.0
+
+
+def test_noise_in_the_last_digits_changes_nothing_that_is_stored(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    old = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    spy.quotes["Adj Close"] *= 1 + 1e-8
+    new = store.update(root, CONFIG, "SPY", evening("2024-02-16"))
+    assert not new.rebased
+    pd.testing.assert_frame_equal(new.bars[:-1], old.bars, check_exact=True)
+
+
+def test_an_earlier_start_fetches_the_whole_history(yahoo: FakeYahoo, spy: Share, root: Path):
+    yahoo.shares["SPY"] = spy
+    late = replace(CONFIG, start=date(2024, 2, 1))
+    store.update(root, late, "SPY", evening("2024-02-15"))
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    assert yahoo.asked("SPY")[1:] == [("2024-01-01", "2024-02-16")]
+    assert not update.rebased
+    narrow = store.update(root, late, "SPY", evening("2024-02-15"))
+    assert len(yahoo.asked("SPY")) == 2  # the narrow range is part of what is there
+    pd.testing.assert_frame_equal(narrow.bars, update.bars["2024-02-01":])
+
+
+def test_a_missing_session_is_listed_and_not_asked_for_again(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    spy.quotes = spy.quotes.drop(pd.Timestamp("2024-01-17"))
+    yahoo.shares["SPY"] = spy
+    for _ in range(2):
+        update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+        (finding,) = update.findings
+        assert (finding.check, finding.sessions) == ("missing_session", ("2024-01-17",))
+    assert len(yahoo.asked("SPY")) == 1
+
+
+def test_a_session_the_vendor_is_late_with_is_asked_for_again(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    late = spy.quotes.loc[["2024-02-15"]]
+    spy.quotes = spy.quotes.drop(late.index)
+    yahoo.shares["SPY"] = Share(spy.quotes[:"2024-02-15"])
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    assert [finding.check for finding in update.findings] == ["early_end"]
+    yahoo.shares["SPY"] = Share(pd.concat([spy.quotes, late]).sort_index())
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    assert last(update.bars) == "2024-02-15"
+    assert update.findings == ()
+
+
+def test_a_share_that_trades_no_more_is_not_asked_for_for_ever(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = Share(spy.quotes[:"2024-01-31"])
+    for _ in range(2):
+        update = store.update(root, CONFIG, "SPY", evening("2024-02-20"))
+        assert last(update.bars) == "2024-01-31"
+    assert yahoo.asked("SPY") == [("2024-01-01", "2024-02-21"), ("2024-01-25", "2024-02-21")]
+    ended = replace(CONFIG, end=date(2024, 2, 10))
+    assert store.update(root, ended, "SPY", evening("2024-02-20")).fetched == 0
+
+
+def test_the_bar_of_a_session_that_is_not_over_never_enters(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    at_noon = datetime(2024, 2, 15, 17, tzinfo=UTC)
+    assert last(store.update(root, CONFIG, "SPY", at_noon).bars) == "2024-02-14"
+    at_the_close = datetime(2024, 2, 15, 21, 10, tzinfo=UTC)
+    assert last(store.update(root, CONFIG, "SPY", at_the_close).bars) == "2024-02-14"
+    later = datetime(2024, 2, 15, 21, 16, tzinfo=UTC)
+    assert last(store.update(root, CONFIG, "SPY", later).bars) == "2024-02-15"
+
+
+def test_one_unknown_ticker_does_not_hinder_the_others(yahoo: FakeYahoo, spy: Share, root: Path):
+    yahoo.shares |= {"SPY": spy, "QQQ": share("2024-01-02", "2024-02-28", seed=1)}
+    for ticker in ("SPY", "QQQ"):
+        assert len(store.update(root, CONFIG, ticker, NOW).bars) == 39
+    with pytest.raises(DownloadError, match="NOPE"):
+        store.update(root, CONFIG, "NOPE", NOW)
+    assert list(store.catalogue(root)["ticker"]) == ["QQQ", "SPY"]
+
+
+def test_tickers_can_be_updated_side_by_side(yahoo: FakeYahoo, root: Path):
+    names = [f"T{number}" for number in range(8)]
+    for number, name in enumerate(names):
+        yahoo.shares[name] = share("2024-01-02", "2024-02-28", seed=number)
+    with ThreadPoolExecutor(8) as pool:
+        updates = list(pool.map(lambda name: store.update(root, CONFIG, name, NOW), names))
+    for name, update in zip(names, updates, strict=True):
+        quotes = yahoo.shares[name].quotes
+        np.testing.assert_array_equal(update.bars["raw_close"], quotes["Close"])
+    assert yahoo.strays == []
+
+
+# nothing is half-written
+
+
+@pytest.mark.parametrize(
+    "trouble", [Trouble(429, "Too Many Requests"), Trouble(500, "<html>"), Trouble(length=300)]
+)
+def test_a_failed_download_leaves_every_file_as_it_was(
+    yahoo: FakeYahoo, spy: Share, root: Path, trouble: Trouble
+):
+    yahoo.shares["SPY"] = spy
+    store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    before = files(root)
+    yahoo.trouble["SPY"] = trouble
+    with pytest.raises(DownloadError, match="SPY") as caught:
+        store.update(root, CONFIG, "SPY", evening("2024-02-16"))
+    assert caught.value.transient
+    assert files(root) == before
+    yahoo.trouble.clear()
+    assert last(store.update(root, CONFIG, "SPY", evening("2024-02-16")).bars) == "2024-02-16"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cause"),
+    [
+        ("Low", 1000.0, "low above"),
+        ("High", np.nan, "missing or infinite numbers on 2024-02-16"),
+        ("Close", -1.0, "not above 0"),
+    ],
+)
+def test_bars_that_fail_a_check_are_not_stored(
+    yahoo: FakeYahoo, spy: Share, root: Path, column: str, value: float, cause: str
+):
+    yahoo.shares["SPY"] = spy
+    store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    before = files(root)
+    spy.quotes.loc["2024-02-16", column] = value
+    with pytest.raises(DataError, match=f"SPY.*{cause}"):
+        store.update(root, CONFIG, "SPY", evening("2024-02-16"))
+    assert files(root) == before
+
+
+def test_a_failing_write_leaves_the_old_file(root: Path, monkeypatch: pytest.MonkeyPatch):
+    old = store.update(root, SYNTHETIC, "AAA", NOW).bars
+    before = files(root)
+    write = parquet.write_table
+
+    def write_half(table: object, path: Path, **options: object) -> None:
+        write(table, path, **options)
+        path.write_bytes(path.read_bytes()[:100])
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(archive.parquet, "write_table", write_half)
+    with pytest.raises(OSError, match="Input/output"):
+        store.update(root, replace(SYNTHETIC, seed=1), "AAA", NOW)
+    assert files(root) == before
+    assert not list(root.rglob("*.tmp"))
+    pd.testing.assert_frame_equal(store.read(root, "synthetic", "AAA"), old)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "edited", "foreign"])
+def test_a_damaged_file_is_told_and_fetched_again(
+    yahoo: FakeYahoo, spy: Share, root: Path, damage: str, caplog: pytest.LogCaptureFixture
+):
+    yahoo.shares["SPY"] = spy
+    bars = store.update(root, CONFIG, "SPY", NOW).bars
+    path = archive.current(root, "yahoo", "SPY")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    elif damage == "text":
+        path.write_text("not Parquet")
+    elif damage == "edited":
+        table = parquet.read_table(path)
+        parquet.write_table(table.slice(1), path)
+    else:
+        bars.to_parquet(path)
+    with pytest.raises(DataError, match="damaged"):
+        store.read(root, "yahoo", "SPY")
+    assert store.catalogue(root).empty
+    with caplog.at_level(logging.WARNING, "rnntrade.data"):
+        update = store.update(root, CONFIG, "SPY", NOW)
+    assert "SPY" in caplog.text
+    assert "damaged" in caplog.text
+    assert update.fetched == 39
+    pd.testing.assert_frame_equal(store.read(root, "yahoo", "SPY"), bars)
+
+
+PROCESS = """
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from rnntrade.config import DataConfig
+from rnntrade.data import store
+for seed in range(4):
+    config = DataConfig(source="synthetic", start=date(2020, 1, 1), end=date(2021, 1, 1), seed=seed)
+    store.update(Path(sys.argv[1]), config, "AAA", datetime(2024, 6, 3, tzinfo=UTC))
+"""
+
+
+def test_two_processes_update_one_ticker_in_turn(root: Path):
+    running = [subprocess.Popen([sys.executable, "-c", PROCESS, str(root)]) for _ in range(2)]
+    assert [process.wait(60) for process in running] == [0, 0]
+    assert len(store.vintages(root, "synthetic", "AAA")) == 4
+    assert len(store.read(root, "synthetic", "AAA")) > 240
+    assert not list(root.rglob("*.tmp"))
+
+
+def test_who_waits_too_long_for_another_process_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archive, "PATIENCE", 0.1)
+    with (
+        archive.exclusive(root, "synthetic", "AAA"),
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(DataError, match="another process has been updating"),
+    ):
+        pool.submit(store.update, root, SYNTHETIC, "AAA", NOW).result()
+
+
+# what is kept
+
+
+def test_every_state_is_kept_under_the_digest_of_its_content(root: Path):
+    states = [store.update(root, replace(SYNTHETIC, seed=seed), "AAA", NOW) for seed in (0, 1, 0)]
+    kept = {vintage.id for vintage in store.vintages(root, "synthetic", "AAA")}
+    assert kept == {digest(state.bars) for state in states}
+    assert len(kept) == 2
+    for state in states:
+        again = store.read_vintage(root, "synthetic", "AAA", state.provenance["vintage"])
+        pd.testing.assert_frame_equal(again, state.bars)
+    assert states[1].revised == len(states[1].bars.index.intersection(states[0].bars.index))
+    with pytest.raises(DataError, match=r"no vintage 'nope'.*there are: [0-9a-f]{16}, "):
+        store.read_vintage(root, "synthetic", "AAA", "nope")
+
+
+def test_a_file_says_where_it_comes_from(yahoo: FakeYahoo, spy: Share, root: Path):
+    yahoo.shares["SPY"] = spy
+    update = store.update(root, CONFIG, "SPY", evening("2024-02-15"))
+    metadata = parquet.read_metadata(archive.current(root, "yahoo", "SPY")).metadata
+    provenance = json.loads(metadata[b"rnntrade"])
+    assert provenance == update.provenance
+    assert provenance["library"].startswith("yfinance 1.")
+    assert {name: provenance[name] for name in ("source", "ticker", "fetched_at", "asked")} == {
+        "source": "yahoo",
+        "ticker": "SPY",
+        "fetched_at": "2024-02-15T22:00:00+00:00",
+        "asked": ["2024-01-01", "2024-02-16"],
+    }
+
+
+def test_the_catalogue_lists_what_is_stored(root: Path):
+    assert store.catalogue(root).empty
+    store.update(root, SYNTHETIC, "brk.B", NOW)
+    store.update(root, replace(SYNTHETIC, seed=1), "brk.B", NOW)
+    (row,) = store.catalogue(root).to_dict("records")
+    assert row == {
+        "source": "synthetic",
+        "ticker": "brk.B",
+        "first": "2020-01-02",
+        "last": "2020-12-31",
+        "rows": len(store.read(root, "synthetic", "brk.B")),
+        "fetched_at": "2024-06-03T12:00:00+00:00",
+        "vintages": 2,
+        "warnings": 0,
+    }
+
+
+def test_the_archive_is_a_partitioned_data_set(root: Path):
+    for ticker in ("^AAA", "bbb"):
+        store.update(root, SYNTHETIC, ticker, NOW)
+    paths = [str(archive.current(root, "synthetic", ticker)) for ticker in ("^AAA", "bbb")]
+    table = parquet.ParquetDataset(paths).read().to_pandas()
+    assert len(table) == store.catalogue(root)["rows"].sum()
+
+
+@pytest.mark.parametrize(
+    "ticker", ["../x", "..", "/etc/passwd", "a/../../b", "C:\\x", "%2E%2E", "∞"]
+)
+def test_no_ticker_leads_out_of_the_archive(root: Path, ticker: str):
+    store.update(root, SYNTHETIC, ticker, NOW)
+    (path,) = root.rglob("bars.parquet")
+    assert path.resolve().is_relative_to(root.resolve())
+    assert len(path.relative_to(root).parts) == 3
+    assert list(store.catalogue(root)["ticker"]) == [ticker]
+    with pytest.raises(DataError):
+        store.read_vintage(root, "synthetic", ticker, "../bars")
+
+
+def test_names_that_differ_only_in_case_do_not_share_a_folder():
+    places = {
+        str(archive.folder(Path(), "files", ticker)).lower()
+        for ticker in ("ABC", "abc", "Abc", "%61BC", "A_B", "A-B", "A.B")
+    }
+    assert len(places) == 7
+
+
+# requests that make no sense
+
+
+@pytest.mark.parametrize(
+    ("ticker", "config", "cause"),
+    [
+        ("", SYNTHETIC, "no ticker"),
+        ("A\nB", SYNTHETIC, "no ticker"),
+        ("A" * 65, SYNTHETIC, "no ticker"),
+        ("A", replace(SYNTHETIC, end=SYNTHETIC.start), "is not after"),
+        ("A", replace(SYNTHETIC, start=date(2030, 1, 1), end=date(2031, 1, 1)), "no finished"),
+        ("A", replace(SYNTHETIC, start=date(2020, 1, 4), end=date(2020, 1, 6)), "no finished"),
+        ("A", replace(SYNTHETIC, calendar="XNYSE"), "XNYS"),
+    ],
+)
+def test_a_request_that_makes_no_sense_says_why(
+    root: Path, ticker: str, config: DataConfig, cause: str
+):
+    with pytest.raises(ConfigError, match=cause):
+        store.update(root, config, ticker, NOW)
+    assert not list(root.rglob("*.parquet"))
+
+
+def test_a_range_the_source_does_not_have_names_the_one_it_has(root: Path):
+    config = DataConfig(source="sample", start=date(2020, 1, 1), end=date(2021, 1, 1))
+    with pytest.raises(DataError, match=r"\^GSPC.*has 1999-01-04 to 2018-12-31"):
+        store.update(root, config, "^GSPC", NOW)
+
+
+def test_a_stored_range_without_bars_is_told_from_the_archive(
+    yahoo: FakeYahoo, spy: Share, root: Path
+):
+    yahoo.shares["SPY"] = spy
+    store.update(root, replace(CONFIG, start=date(2023, 1, 1)), "SPY", NOW)
+    early = replace(CONFIG, start=date(2023, 2, 1), end=date(2023, 3, 1))
+    with pytest.raises(DataError, match=r"SPY.*has 2024-01-02 to 2024-02-27"):
+        store.update(root, early, "SPY", NOW)
+
+
+def test_reading_what_was_never_stored_is_told(root: Path):
+    with pytest.raises(DataError, match="QQQ: no prices from yahoo are stored"):
+        store.read(root, "yahoo", "QQQ")
+    assert store.vintages(root, "yahoo", "QQQ") == []
+
+
+def test_a_changed_file_of_the_user_is_seen_at_once(root: Path, tmp_path: Path, spy: Share):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    config = replace(CONFIG, source="files", folder=str(mine))
+    spy.quotes.to_csv(mine / "SPY.csv", index_label="Date")
+    store.update(root, config, "SPY", NOW)
+    spy.quotes.loc["2024-01-10", ["Volume"]] = 5.0
+    spy.quotes.to_csv(mine / "SPY.csv", index_label="Date")
+    update = store.update(root, config, "SPY", NOW)
+    assert (update.revised, update.rebased) == (1, False)
+    assert update.bars.loc["2024-01-10", "volume"] == 5.0
+    assert len(store.vintages(root, "files", "SPY")) == 2
