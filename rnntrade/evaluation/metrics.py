@@ -455,6 +455,5 @@ def _under_water(returns: ArrayLike) -> NDArray[np.bool_]:
 
 def _weights(weights: ArrayLike) -> Floats:
     """(T, K) without missing values."""
-    table = np.asarray(weights, dtype=float)
-    table = table.reshape(len(table), -1)
-    return pd.DataFrame(table).ffill().fillna(0.0).to_numpy()
+    table = weights if isinstance(weights, pd.DataFrame) else np.asarray(weights, dtype=float)
+    return pd.DataFrame(table).ffill().fillna(0.0).to_numpy(dtype=float)

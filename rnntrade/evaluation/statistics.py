@@ -307,7 +307,8 @@ def _interval(
     if len(table) < 2:
         return (math.nan, math.nan)
     if block is None:
-        block = float(optimal_block_length(table)["stationary"].max())
+        with np.errstate(invalid="ignore"):  # returns that never differ
+            block = float(optimal_block_length(table)["stationary"].max())
     block = min(max(block, 1.0), len(table)) if math.isfinite(block) else 1.0
     resamples = StationaryBootstrap(block, table, seed=seed)
     return _range(np.array([figure(data[0]) for data, _ in resamples.bootstrap(draws)]), confidence)

@@ -52,7 +52,7 @@ SMALL = prices_of({"A": [10.0, 10.0, 12.0, 11.0]}, {"A": [10.0, 11.0, 12.0, 12.0
 def test_a_trade_filled_at_opens_by_hand():
     config = BacktestConfig(initial_capital=1000.0, commission_bps=60.0, half_spread_bps=40.0)
     result = backtest(targets(SMALL, [1, 1, 0, 0]), SMALL, config)
-    # 100 shares bought at 10 in session 1, which costs 10, and sold at 11 in session 3, which costs 11
+    # 100 shares: bought at 10 in session 1 for 10 of costs, sold at 11 in session 3 for 11
     assert result.equity.tolist() == pytest.approx([1000.0, 1090.0, 1190.0, 1079.0])
     assert result.returns.tolist() == pytest.approx([0.0, 0.09, 1190 / 1090 - 1, 1079 / 1190 - 1])
     assert result.weights["A"].tolist() == pytest.approx([0.0, 1100 / 1090, 1200 / 1190, 0.0])
@@ -259,7 +259,7 @@ def test_random_positions_lose_the_costs_on_average():
     noise = np.std(gross, ddof=1) / len(gross) ** 0.5
     assert abs(np.mean(gross)) < 3 * noise
     assert abs(np.mean(net) + np.mean(paid)) < 3 * noise
-    assert np.mean(paid) > 10 * noise > 0 or np.mean(net) < -3 * noise
+    assert np.mean(net) < -3 * noise
 
 
 # Properties -------------------------------------------------------------------------------------
