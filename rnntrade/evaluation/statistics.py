@@ -307,9 +307,10 @@ def _interval(
     if len(table) < 2:
         return (math.nan, math.nan)
     if block is None:
-        with np.errstate(invalid="ignore"):  # returns that never differ
+        block = len(table) ** (1.0 / 3.0)
+        if len(table) >= 20 and np.ptp(table, axis=0).all():  # enough to estimate a better one
             block = float(optimal_block_length(table)["stationary"].max())
-    block = min(max(block, 1.0), len(table)) if math.isfinite(block) else 1.0
+    block = min(max(block, 1.0), len(table))
     resamples = StationaryBootstrap(block, table, seed=seed)
     return _range(np.array([figure(data[0]) for data, _ in resamples.bootstrap(draws)]), confidence)
 

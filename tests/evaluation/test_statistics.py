@@ -234,6 +234,12 @@ def test_missing_sessions_are_left_out_and_series_joined():
     )
 
 
+@pytest.mark.parametrize("sessions", [2, 3, 5, 10])
+def test_a_block_can_be_chosen_from_few_sessions(sessions):
+    low, high = mean_difference_interval(np.arange(float(sessions)), draws=50)
+    assert 0.0 <= low <= high <= sessions - 1
+
+
 def test_too_few_sessions_have_no_interval():
     for result in (
         sharpe_interval([0.01]),
