@@ -79,8 +79,8 @@ def _numbers(bars: pd.DataFrame, ticker: str) -> list[Finding]:
     wrong = {
         "missing or infinite numbers on": missing,
         "prices that are not above 0 on": (bars.drop(columns="volume") <= 0).any(axis="columns"),
-        "a high below another price on": highest > bars["high"] * (1 + TOLERANCE),
-        "a low above another price on": lowest < bars["low"] * (1 - TOLERANCE),
+        "a high below another price on": highest > bars["high"] + TOLERANCE * bars["high"].abs(),
+        "a low above another price on": lowest < bars["low"] - TOLERANCE * bars["low"].abs(),
         "a negative volume on": bars["volume"] < 0,
     }
     names = ("missing_number", "price", "high", "low", "volume")

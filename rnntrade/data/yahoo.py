@@ -9,6 +9,7 @@ price times Adj Close / Close, and keep Close as `raw_close`.
 """
 
 import re
+import warnings
 from datetime import date
 from types import ModuleType
 
@@ -84,6 +85,8 @@ def _client() -> ModuleType:
 
     yfinance.config.debug.hide_exceptions = False
     YfData.cache_get.cache_clear()  # it remembers answers for good, broken ones too
+    # it turns on, for itself, the deprecation warnings that Python hides
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
     return yfinance  # type: ignore[no-any-return]  # not typed
 
 
