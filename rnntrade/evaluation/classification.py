@@ -43,8 +43,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
         "accuracy": float(np.mean(true == predicted)),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1.mean()),
-        "cohen_kappa": _kappa(true, predicted, classes),
-        "matthews": float(matthews_corrcoef(true, predicted)),
+        **_agreement(true, predicted, classes),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
     }
@@ -84,7 +83,13 @@ def confusion(
     )
 
 
-def _kappa(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: object) -> float:
+def _agreement(
+    true: NDArray[np.int64], predicted: NDArray[np.int64], classes: NDArray[np.int64]
+) -> dict[str, float]:
+    """Agreement beyond chance; where all is one class kappa is NaN and Matthews 0."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # undefined, hence NaN, where there is only one class
-        return float(cohen_kappa_score(true, predicted, labels=classes))
+        warnings.simplefilter("ignore")  # of just that
+        return {
+            "cohen_kappa": float(cohen_kappa_score(true, predicted, labels=classes)),
+            "matthews": float(matthews_corrcoef(true, predicted)),
+        }

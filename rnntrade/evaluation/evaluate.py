@@ -314,12 +314,12 @@ def _coverage(
 
 def _power(model: ModelConfig, smallest: float, sessions: int, confidence: float) -> str:
     if not math.isfinite(smallest):
-        return f"{sessions} test sessions are too few to show anything."
+        return f"{sessions:,} test sessions are too few to show anything."
     if is_return(model.task):
         edge = f"an edge below about {100 * smallest:.2f} % of the squared error"
     else:
         edge = f"an edge below about {smallest:.3f} of accuracy"
-    text = f"{sessions} test sessions could not have told {edge} from luck"
+    text = f"{sessions:,} test sessions could not have told {edge} from luck"
     if model.task == "direction":
         text += f"; accuracy below {coin_band(sessions, model.horizon, confidence):.3f}"
         text += " is inside a fair coin's band"

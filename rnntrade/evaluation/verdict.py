@@ -81,7 +81,7 @@ def model_sentence(
         bounds = f"{interval[0]:+.3f} to {interval[1]:+.3f}"
     return (
         f"{name}: {verdict}. On the test part {figures}, the best baseline there: "
-        f"{change}, {confidence:.0%} interval {_known(interval, bounds)}."
+        f"{change}, {100 * confidence:g} % interval {_known(interval, bounds)}."
     )
 
 
@@ -94,12 +94,21 @@ def strategy_sentence(
     confidence: float,
 ) -> str:
     """Return the verdict on a strategy, its figures before those of buy and hold."""
+    own = (
+        f"at a Sharpe ratio of {sharpe[0]:.2f}"
+        if math.isfinite(sharpe[0])
+        else ("with no Sharpe ratio")
+    )
+    held = f"at {sharpe[1]:.2f}" if math.isfinite(sharpe[1]) else "with none"
     bounds = f"{interval[0]:+.2f} to {interval[1]:+.2f}"
+    difference = (
+        f"difference {sharpe[0] - sharpe[1]:+.2f}, {100 * confidence:g} % interval "
+        f"{_known(interval, bounds)}"
+    )
     return (
-        f"{name}: {verdict}. After costs {100 * annual[0]:+.1f} % a year at a Sharpe ratio of "
-        f"{sharpe[0]:.2f}, against {100 * annual[1]:+.1f} % at {sharpe[1]:.2f} for buy and hold: "
-        f"difference {sharpe[0] - sharpe[1]:+.2f}, {confidence:.0%} interval "
-        f"{_known(interval, bounds)}."
+        f"{name}: {verdict}. After costs {100 * annual[0]:+.1f} % a year {own}, against "
+        f"{100 * annual[1]:+.1f} % {held} for buy and hold"
+        + (f": {difference}." if math.isfinite(sharpe[0] - sharpe[1]) else ".")
     )
 
 
@@ -129,4 +138,4 @@ def _count(verdicts: Sequence[str], one: str, many: str, measure: str) -> str:
 
 
 def _known(interval: Interval, bounds: str) -> str:
-    return bounds if math.isfinite(interval[0]) else "not computable, too few sessions"
+    return bounds if math.isfinite(interval[0]) else "not computable"

@@ -18,11 +18,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 DPI = 110
 WIDTH = 9.6  # inches
+GAP = 0.24  # inches between the axes of a figure, a legend's height
 # Okabe and Ito (2008): told apart with every kind of colour vision
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, INK = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222"
 REGIME_COLOURS = (RED, "#B8B8B8", GREEN, PURPLE)  # Bear, Consolidation, Bull, High volatility
 SMALL, NORMAL, LARGE = 8.5, 9.5, 11.5  # points
+TITLE_LENGTH = 84  # letters that fit in the width; longer titles are written smaller
 
 
 def canvas(
@@ -31,11 +33,15 @@ def canvas(
     height: float = 3.6,
     columns: Sequence[float] = (1.0,),
     share_x: bool = True,
+    left: float = 0.085,
+    right: float = 0.975,
+    below: float = 0.5,
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure with a left-aligned title, and its axes row by row.
 
     rows, columns  relative heights and widths of the axes
-    height         inches
+    height, below  inches, of the figure and under its lowest axes
+    left, right    where the axes begin and end, as fractions of the width
     """
     figure = Figure(figsize=(WIDTH, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -47,11 +53,11 @@ def canvas(
         gridspec_kw={
             "height_ratios": rows,
             "width_ratios": columns,
-            "left": 0.085,
-            "right": 0.975,
-            "top": 1.0 - 0.48 / height,
-            "bottom": 0.5 / height,
-            "hspace": 0.14 if share_x else 0.5,
+            "left": left,
+            "right": right,
+            "top": 1.0 - 0.5 / height,
+            "bottom": below / height,
+            "hspace": GAP / ((height - 0.5 - below - GAP * (len(rows) - 1)) / len(rows)),
             "wspace": 0.22,
         },
     )
@@ -59,7 +65,7 @@ def canvas(
         0.012,
         1.0 - 0.12 / height,
         title,
-        fontsize=LARGE,
+        fontsize=LARGE * min(1.0, TITLE_LENGTH / len(title)),
         fontweight="bold",
         color=INK,
         va="top",
@@ -75,6 +81,7 @@ def dated(axes: Axes) -> None:
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.get_offset_text().set_fontsize(SMALL)
     axes.margins(x=0.01)
 
 
@@ -116,6 +123,11 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def share(fraction: float) -> str:
+    """Return a fraction as whole percent."""
+    return f"{100 * fraction:.0f} %"
 
 
 def day(session: object) -> str:

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rnntrade.report import canvas as c
 from rnntrade.types import REGIMES
@@ -53,7 +53,7 @@ def price_by_regime(ticker: str, close: pd.Series, regime: pd.Series) -> Figure:
     known = regime.dropna()
     share = known.value_counts(normalize=True)
     order = [int(code) for code in share.sort_values(ascending=False, kind="stable").index]
-    parts = ", ".join(f"{REGIMES[code]} {share[code]:.0%}" for code in order)
+    parts = ", ".join(f"{REGIMES[code]} {c.share(share[code])}" for code in order)
     now = f"; {REGIMES[int(known.iloc[-1])]} on {c.day(known.index[-1])}" if len(known) else ""
     figure, (upper, band) = c.canvas(
         f"{ticker}: {parts or 'no regime known'} of sessions{now}", rows=(8.0, 1.0), height=4.2
@@ -124,7 +124,7 @@ def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
 
 _FACTS: Mapping[str, Callable[[float], str]] = {
     "rsi": lambda value: f"RSI {100 * (value + 0.5):.0f}",
-    "volatility_20": lambda value: f"volatility {value:.0%} a year",
+    "volatility_20": lambda value: f"volatility {c.share(value)} a year",
 }
 
 
@@ -155,7 +155,7 @@ def _volatility(axes: Axes, shown: pd.DataFrame) -> None:
     axes.plot(x, volatility, color=c.PURPLE, linewidth=1.0)
     axes.set_ylim(bottom=0.0)
     c.percent(axes)
-    c.label(axes, "volatility (20), year")
+    c.label(axes, "volatility (20)")
     c.few_ticks(axes)
 
 
@@ -163,5 +163,6 @@ def _log_when_far(axes: Axes, close: pd.Series) -> None:
     """Use a logarithmic axis where prices grew so much that early moves would vanish."""
     if close.max() > 8.0 * close.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.yaxis.set_minor_formatter(NullFormatter())

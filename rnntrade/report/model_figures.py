@@ -60,8 +60,15 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
     """Draw the confusion matrix, in counts and shares of what was true, with the class table."""
     if evaluation.confusion is None or evaluation.classes is None:
         raise ValueError(f"{evaluation.name} does not tell classes apart")
+    recall = evaluation.classes["recall"].where(evaluation.classes["support"] > 0).dropna()
     figure, (left, right) = c.canvas(
-        compared(evaluation), height=3.9, columns=(1.0, 1.15), share_x=False
+        f"{evaluation.name} finds {c.share(recall.max())} of {recall.idxmax()}, "
+        f"{c.share(recall.min())} of {recall.idxmin()}",
+        height=3.9,
+        columns=(1.0, 1.2),
+        share_x=False,
+        left=0.125,
+        below=0.75,
     )
     counts = evaluation.confusion.to_numpy(float)
     names = [str(name) for name in evaluation.confusion.index]
@@ -71,7 +78,7 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
         left.text(
             column,
             row,
-            f"{counts[row, column]:,.0f}\n{of_true[row, column]:.0%}",
+            f"{counts[row, column]:,.0f}\n{c.share(of_true[row, column])}",
             ha="center",
             va="center",
             fontsize=c.SMALL,
@@ -84,7 +91,6 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
     c.label(left, "came true")
     left.grid(visible=False)
     _class_table(right, evaluation.classes)
-    figure.subplots_adjust(left=0.12)
     return figure
 
 
@@ -94,7 +100,8 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
     scores = evaluation.scores[evaluation.score_name].sort_values(
         ascending=better_high, kind="stable"
     )
-    figure, (axes,) = c.canvas(compared(evaluation), height=1.3 + 0.27 * len(scores))
+    height = 1.3 + 0.27 * len(scores)
+    figure, (axes,) = c.canvas(compared(evaluation), height=height, left=0.19)
     places = np.arange(len(scores))
     colours = [
         c.BLUE
@@ -105,7 +112,6 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
         for name in scores.index
     ]
     scale = 1.0 if better_high else 100.0
-    axes.hlines(places, 0.0, scale * scores, color="#DDDDDD", linewidth=1.2)
     axes.scatter(scale * scores, places, c=colours, s=46, zorder=3)
     for place, score in zip(places, scores, strict=True):
         text = f"{score:.3f}" if better_high else f"{100 * score:.3f} %"
@@ -113,7 +119,8 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
             text, (scale * score, place), (8, 0), textcoords="offset points",
             va="center", fontsize=c.SMALL,
         )  # fmt: skip
-    axes.set_yticks(places, [plain(str(name)) for name in scores.index], fontsize=c.SMALL)
+    names = [str(n) if n == evaluation.name else plain(str(n)) for n in scores.index]
+    axes.set_yticks(places, names, fontsize=c.SMALL)
     for written in axes.get_yticklabels():
         written.set_parse_math(False)
     low, high = scale * float(scores.min()), scale * float(scores.max())
@@ -128,7 +135,6 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
     )
     axes.grid(visible=False)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
-    figure.subplots_adjust(left=0.2)
     return figure
 
 
@@ -153,7 +159,9 @@ def forecast_fan(
     inside = bool(np.abs(truth[-1] - path[-1]) <= half_width[-1])
     word = "inside" if inside else "outside"
     known = f", {100 * (truth[-1] - 1):+.1f} % came" if np.isfinite(truth[-1]) else ""
-    of_interval = f" ({word} the {coverage:.0%} interval)" if np.isfinite(half_width[-1]) else ""
+    of_interval = (
+        f" ({word} the {c.share(coverage)} interval)" if np.isfinite(half_width[-1]) else ""
+    )
     figure, (axes,) = c.canvas(
         f"{ticker} after {c.day(history.index[-1])}: {100 * (path[-1] - 1):+.1f} % forecast over "
         f"{len(sessions)} sessions{known}{of_interval if known else ''}",
@@ -171,7 +179,7 @@ def forecast_fan(
             color=c.SKY,
             alpha=0.3,
             linewidth=0,
-            label=f"{coverage:.0%} interval",
+            label=f"{c.share(coverage)} interval",
         )
     for values, colour, style, name in (
         (path, c.BLUE, "-", "forecast"),
@@ -210,9 +218,11 @@ def attention(
     top = int(weights.argmax())
     figure, (upper, lower) = c.canvas(
         f"{ticker} on {c.day(sessions[-1])}: most attention on {c.day(sessions[top])} "
-        f"({weights[top]:.0%}, even would be {1 / length:.0%})",
+        f"({c.share(weights[top])}, even would be {c.share(1 / length)})",
         rows=(1.0, max(1.5, 0.16 * len(names))),
         height=2.6 + 0.17 * len(names),
+        left=0.13,
+        right=0.885,
     )
     places = np.arange(length)
     upper.bar(places, weights, color=c.BLUE, width=0.85)
@@ -229,9 +239,8 @@ def attention(
     lower.grid(visible=False)
     marked = np.unique(np.linspace(0, length - 1, min(length, 6)).round().astype(int))
     lower.set_xticks(marked, [c.day(sessions[place]) for place in marked], fontsize=c.SMALL)
-    figure.subplots_adjust(left=0.14, right=0.9)
     box = lower.get_position()
-    bar = figure.colorbar(image, cax=figure.add_axes((0.915, box.y0, 0.014, box.height)))
+    bar = figure.colorbar(image, cax=figure.add_axes((0.905, box.y0, 0.014, box.height)))
     bar.ax.tick_params(labelsize=c.SMALL)
     bar.set_label("standard deviations from the mean", fontsize=c.SMALL)
     return figure
@@ -273,17 +282,19 @@ def _class_table(axes: Axes, classes: pd.DataFrame) -> None:
     axes.axis("off")
     table = axes.table(
         cellText=[
-            [f"{row.precision:.2f}", f"{row.recall:.2f}", f"{row.f1:.2f}", f"{row.support:,}"]
-            for row in classes.itertuples()
+            [name, f"{row.precision:.2f}", f"{row.recall:.2f}", f"{row.f1:.2f}", f"{row.support:,}"]
+            for name, row in zip(classes.index, classes.itertuples(index=False), strict=True)
         ],
-        rowLabels=[str(name) for name in classes.index],
-        colLabels=["precision", "recall", "F1", "samples"],
-        bbox=Bbox.from_bounds(0.3, 0.2, 0.7, 0.68),
+        colLabels=["", "precision", "recall", "F1", "samples"],
+        colWidths=[0.32, 0.18, 0.17, 0.15, 0.18],
+        bbox=Bbox.from_bounds(0.0, 1.0 - 0.14 * (len(classes) + 1), 1.0, 0.14 * (len(classes) + 1)),
         cellLoc="center",
     )
     table.auto_set_font_size(False)
     table.set_fontsize(c.NORMAL)
-    for (row, _), cell in table.get_celld().items():
+    for (row, column), cell in table.get_celld().items():
         cell.set_edgecolor("#DDDDDD")
+        if column == 0:
+            cell.get_text().set_horizontalalignment("left")
         if row == 0:
             cell.set_facecolor("#F2F2F2")

@@ -43,6 +43,7 @@ def models(contents: ReportContents) -> Parts:
     rows = [
         {
             "model": e.name,
+            "verdict": e.verdict,
             "asks": f"{e.task}, {e.horizon} ahead",
             "measure": e.score_name,
             "validation": _score(e, e.validation_score),
@@ -51,13 +52,11 @@ def models(contents: ReportContents) -> Parts:
             "its test score": _score(e, e.baseline_score),
             "difference": _difference(e, e.difference),
             "interval": _interval(e.interval, partial(_difference, e)),
-            "verdict": e.verdict,
-            "sessions": e.sessions,
         }
         for e in contents.evaluations.values()
     ]
     numbers = ("validation", "test", "its test score", "difference", "interval")
-    kinds: dict[str, Kind] = {**dict.fromkeys(numbers, "number"), "sessions": "count"}
+    kinds: dict[str, Kind] = dict.fromkeys(numbers, "number")
     yield html_table(pd.DataFrame(rows), kinds)
     yield paragraph(
         "Differences are positive where the model is better: accuracy minus accuracy, or, for "
@@ -81,6 +80,7 @@ def strategies(contents: ReportContents) -> Parts:
             rows.append(
                 {
                     "strategy": name,
+                    "verdict": e.verdict if main else "",
                     "filled": _filled(str(execution)),
                     "a year": figures["annual_return"],
                     "Sharpe": figures["sharpe_ratio"],
@@ -89,27 +89,26 @@ def strategies(contents: ReportContents) -> Parts:
                     "over hold, Sharpe": e.difference if main else None,
                     "interval": _interval(e.interval, "{:+.2f}".format) if main else NOTHING,
                     "costs a year": e.cost_drag if main else None,
-                    "verdict": e.verdict if main else "",
                 }
             )
         held = e.benchmark_figures
         rows.append(
             {
                 "strategy": "buy and hold",
+                "verdict": "",
                 "filled": _filled(strategy.benchmark.execution),
                 "a year": held["annual_return"],
                 "Sharpe": held["sharpe_ratio"],
                 "largest fall": held["max_drawdown"],
                 "final equity": float(strategy.benchmark.equity.iloc[-1]),
                 "interval": NOTHING,
-                "verdict": "",
             }
         )
     kinds: dict[str, Kind] = {
         "a year": "gain",
         "Sharpe": "ratio",
         "largest fall": "percent",
-        "final equity": "money",
+        "final equity": "count",
         "over hold, Sharpe": "ratio",
         "interval": "number",
         "costs a year": "percent",
@@ -140,6 +139,7 @@ def provenance(contents: ReportContents) -> Parts:
         "Split": _fields(x.split),
         "Regime thresholds": x.labels.thresholds.replace("_", " "),
         "Training": _fields(x.training),
+        "Seed": f"{x.seed}, {x.members} fits per model and fold",
         "Filled at": _filled(costs.execution),
         "Costs": _fields(costs),
         "Positions": _fields(x.trading),

@@ -13,7 +13,7 @@ from rnntrade.storage import atomic_file
 STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1080px; padding: 1.2rem 1rem 4rem; background: #fff;
+body { margin: 0 auto; max-width: 1160px; padding: 1.2rem 1rem 4rem; background: #fff;
   color: #1c1c1c; font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .6rem 0 .2rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.4rem 0 .6rem; padding-top: .6rem; border-top: 2px solid #e4e4e4;
@@ -32,7 +32,7 @@ a { color: #005a91; }
 .wide { overflow-x: auto; margin: .6rem 0 1rem; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .2rem 0 .35rem; }
-th, td { padding: .26rem .7rem; text-align: left; vertical-align: top;
+th, td { padding: .26rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid #ececec; }
 th { color: #444; font-weight: 600; border-bottom: 2px solid #cfcfcf; vertical-align: bottom; }
 td.n, th.n { text-align: right; white-space: nowrap; }

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from rnntrade.evaluation.metrics import drawdown
@@ -11,6 +12,8 @@ from rnntrade.report.contents import StrategyContents
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 HELD = "buy and hold"
+SMOOTH = 21  # sessions over which probabilities are averaged, for the eye alone
+LONG_SHORT = LinearSegmentedColormap.from_list("long_short", [c.RED, "#F4F4F4", c.GREEN])
 
 
 def equity_panels(
@@ -25,7 +28,7 @@ def equity_panels(
     figure, panels = c.canvas(
         f"{name}: {100 * annual[0]:+.1f} % a year after costs, {100 * annual[1]:+.1f} % held",
         rows=(2.4, 1.0, 1.0) if probability is None else (2.4, 1.0, 1.0, 1.0),
-        height=5.0 if probability is None else 6.0,
+        height=5.2 if probability is None else 6.4,
     )
     equity, fall, position = panels[:3]
     both = ((backtest, c.BLUE, name), (benchmark, c.GREY, HELD))
@@ -49,8 +52,7 @@ def equity_panels(
     _positions(position, strategy.weights)
     if probability is not None:
         _probabilities(panels[3], probability, dead_band)
-    for axes in panels[1:]:
-        c.few_ticks(axes)
+    c.few_ticks(fall)
     c.dated(panels[-1])
     return figure
 
@@ -99,7 +101,7 @@ def return_distribution(name: str, returns: pd.Series, benchmark: pd.Series) -> 
     tail = float(np.percentile(own, 5))
     figure, (axes,) = c.canvas(
         f"{name}: one session in 20 loses more than {max(0.0, -100 * tail):.2f} %"
-        + (f"; {idle:.0%} of sessions earn exactly nothing" if idle > 0.01 else ""),
+        + (f"; {c.share(idle)} of sessions earn exactly nothing" if idle > 0.01 else ""),
         height=3.2,
     )
     edge = float(np.percentile(np.abs(np.concatenate([own, held])), 99.5)) or 0.01
@@ -132,7 +134,7 @@ def rolling_sharpe(name: str, own: pd.Series, held: pd.Series, sessions: int) ->
     both = own.notna() & held.notna()
     share = float((own[both] > held[both]).mean()) if both.any() else float("nan")
     finding = (
-        f"above buy and hold on {share:.0%} of sessions, looking back {sessions}"
+        f"above buy and hold on {c.share(share)} of sessions, looking back {sessions}"
         if both.any()
         else f"fewer than {sessions} sessions with a position: nothing to see yet"
     )
@@ -147,27 +149,44 @@ def rolling_sharpe(name: str, own: pd.Series, held: pd.Series, sessions: int) ->
 
 
 def _positions(axes: Axes, weights: pd.DataFrame) -> None:
+    """One ticker as an area, several as one strip each: green is long, red is short."""
     x = c.dates(weights.index)
+    table = weights.ffill().fillna(0.0).to_numpy(float)
     if weights.shape[1] == 1:
-        weight = weights.iloc[:, 0].to_numpy(float)
-        for side, colour in ((weight.clip(min=0.0), c.GREEN), (weight.clip(max=0.0), c.RED)):
-            axes.fill_between(x, 0.0, side, step="post", color=colour, alpha=0.6, linewidth=0)
+        for side, colour in (
+            (table[:, 0].clip(min=0.0), c.GREEN),
+            (table[:, 0].clip(max=0.0), c.RED),
+        ):
+            axes.fill_between(x, 0.0, side, step="post", color=colour, alpha=0.7, linewidth=0)
+        axes.axhline(0.0, color=c.INK, linewidth=0.6)
+        c.percent(axes)
+        c.few_ticks(axes)
     else:
-        for colour, ticker in zip(_cycle(weights.shape[1]), weights.columns, strict=True):
-            held = weights[ticker]
-            axes.step(x, held, where="post", color=colour, linewidth=1.0, label=str(ticker))
-        c.legend(axes)
-    axes.axhline(0.0, color=c.INK, linewidth=0.6)
-    c.percent(axes)
+        most = float(np.abs(table).max()) or 1.0
+        edges = np.append(x, x[-1] + np.timedelta64(1, "D"))
+        lines = np.arange(weights.shape[1] + 1) - 0.5
+        axes.pcolormesh(edges, lines, table.T, cmap=LONG_SHORT, vmin=-most, vmax=most)
+        axes.set_yticks(range(weights.shape[1]), [str(ticker) for ticker in weights.columns])
+        for line in lines[1:-1]:
+            axes.axhline(line, color="white", linewidth=2.0)
+        axes.grid(visible=False)
+        axes.invert_yaxis()
     c.label(axes, "target position")
 
 
 def _probabilities(axes: Axes, probability: pd.DataFrame, dead_band: float) -> None:
     x = c.dates(probability.index)
-    axes.axhspan(0.5 - dead_band / 2, 0.5 + dead_band / 2, color="#EEEEEE", linewidth=0)
+    low, high = 0.5 - dead_band / 2, 0.5 + dead_band / 2
+    axes.axhspan(low, high, color="#E4E4E4", linewidth=0, label="no trade")
     for colour, ticker in zip(_cycle(probability.shape[1]), probability.columns, strict=True):
-        axes.plot(x, probability[ticker], color=colour, linewidth=0.9, label=str(ticker))
-    c.label(axes, "P(up); grey: flat")
+        p = probability[ticker]
+        axes.plot(x, p, color=colour, linewidth=0.6, alpha=0.35)
+        axes.plot(
+            x, p.rolling(SMOOTH, min_periods=1).mean(), color=colour, lw=1.2, label=str(ticker)
+        )
+    c.label(axes, f"P(up), mean of {SMOOTH}")
+    c.few_ticks(axes)
+    c.legend(axes)
 
 
 def _cycle(number: int) -> list[str]:

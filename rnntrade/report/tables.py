@@ -31,7 +31,7 @@ def formatted(value: object, kind: Kind) -> str:
         return f"{pd.Timestamp(value):%Y-%m-%d}"  # type: ignore[arg-type]  # a date, says its kind
     if kind in {"text", "number"}:
         return "yes" if value is True else "no" if value is False else str(value)
-    return _FORMATS[kind](float(value)).replace("-", "−")  # type: ignore[arg-type]  # noqa: RUF001
+    return _FORMATS[kind](float(value))  # type: ignore[arg-type]  # a number, says its kind
 
 
 def html_table(

@@ -1,0 +1,99 @@
+import pytest
+
+from rnntrade.evaluation.verdict import (
+    UNCORRECTED,
+    judge,
+    model_sentence,
+    phrase,
+    strategy_sentence,
+    summary,
+)
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "outcome"),
+    [
+        ((0.001, 0.1), (0.01, 0.09), "evidence"),
+        ((0.0, 0.1), (0.01, 0.09), "weak evidence"),  # touching 0 is not above it
+        ((-0.001, 0.1), (0.0, 0.09), "none"),
+        ((-0.1, 0.1), (-0.05, 0.05), "none"),
+        ((-0.1, 0.0), (-0.09, -0.01), "none"),  # nor below it
+        ((-0.1, -0.001), (-0.09, -0.01), "loses"),
+        ((NAN, NAN), (NAN, NAN), "none"),
+        ((NAN, NAN), (0.1, 0.2), "none"),
+    ],
+)
+def test_the_rule_at_its_boundaries(wide, narrow, outcome):
+    assert judge(wide, narrow) == outcome
+
+
+def test_losing_names_the_winner():
+    assert phrase("loses", "markov_chain") == "loses to markov chain"
+    assert phrase("none", "markov_chain") == "no evidence of skill"
+
+
+def test_sentences_carry_the_figures_that_decide():
+    assert model_sentence(
+        "loses to persistence",
+        "regime_lstm",
+        ("accuracy", 0.42),
+        ("persistence", 0.48),
+        -0.06,
+        (-0.1, -0.02),
+        0.95,
+    ) == (
+        "regime_lstm: loses to persistence. On the test part accuracy 0.420 against 0.480 of "
+        "persistence, the best baseline there: difference -0.060, 95 % interval -0.100 to -0.020."
+    )
+    assert model_sentence(
+        "no evidence of skill",
+        "seq2seq",
+        ("rmse", 0.0101),
+        ("zero", 0.01),
+        -0.0201,
+        (NAN, NAN),
+        0.9,
+    ) == (
+        "seq2seq: no evidence of skill. On the test part RMSE 1.010 % against 1.000 % of zero, the "
+        "best baseline there: -2.01 % squared error saved, 90 % interval not computable."
+    )
+    assert strategy_sentence(
+        "evidence", "signal", (0.021, 0.103), (1.2, 0.8), (0.1, 0.7), 0.95
+    ) == (
+        "signal: evidence. After costs +2.1 % a year at a Sharpe ratio of 1.20, against +10.3 % at "
+        "0.80 for buy and hold: difference +0.40, 95 % interval +0.10 to +0.70."
+    )
+    assert strategy_sentence(
+        "no evidence of skill", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95
+    ) == (
+        "flat: no evidence of skill. After costs +0.0 % a year with no Sharpe ratio, against "
+        "+10.3 % at 0.80 for buy and hold."
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "strategies", "text"),
+    [
+        ([], [], "Nothing was evaluated."),
+        (
+            ["no evidence of skill"],
+            [],
+            "No evidence of skill in the one model (against the best baseline of each).",
+        ),
+        (
+            ["loses to zero", "weak evidence"],
+            ["evidence"],
+            "No evidence of skill in any of 2 models (against the best baseline of each): 1 with "
+            "weak evidence, 1 measurably worse. Evidence of skill in 1 of 1 strategy (Sharpe ratio "
+            "against buy and hold).",
+        ),
+    ],
+)
+def test_summary(models, strategies, text):
+    assert summary(models, strategies) == text
+
+
+def test_the_missing_correction_is_admitted():
+    assert "not corrected for multiple testing" in UNCORRECTED
