@@ -11,6 +11,7 @@ from rnntrade.data.checks import Finding, check, raise_errors
 from rnntrade.errors import DataError
 from tests.data.conftest import share
 
+pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
 START, END = date(2024, 1, 1), date(2024, 3, 1)
 
 

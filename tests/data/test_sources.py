@@ -16,6 +16,7 @@ from rnntrade.data.sources import SOURCES, fetch
 from rnntrade.errors import ConfigError, DataError
 from rnntrade.types import FIELDS
 
+pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
 SAMPLE = DataConfig(source="sample")
 SYNTHETIC = DataConfig(source="synthetic")
 DECADES = (date(1990, 1, 1), date(2035, 12, 31))
