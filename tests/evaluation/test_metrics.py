@@ -66,6 +66,7 @@ BY_HAND: list[tuple[Callable[..., float], tuple[object, ...], float]] = [
         ((0.95 * 0.97) ** (YEAR / 2) - 1) / (0.98**YEAR - 1),
     ),
     (m.up_capture, ([0.01, 0.5], [0.0, -0.1]), NAN),  # a benchmark of 0 is not negative
+    (m.up_capture, ([0.05, 0.01], [0.0, 0.02]), ((1.05 * 1.01) ** 126 - 1) / (1.02**126 - 1)),
     (m.stability, ([0.01] * 10,), 1.0),
     (m.win_rate, (RETURNS,), 2 / 4),
     (m.win_rate, ([0.0, 0.01, -0.01],), 1 / 2),

@@ -5,17 +5,17 @@ import pytest
 from rnntrade.config import TradingConfig
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 
-PROBABILITY = pd.DataFrame({"A": [0.9, 0.55, 0.5, 0.45, 0.2, np.nan]})
+PROBABILITY = pd.DataFrame({"A": [0.9, 0.56, 0.55, 0.5, 0.45, 0.2, np.nan]})
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (TradingConfig(), [1, 0, 0, 0, -1, np.nan]),  # the band's edges belong to it
-        (TradingConfig(dead_band=0.0), [1, 1, 0, -1, -1, np.nan]),
-        (TradingConfig(sizing="confidence"), [0.8, 0, 0, 0, -0.6, np.nan]),
-        (TradingConfig(long_only=True), [1, 0, 0, 0, 0, np.nan]),
-        (TradingConfig(sizing="confidence", long_only=True), [0.8, 0, 0, 0, 0, np.nan]),
+        (TradingConfig(), [1, 1, 0, 0, 0, -1, np.nan]),  # the band's edges belong to it
+        (TradingConfig(dead_band=0.0), [1, 1, 1, 0, -1, -1, np.nan]),
+        (TradingConfig(sizing="confidence"), [0.8, 0.12, 0, 0, 0, -0.6, np.nan]),
+        (TradingConfig(long_only=True), [1, 1, 0, 0, 0, 0, np.nan]),
+        (TradingConfig(sizing="confidence", long_only=True), [0.8, 0.12, 0, 0, 0, 0, np.nan]),
     ],
 )
 def test_positions_by_hand(config, expected):
@@ -25,7 +25,7 @@ def test_positions_by_hand(config, expected):
 
 
 def test_confidence_is_the_distance_from_a_coin():
-    expected = pd.DataFrame({"A": [0.8, 0.1, 0.0, 0.1, 0.6, np.nan]})
+    expected = pd.DataFrame({"A": [0.8, 0.12, 0.1, 0.0, 0.1, 0.6, np.nan]})
     pd.testing.assert_frame_equal(confidence(PROBABILITY), expected)
 
 
