@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,31 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_unbroken_one(model,
     )
     assert resumed.best == unbroken.best
     assert told == list(range(3, len(unbroken.history)))
+
+
+def test_a_lowered_learning_rate_and_a_stalled_schedule_are_resumed_too(tmp_path):
+    model = replace(REGIME, max_epochs=12)
+    config = replace(FAST, schedule_patience=2, patience=12)
+    samples, fold = made_samples(model)
+    samples = replace(samples, target=np.roll(samples.target, 40))  # nothing to learn: it stalls
+    unbroken = train(samples, fold, model, config, seed=1, device="cpu")
+    rates = [epoch.learning_rate for epoch in unbroken.history]
+    lowered = [number for number in range(1, 12) if rates[number] < rates[number - 1]]
+    assert len(lowered) >= 2
+    # One epoch after the rate fell, and one before it falls again.
+    for number in (lowered[0], lowered[1] - 2):
+        checkpoint = tmp_path / str(number)
+        for on_epoch in (stop_after(number), lambda epoch: None):
+            with suppress(Stop):
+                resumed = train(
+                    *(samples, fold, model, config),
+                    seed=1,
+                    device="cpu",
+                    checkpoint=checkpoint,
+                    on_epoch=on_epoch,
+                )
+        assert resumed.history == unbroken.history
+        assert_same_weights(resumed, unbroken)
 
 
 def test_a_finished_training_is_read_back_without_training(tmp_path):

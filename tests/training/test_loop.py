@@ -125,6 +125,33 @@ def test_the_learning_rate_follows_validation_not_training(monkeypatch):
     assert rates[-1] < 0.005
 
 
+def test_gradients_are_clipped_to_the_norm(monkeypatch):
+    norms = []
+    step = torch.optim.Adam.step
+
+    def spy(optimizer, *arguments):
+        gradients = [weight.grad for weight in optimizer.param_groups[0]["params"]]
+        norms.append(torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients])).item())
+        return step(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    samples, fold = made_samples(REGIME)
+    train(samples, fold, REGIME, replace(FAST, gradient_norm=0.01), seed=1, device="cpu")
+    assert len(norms) == 4 * 4
+    np.testing.assert_allclose(norms, 0.01, rtol=1e-3)
+
+
+def test_the_decoder_learns_the_units_of_its_own_training_part():
+    samples, fold = made_samples(FORECAST)
+    fit = train(samples, fold, FORECAST, FAST, seed=1, device="cpu")
+    factor, shift = fit.weights["units"]
+    scaler = fit.scaler
+    as_input = (0.02 - scaler.mean[0]) / scaler.deviation[0]
+    as_target = (0.02 - scaler.target_mean) / scaler.target_deviation
+    assert factor != 1.0
+    assert as_input * factor + shift == pytest.approx(as_target, rel=1e-5)
+
+
 def test_history_counts_epochs_from_zero_and_each_is_told():
     samples, fold = made_samples(REGIME)
     told = []

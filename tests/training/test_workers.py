@@ -54,11 +54,12 @@ def expected():
 
 @pytest.fixture
 def started(monkeypatch):
-    """Every process that the workers start."""
+    """Every process that the workers start, each told to compute on one thread."""
     processes = []
     real = subprocess.Popen
 
     def start(*arguments, **options):
+        assert options["env"]["OMP_NUM_THREADS"] == options["env"]["MKL_NUM_THREADS"] == "1"
         processes.append(real(*arguments, **options))
         return processes[-1]
 
@@ -161,15 +162,3 @@ def test_a_worker_nobody_listens_to_stops_training(job, tmp_path):
 def test_the_parents_side_never_loads_torch():
     script = "import sys, rnntrade.training.workers; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-def test_workers_compute_on_one_thread(job, started, monkeypatch):
-    given = []
-    real = workers.subprocess.Popen
-    monkeypatch.setattr(
-        workers.subprocess, "Popen", lambda *a, **o: given.append(o["env"]) or real(*a, **o)
-    )
-    with Workers(1) as pool:
-        pool.train(job)
-    assert {name: given[0][name] for name in workers.SINGLE} == dict(workers.SINGLE)
-    assert given[0]["OMP_NUM_THREADS"] == given[0]["MKL_NUM_THREADS"] == "1"
