@@ -58,6 +58,15 @@ def move_folder(new: Path, path: Path) -> None:
     raise OSError(f"{path} is being rewritten by too many processes")
 
 
+def remove_leftovers(parent: Path) -> None:
+    """Remove temporary names that a killed process left in the folders of `parent`."""
+    for path in parent.glob("*/.*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, keys in the order given, atomically."""
     with atomic_file(path) as temporary:

@@ -34,7 +34,7 @@ class ByContent(CachePolicy):
     editing the report retrains nothing, and editing an indicator does.
     """
 
-    module: str = ""
+    modules: tuple[str, ...] = ()
     not_in_key: tuple[str, ...] = ()  # arguments that change how, not what
 
     def compute_key(
@@ -46,7 +46,8 @@ class ByContent(CachePolicy):
     ) -> str:
         """Return the digest."""
         what = {name: value for name, value in inputs.items() if name not in self.not_in_key}
-        return fingerprint((task_ctx.task.name, _plain(what), source_digest(self.module)))
+        sources = [source_digest(module) for module in self.modules]
+        return fingerprint((task_ctx.task.name, _plain(what), sources))
 
 
 class RefSerializer(JSONSerializer[Any]):
@@ -65,14 +66,17 @@ class RefSerializer(JSONSerializer[Any]):
 
 
 def cached_task(
-    run_name: str | None = None, not_in_key: tuple[str, ...] = ()
+    run_name: str | None = None, not_in_key: tuple[str, ...] = (), runs: tuple[str, ...] = ()
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a step a task whose result is kept, and reused while nothing behind it changes."""
+    """Make a step a task whose result is kept, and reused while nothing behind it changes.
+
+    runs  modules that the step starts as a process, rather than importing them
+    """
 
     def make(step: Callable[P, R]) -> Task[P, R]:
         return task(
             task_run_name=run_name,
-            cache_policy=ByContent(module=step.__module__, not_in_key=not_in_key),
+            cache_policy=ByContent(modules=(step.__module__, *runs), not_in_key=not_in_key),
             persist_result=True,
             result_storage=artifacts_folder() / "results",
             result_serializer=RefSerializer(),

@@ -4,11 +4,9 @@ import re
 import shutil
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from tasks.artifacts import read_manifest
 from tasks.home import artifacts_folder
-from tasks.tracking import client
+from tasks.tracking import is_recorded, someone_runs
 
 KEPT = {"runs", "locks", "results"}  # not outputs of steps
 
@@ -18,11 +16,11 @@ def unused() -> list[tuple[Path, int]]:
 
     Nothing is unused while a run is going on: its outputs are not recorded yet.
     """
-    if _someone_runs():
+    if someone_runs():
         return []
     used: set[Path] = set()
     for manifest in (artifacts_folder() / "runs").glob("*.json"):
-        if _is_recorded(manifest.stem):
+        if is_recorded(manifest.stem):
             used |= {ref.folder for ref in read_manifest(manifest)}
     found = [
         folder
@@ -41,25 +39,6 @@ def remove(found: list[tuple[Path, int]]) -> None:
     for result in (artifacts_folder() / "results").glob("*"):
         if result.is_file() and not _points_to_files(result):
             result.unlink(missing_ok=True)
-
-
-def _someone_runs() -> bool:
-    for lock in (artifacts_folder() / "locks").glob("*.lock"):
-        try:
-            with FileLock(lock, timeout=0):
-                continue
-        except Timeout:
-            return True
-    return False
-
-
-def _is_recorded(run_id: str) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
-        return False
 
 
 def _points_to_files(result: Path) -> bool:

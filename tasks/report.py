@@ -21,8 +21,7 @@ from rnntrade.types import Fit
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.evaluation import load_evaluation
-from tasks.samples import Labels
-from tasks.tables import read_predictions, read_prices
+from tasks.tables import Labels, read_predictions, read_prices
 
 
 class ModelLine(BaseModel):

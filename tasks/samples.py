@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 
 import pandas as pd
-from pydantic import BaseModel
 
 from rnntrade.config import LabelConfig, SplitConfig, Task
 from rnntrade.labels.regimes import label_regimes as label_ticker
@@ -15,14 +14,7 @@ from rnntrade.samples.windows import make_samples
 from rnntrade.types import Thresholds
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
-from tasks.tables import read_bars, read_prices
-
-
-class Labels(BaseModel):
-    """Regimes of all tickers, as each fold's training part defines them."""
-
-    ref: Ref  # regimes_<fold>.parquet (T, K), folds.json
-    folds: int
+from tasks.tables import Labels, read_bars, read_prices
 
 
 @cached_task()

@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 
 import pandas as pd
+from pydantic import BaseModel
 
 from rnntrade.types import Prices
 from tasks.artifacts import Ref
+
+
+class Labels(BaseModel):
+    """Regimes of all tickers, as each fold's training part defines them."""
+
+    ref: Ref  # regimes_<fold>.parquet (T, K), folds.json
+    folds: int
 
 
 def read_bars(prices: Ref) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from rnntrade.config import Experiment
 from rnntrade.fingerprint import ROOT
+from rnntrade.storage import remove_leftovers
 from tasks.home import artifacts_folder, home
 
 
@@ -38,13 +39,20 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
-@cache
-def client(uri: str = "") -> Any:
-    """Connect, making the database first if need be: three processes at once must not do that."""
-    from mlflow import MlflowClient, set_tracking_uri
+def client() -> Any:
+    """A client of the tracking server or database that the environment names."""
+    from mlflow import set_tracking_uri
 
-    uri = uri or tracking_uri()
+    uri = tracking_uri()
     set_tracking_uri(uri)
+    return _connect(uri)
+
+
+@cache
+def _connect(uri: str) -> Any:
+    """Connect, making the database first if need be: three processes at once must not do that."""
+    from mlflow import MlflowClient
+
     connected = MlflowClient(uri)
     if uri.startswith("sqlite:///"):
         database = Path(uri.removeprefix("sqlite:///"))
@@ -64,9 +72,7 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     that dies with its process, and marked KILLED.
     """
     owner = uuid4().hex
-    locks = artifacts_folder() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{owner}.lock"):
+    with _alive(owner):
         sweep_orphans()
         ids = _open_runs(experiment, owner)
         try:
@@ -75,7 +81,44 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             _close_runs(ids, status, str(error) or type(error).__name__)
             raise
-    (locks / f"{owner}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def _alive(owner: str) -> Iterator[None]:
+    """Hold a lock that dies with this process; if nobody else holds one, tidy up first."""
+    locks = artifacts_folder() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{owner}.lock")
+    with FileLock(locks / "start.guard"):  # one at a time looks who else is alive
+        if not someone_runs():
+            remove_leftovers(artifacts_folder())
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+        (locks / f"{owner}.lock").unlink(missing_ok=True)
+
+
+def someone_runs() -> bool:
+    """Whether a run is going on in this home."""
+    for lock in (artifacts_folder() / "locks").glob("*.lock"):
+        try:
+            with FileLock(lock, timeout=0):
+                continue
+        except Timeout:
+            return True
+    return False
+
+
+def is_recorded(run_id: str) -> bool:
+    """Whether MLflow knows the run, and nobody has deleted it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
 
 
 def sweep_orphans() -> int:

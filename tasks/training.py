@@ -22,7 +22,11 @@ from tasks.home import artifacts_folder
 GPU_LIMIT = "rnntrade-gpu"  # Prefect's concurrency limit: fits at a time per machine's GPU
 
 
-@cached_task("train_model-{model.name}-fold{fold}-member{member}", not_in_key=("workers",))
+@cached_task(
+    "train_model-{model.name}-fold{fold}-member{member}",
+    not_in_key=("workers",),
+    runs=("rnntrade.training.worker",),
+)
 def train_model(
     samples: Ref,
     model: ModelConfig,

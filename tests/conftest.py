@@ -1,10 +1,44 @@
-"""Prices with the holes that real data has: without them causality tests miss fills."""
+"""Prices with the holes that real data has, a home for files, and one Prefect server for all.
 
-import numpy as np
-import pandas as pd
-import pytest
+Without holes causality tests miss fills.  The environment is set before Prefect is imported.
+"""
 
-from rnntrade.types import Prices
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+WORKPLACE = Path(tempfile.mkdtemp(prefix="rnntrade-tests-"))
+PORT = free_port()
+os.environ |= {
+    "PREFECT_HOME": str(WORKPLACE / "prefect"),
+    "PREFECT_API_URL": f"http://127.0.0.1:{PORT}/api",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RNNTRADE_HOME": str(WORKPLACE / "home"),
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",  # or it waits for a server that has gone
+    "OMP_NUM_THREADS": "1",
+}
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+import numpy as np  # noqa: E402  # after the environment is set
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+
+from rnntrade.types import Prices  # noqa: E402
 
 
 def made_up_bars(sessions: pd.DatetimeIndex, seed: int) -> pd.DataFrame:
@@ -34,3 +68,31 @@ def prices() -> Prices:
     halted = halted.drop(halted.index[300:305])
     halted.loc[halted.index[:400], "raw_close"] *= 4.0
     return Prices.of({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A real server with a database of its own, for flows here and in subprocesses."""
+    log = (WORKPLACE / "server.log").open("w")
+    command = [Path(sys.executable).with_name("prefect"), "server", "start", "--port", str(PORT)]
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+    address = os.environ["PREFECT_API_URL"]
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            with urlopen(f"{address}/health", timeout=2):
+                break
+        except (URLError, OSError):
+            assert server.poll() is None, (WORKPLACE / "server.log").read_text()
+            assert time.monotonic() < deadline, "the Prefect server did not start in time"
+            time.sleep(0.2)
+    yield address
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of its own: data, artifacts, mlflow.db."""
+    monkeypatch.setenv("RNNTRADE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
