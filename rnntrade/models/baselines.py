@@ -38,7 +38,7 @@ def baselines(
 
     rows         (n,) positions of samples; their targets are not read
     current      (N,) regime of each sample's decision, NaN where unknown; for regime
-    last_return  (N,) return of each sample's decision; for return and forecast
+    last_return  (N,) return of each sample's decision; for AR(1), which is left out without it
     seed         of gradient boosting, below 2^32
     returns      name -> regime: (n, 4) probabilities; direction: (n, 1) probability of up; return
                  and forecast: (n, O) returns
@@ -55,10 +55,12 @@ def baselines(
         raise DataError(f"fold {fold.number}: no training samples to fit baselines on.")
     with threadpool_limits(limits=1):
         if task == "regime":
-            return _regime(samples, training, rows, _given(current, "current", task), seed)
+            if current is None:
+                raise ValueError("the baselines of a regime need current, one regime a sample")
+            return _regime(samples, training, rows, current, seed)
         if task == "direction":
             return _direction(samples, training, rows, seed)
-        return _returns(samples, training, rows, _given(last_return, "last_return", task))
+        return _returns(samples, training, rows, last_return)
 
 
 def transition_matrix(current: Array, future: Array, classes: int) -> Array:
@@ -112,19 +114,23 @@ def _direction(samples: Samples, training: Rows, rows: Rows, seed: int) -> dict[
     }
 
 
-def _returns(samples: Samples, training: Rows, rows: Rows, last_return: Array) -> dict[str, Array]:
+def _returns(
+    samples: Samples, training: Rows, rows: Rows, last_return: Array | None
+) -> dict[str, Array]:
     target = samples.target[training]  # (n_training, O)
+    found = {
+        "zero": np.zeros((len(rows), target.shape[1])),
+        "mean": np.tile(target.mean(axis=0), (len(rows), 1)),
+        "ridge_window": _ridge(samples, training, rows),
+    }
+    if last_return is None:
+        return found
     constant, coefficient = autoregression(last_return[training], target[:, 0])
     steps, previous = [], np.nan_to_num(last_return[rows])
     for _ in range(target.shape[1]):
         previous = constant + coefficient * previous
         steps.append(previous)
-    return {
-        "zero": np.zeros((len(rows), target.shape[1])),
-        "mean": np.tile(target.mean(axis=0), (len(rows), 1)),
-        "ar1": np.stack(steps, axis=1),
-        "ridge_window": _ridge(samples, training, rows),
-    }
+    return {**found, "ar1": np.stack(steps, axis=1)}
 
 
 def _classifiers(
@@ -176,9 +182,3 @@ def _inputs(samples: Samples, training: Rows, rows: Rows, lookback: int) -> tupl
         for chosen in (training, rows)
     ]
     return flat[0], flat[1]
-
-
-def _given(values: Array | None, name: str, task: Task) -> Array:
-    if values is None:
-        raise ValueError(f"baselines of a {task} need {name}, one value a sample")
-    return values

@@ -107,6 +107,11 @@ def test_forecast_baselines_by_hand():
     assert found["ridge_window"].shape == (2, 2)
 
 
+def test_autoregression_is_left_out_where_the_last_return_is_not_given():
+    samples, fold = made_samples(TINY["seq2seq_lstm"])
+    assert set(baselines("forecast", samples, fold, fold.test)) == {"zero", "mean", "ridge_window"}
+
+
 def test_ridge_finds_what_is_there():
     model = replace(FORECAST, lookback=6, horizon=2)
     samples, fold = made_samples(model, sessions=400)
