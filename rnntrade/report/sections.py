@@ -107,7 +107,7 @@ def _model_tables(e: ModelEvaluation) -> Parts:
         by_step: dict[str, Kind] = {"step": "count", "r2_zero": "score", "sign_accuracy": "score"}
         yield html_table(steps, by_step | errors, titles, "By step: sessions ahead")
     if e.coverage is not None:
-        caption = f"{INTERVAL_COVERAGE:.0%} intervals of {e.name} by step, on the test part"
+        caption = f"{100 * INTERVAL_COVERAGE:g} % intervals of {e.name} by step, on the test part"
         width: dict[str, Kind] = {
             "step": "count",
             "coverage": "percent",
