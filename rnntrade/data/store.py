@@ -112,7 +112,6 @@ def _refresh(
         return old
     overlap = old.bars.index[-OVERLAP:]
     new = sources.fetch(ticker, overlap[0].date(), end, config)
-    raise_errors(check(new, ticker, config.calendar, overlap[0].date(), end))
     changed = _changed(old.bars, new, ADJUSTED)
     if changed is None or changed.any():
         LOG.info(

@@ -50,7 +50,7 @@ def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.Data
             interval="1d",
             auto_adjust=False,
             actions=True,
-            keepna=True,  # it would keep empty rows on dividend days only
+            keepna=True,  # or it drops rows of noughts, too
             timeout=TIMEOUT,
         )
     except client.exceptions.YFException as error:

@@ -154,6 +154,13 @@ def test_a_session_the_vendor_is_late_with_is_asked_for_again(
     assert update.findings == ()
 
 
+def test_what_is_late_on_friday_is_asked_for_all_weekend(yahoo: FakeYahoo, spy: Share, root: Path):
+    yahoo.shares["SPY"] = Share(spy.quotes[:"2024-02-15"])
+    for day in ("2024-02-16", "2024-02-17", "2024-02-18"):
+        store.update(root, CONFIG, "SPY", evening(day))
+    assert yahoo.asked("SPY")[1:] == [("2024-02-09", "2024-02-17")] * 2
+
+
 def test_a_share_that_trades_no_more_is_not_asked_for_for_ever(
     yahoo: FakeYahoo, spy: Share, root: Path
 ):

@@ -182,15 +182,17 @@ def test_an_answer_of_another_shape_is_transient(yahoo: FakeYahoo):
     assert failure("SPY").transient
 
 
-def test_an_empty_row_is_no_bar_and_a_half_empty_one_is_kept_for_the_checks(
+def test_an_empty_row_is_no_bar_and_a_wrong_one_is_kept_for_the_checks(
     yahoo: FakeYahoo, spy: Share
 ):
     spy.quotes.loc["2024-01-10"] = np.nan
     spy.quotes.loc["2024-01-11", "High"] = np.nan
+    spy.quotes.loc["2024-01-12"] = 0.0
     yahoo.shares["SPY"] = spy
     bars = fetch("SPY")
     assert pd.Timestamp("2024-01-10") not in bars.index
-    assert list(bars.index[bars.isna().any(axis=1)]) == [pd.Timestamp("2024-01-11")]
+    bad = bars.index[~(bars > 0).all(axis=1)]
+    assert list(bad) == [pd.Timestamp("2024-01-11"), pd.Timestamp("2024-01-12")]
 
 
 def test_a_name_that_would_change_the_address_is_never_sent(yahoo: FakeYahoo):
