@@ -8,7 +8,7 @@ close that jumps by more than JUMP, a close as quoted that stays unchanged STALE
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -33,26 +33,27 @@ class Finding:
     severity: Literal["error", "warning"]
     check: str
     ticker: str
-    message: str
+    message: str  # one sentence, beginning with the ticker
     sessions: tuple[str, ...]  # YYYY-MM-DD; the first and last where bars begin late or end early
 
 
 def check(bars: pd.DataFrame, ticker: str, calendar: str, start: date, end: date) -> list[Finding]:
     """Return all findings about bars that should cover [start, end), errors first."""
-    errors = _dates(bars, ticker) + _numbers(bars, ticker)
-    if any(finding.check == "dates" for finding in errors) or bars.empty:
-        return errors  # the rest needs the order of sessions
-    return errors + _coverage(bars, ticker, calendar, start, end) + _moves(bars, ticker)
+    findings = _dates(bars, ticker) + _numbers(bars, ticker)
+    if not bars.empty and not any(finding.check == "dates" for finding in findings):
+        findings += _coverage(bars, ticker, calendar, start, end) + _moves(bars, ticker)
+    return [replace(finding, message=f"{ticker}: {finding.message}.") for finding in findings]
 
 
 def raise_errors(findings: Iterable[Finding]) -> None:
     """Raise one DataError with all errors among the findings, if there are any."""
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        causes = "; ".join(finding.message for finding in errors)
+        ticker = errors[0].ticker
+        causes = "; ".join(error.message.removeprefix(f"{ticker}: ")[:-1] for error in errors)
         raise DataError(
-            f"{errors[0].ticker}: unusable prices: {causes}.  Mend the source, "
-            "change data.start or data.end, or leave the ticker out of data.tickers."
+            f"{ticker}: unusable prices: {causes}.  Mend the source, change data.start or "
+            "data.end, or leave the ticker out of data.tickers."
         )
 
 
