@@ -119,7 +119,8 @@ def test_a_message_names_five_sessions_and_counts_the_rest(bars: pd.DataFrame):
     bars.loc[:"2024-01-11", "volume"] = -1.0
     (finding,) = check(bars, "SPY", "XNYS", START, END)
     assert finding.message == (
-        "a negative volume on 2024-01-02, 2024-01-03, 2024-01-04, 2024-01-05, 2024-01-08 and 3 more"
+        "SPY: a negative volume on 2024-01-02, 2024-01-03, 2024-01-04, 2024-01-05, 2024-01-08 "
+        "and 3 more."
     )
     assert len(finding.sessions) == 8
 
