@@ -1,5 +1,6 @@
 """Files that are either whole or absent, however the process ends."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,11 +11,13 @@ from uuid import uuid4
 
 from rnntrade.errors import RnntradeError
 
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary name; when the block succeeds, the file appears whole under `path`."""
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
         try:
@@ -29,7 +32,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder in `parent`; it is gone after the block unless it was moved."""
     folder = parent / f".{uuid4().hex}.tmp"
-    with _explained(folder):
+    with explained(folder):
         folder.mkdir(parents=True)
         try:
             yield folder
@@ -79,18 +82,14 @@ def _flush(file: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Tell a place that cannot be written to with its cure; other errors stay what they are."""
     try:
         yield
-    except PermissionError as error:
-        raise RnntradeError(
-            f"cannot write {path}: permission denied.  Make {path.parent} writable, "
-            "or set RNNTRADE_HOME to a folder that is."
-        ) from error
     except OSError as error:
-        if error.errno not in {28, 30}:  # no space left, read-only file system
+        if error.errno not in UNWRITABLE:
             raise
         raise RnntradeError(
-            f"cannot write {path}: {error.strerror}.  Free some space there, "
-            "or set RNNTRADE_HOME to another folder."
+            f"cannot write {path}: {(error.strerror or str(error)).lower()}.  "
+            f"Make room for it there, or set RNNTRADE_HOME to a folder that takes it."
         ) from error

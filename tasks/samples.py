@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from rnntrade.config import LabelConfig, SplitConfig, Task
+from rnntrade.features.sets import check_names
 from rnntrade.labels.regimes import label_regimes as label_ticker
 from rnntrade.labels.targets import direction, future_regime, multi_step, next_return
 from rnntrade.samples.files import FoldTargets, save_samples
@@ -51,6 +52,7 @@ def make_windows(
     horizon: int,
 ) -> Ref:
     """Write samples, and what each fold makes of them."""
+    check_names(inputs)
     tables = {
         ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(inputs))
         for ticker, ref in features.items()

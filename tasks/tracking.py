@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from rnntrade.config import Experiment
 from rnntrade.fingerprint import ROOT
-from rnntrade.storage import remove_leftovers
+from rnntrade.storage import explained, remove_leftovers
 from tasks.home import artifacts_folder, home
 
 
@@ -87,7 +87,9 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
 def _alive(owner: str) -> Iterator[None]:
     """Hold a lock that dies with this process; if nobody else holds one, tidy up first."""
     locks = artifacts_folder() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
+    with explained(locks):
+        locks.mkdir(parents=True, exist_ok=True)
+        (locks / "start.guard").touch()
     lock = FileLock(locks / f"{owner}.lock")
     with FileLock(locks / "start.guard"):  # one at a time looks who else is alive
         if not someone_runs():

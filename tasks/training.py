@@ -1,6 +1,5 @@
 """Training as a task: a single-threaded worker process per fit, as many as there are cores."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +46,6 @@ def train_model(
         "training": asdict(training),
         "seed": seed,
         "device": device,
-        "thresholds": json.loads((samples.folder / "samples.json").read_text())["thresholds"][fold],
     }
     what = fingerprint((samples.digest, {name: job[name] for name in job if name != "samples"}))
 
