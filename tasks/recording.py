@@ -19,7 +19,7 @@ BATCH = 1000  # metrics that one request may carry
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
-@task(cache_policy=NO_CACHE)
+@task(task_run_name="record", cache_policy=NO_CACHE)
 def record(
     ids: RunIds,
     experiment: Experiment,

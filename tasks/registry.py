@@ -76,11 +76,14 @@ def _point_at_newest(name: str) -> None:
 
 def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
     """Log the fits as a model from code, with a signature and an input example."""
+    import logging
+
     import mlflow
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # "validating the example"
     bars = pd.read_parquet(example.folder / "bars.parquet").tail(120).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
     signature = ModelSignature(

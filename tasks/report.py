@@ -37,7 +37,7 @@ class ModelLine(BaseModel):
     strategy: Ref | None = None  # its evaluation
 
 
-@cached_task()
+@cached_task("report")
 def report(
     experiment: Experiment,
     prices: dict[str, Ref],

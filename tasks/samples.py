@@ -18,7 +18,7 @@ from tasks.caching import cached_task
 from tasks.tables import Labels, read_bars, read_prices
 
 
-@cached_task()
+@cached_task("label_regimes")
 def label_regimes(prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig) -> Labels:
     """Place the folds in time, and label every session with each fold's own thresholds."""
     bars = read_prices(prices)

@@ -27,7 +27,7 @@ def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
     faint = 1.0 if len(fits) == 1 else max(0.25, 1.0 / len(fits))
     for axes, (training, validation, unit) in zip(panels, columns, strict=True):
         for number, fit in enumerate(fits):
-            epochs = [epoch.number for epoch in fit.history]
+            epochs = [epoch.number + 1 for epoch in fit.history]  # people count from 1
             parts = ((training, c.GREY, "training"), (validation, c.BLUE, "validation"))
             for part, colour, part_name in parts:
                 values = [getattr(epoch, part) for epoch in fit.history]
@@ -41,7 +41,7 @@ def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
                 )
             best = next(epoch for epoch in fit.history if epoch.number == fit.best)
             axes.plot(
-                [best.number],
+                [best.number + 1],
                 [getattr(best, validation)],
                 "o",
                 color=c.RED,
@@ -265,7 +265,7 @@ def compared(evaluation: ModelEvaluation) -> str:
 
 
 def _learned(name: str, fits: Sequence[Fit]) -> str:
-    best = [fit.best for fit in fits]
+    best = [fit.best + 1 for fit in fits]
     if len(fits) > 1:
         middle = int(np.median(best))
         return f"{name}: {len(fits)} fits, best epochs {min(best)} to {max(best)} (median {middle})"
@@ -273,9 +273,12 @@ def _learned(name: str, fits: Sequence[Fit]) -> str:
     last = fit.history[-1]
     loss = next(e.validation_loss for e in fit.history if e.number == fit.best)
     if last.number == fit.best:
-        return f"{name}: validation loss was lowest at the last epoch, {last.number}"
+        return f"{name}: validation loss was lowest at the last epoch, {last.number + 1}"
     rise = 100 * (last.validation_loss / loss - 1)
-    return f"{name}: best epoch {fit.best}; validation loss {rise:+.1f} % by epoch {last.number}"
+    return (
+        f"{name}: best epoch {fit.best + 1}; "
+        f"validation loss {rise:+.1f} % by epoch {last.number + 1}"
+    )
 
 
 def _class_table(axes: Axes, classes: pd.DataFrame) -> None:

@@ -1,10 +1,11 @@
 """What a fit says about samples, in the task's own units.
 
 Chunks always have the same length, filled up with copies: torch's last bits depend on the length
-of a batch, and a sample's prediction must not depend on who is asked beside it.
+of a batch (sigmoid's and softmax's too), and a sample's prediction must not depend on who is asked
+beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -29,12 +30,10 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
              (n, O) returns
     errors   DataError when a window holds a missing value, or not the features the fit reads
     """
-    output = _run(fit, samples, rows, device, answer)  # (n, O)
-    if fit.model.task == "regime":
-        return np.asarray(torch.softmax(output, dim=1).numpy())
-    if fit.model.task == "direction":
-        return np.asarray(torch.sigmoid(output).numpy())
-    return np.asarray(output.numpy() * fit.scaler.target_deviation + fit.scaler.target_mean)
+    said = _run(fit, samples, rows, device, OF_TASK.get(fit.model.task, answer)).numpy()  # (n, O)
+    if fit.model.task in OF_TASK:
+        return np.asarray(said)
+    return np.asarray(said * fit.scaler.target_deviation + fit.scaler.target_mean)
 
 
 def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
@@ -90,7 +89,21 @@ def _run(
     return output
 
 
+def _class_probabilities(network: nn.Module, x: Tensor) -> Tensor:
+    return torch.softmax(answer(network, x).double(), dim=1)  # (B, 4)
+
+
+def _probability_of_up(network: nn.Module, x: Tensor) -> Tensor:
+    return torch.sigmoid(answer(network, x).double())  # (B, 1)
+
+
 def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
     assert isinstance(network, AttentionBiLSTM)
     weights: Tensor = network(x)[1]
     return weights
+
+
+OF_TASK: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "regime": _class_probabilities,
+    "direction": _probability_of_up,
+}
