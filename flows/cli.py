@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
@@ -246,10 +246,11 @@ def _prepare_logging() -> None:
 
 def _print(summary: Any) -> None:
     """Two tables, the verdict, and where to look."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     for title, rows in summary.tables().items():
         if rows:
-            table = Table(*rows[0], title=title, title_justify="left")
+            columns = [Column(name, overflow="fold") for name in rows[0]]
+            table = Table(*columns, title=title, title_justify="left")
             for row in rows:
                 table.add_row(*row.values())
             console.print(table)
