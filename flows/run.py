@@ -78,7 +78,7 @@ def run(experiment: Experiment) -> Summary:
         about = describe(experiment, prices, device)
         page = report(experiment, prices, warnings, features, labels, lines, about)
         summary = summarise(experiment, ids, lines, failures, page)
-        record(ids, experiment, prices, lines, summary, page)
+        record(ids, experiment, prices, lines, summary, page, [*features.values(), labels.ref])
         for line in lines.values():
             register(ids, line, prices, summary)
     return summary

@@ -27,8 +27,12 @@ def record(
     lines: dict[str, ModelLine],
     summary: Summary,
     page: Ref,
+    others: list[Ref],
 ) -> None:
-    """Write everything down and close the runs; a failed model's run says why it failed."""
+    """Write everything down and close the runs; a failed model's run says why it failed.
+
+    others  what the run made on the way: kept from cleaning, not copied into MLflow
+    """
     known = client()
     shared = {
         "data.fingerprint": data_fingerprint(prices),
@@ -66,8 +70,29 @@ def record(
     _write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
     known.log_artifacts(ids.parent, str(page.folder))
     _log_prices(known, ids.parent, experiment, prices)
-    write_manifest(ids.parent, [*prices.values(), page, *refs_in(lines)])
+    write_manifest(ids.parent, [*prices.values(), page, *others, *refs_in(lines)])
     known.set_terminated(ids.parent)
+    known.set_experiment_tag(
+        ids.experiment_id, "mlflow.note.content", _best_so_far(known, ids, experiment)
+    )
+
+
+def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:
+    """Notes of the experiment: per model the run that beat, or missed, its baseline by the most."""
+    rows = ["| model | best run | over its best baseline | verdict |", "| --- | --- | --- | --- |"]
+    for name in ids.children:
+        finished = f"attributes.status = 'FINISHED' and attributes.run_name = '{name}'"
+        best = known.search_runs(
+            [ids.experiment_id], finished, max_results=1, order_by=["metrics.difference DESC"]
+        )
+        for run in best:
+            page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
+            link = f"[{run.info.run_id[:8]}]({page})"
+            rows.append(
+                f"| {name} | {link} | {run.data.metrics['difference']:+.4f} "
+                f"| {run.data.tags['verdict']} |"
+            )
+    return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)
 
 
 def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:

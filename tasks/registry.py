@@ -59,12 +59,16 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
                 "model": model.name,
                 "experiment": summary.experiment,
                 "data.fingerprint": data_fingerprint(prices),
-                **{each: str(figures[each]) for each in told},
+                **{each: _short(figures[each]) for each in told},
             },
             description=str(figures["sentence"]),
         )
         _point_at_newest(name)
     return str(created.version)
+
+
+def _short(figure: float | str | None) -> str:
+    return f"{figure:.4f}" if isinstance(figure, float) else str(figure)
 
 
 def _point_at_newest(name: str) -> None:

@@ -134,20 +134,20 @@ def _strategy_row(each: StrategyEvaluation) -> Row:
     return {
         "strategy": each.name,
         "net return": f"{100 * own['total_return']:+.1f} %",
-        "Sharpe": _or_dash(own["sharpe_ratio"]),
+        "Sharpe": _ratio(own["sharpe_ratio"]),
         "drawdown": f"{100 * own['max_drawdown']:.1f} %",
         "trades": f"{own['trades']:.0f}",
         "buy and hold": (
-            f"{100 * held['total_return']:+.1f} %, {_or_dash(held['sharpe_ratio'])}, "
+            f"{100 * held['total_return']:+.1f} %, {_ratio(held['sharpe_ratio'])}, "
             f"{100 * held['max_drawdown']:.1f} %"
         ),
         "verdict": each.verdict,
     }
 
 
-def _or_dash(ratio: float) -> str:
-    """A ratio, or a dash where it is undefined: never traded, say."""
-    return f"{ratio:.2f}" if math.isfinite(ratio) else "–"
+def _ratio(ratio: float) -> str:
+    """A ratio; "none" where it is undefined, as for what never traded."""
+    return f"{ratio:.2f}" if math.isfinite(ratio) else "none"
 
 
 def _figures(

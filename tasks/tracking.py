@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -146,6 +147,9 @@ def _open_runs(experiment: Experiment, owner: str) -> RunIds:
         "rnntrade.owner": owner,
         "rnntrade.host": socket.gethostname(),
         "prefect.flow_run_id": str(flow_run.id or ""),
+        "mlflow.source.name": f"rnntrade run {experiment.name}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getuser(),
         **_commit(),
     }
     name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"

@@ -88,6 +88,8 @@ def test_a_run_leaves_figures_a_report_and_registered_models(first):
         file.path for file in client.list_artifacts(parent.info.run_id)
     }
     assert "No evidence" in parent.data.tags["mlflow.note.content"]
+    notes = client.get_experiment_by_name("debug").tags["mlflow.note.content"]
+    assert all(f"| {name} | [{runs[name].info.run_id[:8]}]" in notes for name in models)
     assert Path(summary["report"]).read_text().startswith("<!DOCTYPE html>")
     registered = {each.name: each for each in client.search_registered_models()}
     assert set(registered) == {"rnntrade-regime", "rnntrade-direction", "rnntrade-forecast"}
