@@ -163,8 +163,8 @@ def ui_command(
                 with suppress(ProcessLookupError):
                     os.killpg(server.pid, signal.SIGTERM)
         raise RnntradeError(
-            f"one of the servers stopped by itself: is port {mlflow_port} or {prefect_port} taken?  "
-            "Choose others with --mlflow-port and --prefect-port."
+            "one of the servers stopped by itself: is port "
+            f"{mlflow_port} or {prefect_port} taken?  Choose others with --mlflow-port and --prefect-port."
         )
 
 
@@ -236,19 +236,22 @@ def _choose(
 
 
 def _prepare_logging() -> None:
-    """Short lines on standard error, and no traceback for a user's mistake."""
+    """Short lines on standard error; a user's mistake is told once, at the end, and untraced."""
     line = "PREFECT_LOGGING_FORMATTERS_STANDARD"
     os.environ.setdefault(f"{line}_FORMAT", "%(asctime)s  %(message)s")
     os.environ.setdefault(f"{line}_FLOW_RUN_FMT", "%(asctime)s  %(flow_run_name)s  %(message)s")
     os.environ.setdefault(f"{line}_TASK_RUN_FMT", "%(asctime)s  %(task_run_name)s  %(message)s")
 
-    def without_traceback(record: logging.LogRecord) -> bool:
+    def told_once(record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], RnntradeError):
             record.exc_info = None
+            return "Retry" in record.getMessage()  # the last one is told by the command itself
+        if record.getMessage().startswith("Finished in state Failed"):
+            record.msg, record.args = "Finished in state Failed", ()
         return True
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+        logging.getLogger(name).addFilter(told_once)
 
 
 def _print(summary: Any) -> None:

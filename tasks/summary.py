@@ -57,8 +57,9 @@ class Summary(BaseModel):
         return {
             "verdict": self.verdict,
             "report": self.report,
-            "MLflow": f"{base}/{link}" + ("" if uri.startswith("http") else "  (rnntrade ui)"),
-            "Prefect": page or "http://127.0.0.1:4200  (rnntrade ui)",
+            "MLflow": f"{base}/{link}"
+            + ("" if uri.startswith("http") else "  (after: rnntrade ui)"),
+            "Prefect": page or "http://127.0.0.1:4200  (after: rnntrade ui)",
         }
 
 
