@@ -163,8 +163,8 @@ def ui_command(
                 with suppress(ProcessLookupError):
                     os.killpg(server.pid, signal.SIGTERM)
         raise RnntradeError(
-            "one of the servers stopped by itself: is port "
-            f"{mlflow_port} or {prefect_port} taken?  Choose others with --mlflow-port and --prefect-port."
+            f"one of the servers stopped by itself: is port {mlflow_port} or {prefect_port} in "
+            "use?  Choose others with --mlflow-port and --prefect-port."
         )
 
 

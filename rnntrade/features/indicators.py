@@ -79,8 +79,8 @@ def bollinger_band(close: pd.DataFrame, deviations: float, sessions: int = 20) -
 
 
 def bollinger_width(close: pd.DataFrame) -> pd.DataFrame:
-    """Upper less lower band, as a fraction of the close."""
-    return bollinger_band(close, 2.0) - bollinger_band(close, -2.0)
+    """Upper less lower band, as a fraction of the close: four standard deviations."""
+    return 4.0 * close.rolling(20).std() / close
 
 
 def bollinger_position(close: pd.DataFrame, sessions: int = 20) -> pd.DataFrame:
