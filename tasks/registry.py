@@ -16,7 +16,7 @@ from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
 from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary
-from tasks.tracking import RunIds, client
+from tasks.tracking import RunIds, client, fluent_api
 
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
 
@@ -99,7 +99,7 @@ def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
             ]
         )
     )
-    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id):
+    with TemporaryDirectory() as folder, fluent_api(), mlflow.start_run(run_id=run_id):
         for member, ref in enumerate(fits):
             shutil.copytree(ref.folder, Path(folder) / "fits" / f"{member:03d}")
         return mlflow.pyfunc.log_model(

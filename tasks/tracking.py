@@ -42,11 +42,25 @@ def tracking_uri() -> str:
 
 def client() -> Any:
     """A client of the tracking server or database that the environment names."""
+    return _connect(tracking_uri())
+
+
+@contextmanager
+def fluent_api() -> Iterator[None]:
+    """Let the few functions that need MLflow's fluent API use the same server.
+
+    It keeps its choice in the environment, where every later subprocess would find it: taken back.
+    """
     from mlflow import set_tracking_uri
 
-    uri = tracking_uri()
-    set_tracking_uri(uri)
-    return _connect(uri)
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    set_tracking_uri(tracking_uri())
+    try:
+        yield
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if chosen is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = chosen
 
 
 @cache

@@ -16,7 +16,7 @@ import pytest
 from flows.run import run
 from rnntrade.config import find_experiment, override
 from tasks.artifacts import read_manifest
-from tasks.tracking import client, tracking_uri
+from tasks.tracking import client, fluent_api, tracking_uri
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -29,11 +29,13 @@ def experiment():
 
 @pytest.fixture(scope="module")
 def summary(prefect_server, experiment, tmp_path_factory):
-    before = os.environ["RNNTRADE_HOME"]
-    os.environ["RNNTRADE_HOME"] = str(tmp_path_factory.mktemp("registry"))
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    yield run(experiment)
-    os.environ["RNNTRADE_HOME"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNTRADE_HOME", str(tmp_path_factory.mktemp("registry")))
+        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        done = run(experiment)
+        assert "MLFLOW_TRACKING_URI" not in os.environ  # or every later process would follow it
+        with fluent_api():
+            yield done
 
 
 @pytest.fixture(scope="module")
