@@ -74,26 +74,35 @@ def bollinger_band(close: pd.DataFrame, deviations: float, sessions: int = 20) -
 
     source   Bollinger (2001), Bollinger on Bollinger Bands
     """
-    rolling = close.rolling(sessions)
-    return (rolling.mean() + deviations * rolling.std()) / close - 1.0
+    mean = close.rolling(sessions).mean()
+    return (mean + deviations * _deviation(close, sessions)) / close - 1.0
 
 
 def bollinger_width(close: pd.DataFrame) -> pd.DataFrame:
     """Upper less lower band, as a fraction of the close: four standard deviations."""
-    return 4.0 * close.rolling(20).std() / close
+    return 4.0 * _deviation(close, 20) / close
 
 
 def bollinger_position(close: pd.DataFrame, sessions: int = 20) -> pd.DataFrame:
     """Where the close stands between the bands: -0.5 the lower, +0.5 the upper; 0 if flat."""
-    rolling = close.rolling(sessions)
-    mean, deviation = rolling.mean(), rolling.std()
+    mean, deviation = close.rolling(sessions).mean(), _deviation(close, sessions)
     position = (close - (mean - 2.0 * deviation)) / (4.0 * deviation) - 0.5
     return position.where(deviation != 0.0, 0.0).where(deviation.notna() & close.notna())
 
 
 def volatility(close: pd.DataFrame, sessions: int) -> pd.DataFrame:
     """Standard deviation of the last `sessions` returns, as a fraction per year (0.2 is 20 %)."""
-    return simple_return(close).rolling(sessions).std() * math.sqrt(SESSIONS_PER_YEAR)
+    return _deviation(simple_return(close), sessions) * math.sqrt(SESSIONS_PER_YEAR)
+
+
+def _deviation(values: pd.DataFrame, sessions: int) -> pd.DataFrame:
+    """Standard deviation of the last `sessions` values; exactly 0 where they are all the same.
+
+    A rolling deviation carries rounding on from what has left its window, a jump above all; so a
+    flat window is told by its values.
+    """
+    flat = (values.diff() == 0.0).rolling(sessions - 1).sum() == sessions - 1
+    return values.rolling(sessions).std().mask(flat, 0.0)
 
 
 def _ema(values: pd.DataFrame, span: int) -> pd.DataFrame:

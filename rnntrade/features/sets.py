@@ -1,4 +1,4 @@
-"""Features by name, and the named sets of them.  Adding a feature is adding a line."""
+"""Features by name.  Adding a feature is adding a line."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from rnntrade.config import INDICATORS, REGIME_INPUTS
+from rnntrade.config import INDICATORS
 from rnntrade.errors import ConfigError
 from rnntrade.features import indicators as i
 
@@ -33,8 +33,6 @@ FEATURES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "momentum_20": partial(i.simple_return, sessions=20),
     "return_sum_20": partial(i.return_sum, sessions=20),
 }
-
-FEATURE_SETS: Mapping[str, tuple[str, ...]] = {"indicators": INDICATORS, "regime": REGIME_INPUTS}
 
 
 def compute_features(
