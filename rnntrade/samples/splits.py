@@ -4,12 +4,16 @@ A boundary is a set of dates, the same for every model of a run; which samples t
 part follows from their spans.  A sample trains only if its label was known at the first decision
 of the next part; so the purge is never a number that someone types.  Every training sample is
 older than every test sample: there is nothing for an embargo to hold back.
+
+Walk-forward's last test part is as long as the sessions last.  Less than a quarter of a part would
+cost a training to judge a handful of decisions: they join the part before.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rnntrade.config import SplitConfig
 from rnntrade.errors import DataError
@@ -39,6 +43,8 @@ def boundaries(sessions: pd.DatetimeIndex, config: SplitConfig) -> tuple[Boundar
         tests = [len(sessions) - round(len(sessions) * config.test_fraction)]
     else:
         tests = list(range(config.train_sessions, len(sessions), config.test_sessions))
+        if len(tests) > 1 and 4 * (len(sessions) - tests[-1]) < config.test_sessions:
+            tests.pop()
     folds = []
     for number, test in enumerate(tests):
         rolling = config.kind == "walk_forward" and config.window == "rolling"
@@ -83,6 +89,25 @@ def assign(spans: Spans, boundary: Boundary) -> Fold:
         np.flatnonzero(validates),
         np.flatnonzero(inside),
     )
+
+
+def require_samples(target: NDArray[np.floating], fold: Fold, name: str, horizon: int) -> None:
+    """Raise DataError unless every part of the fold has a sample with a known target.
+
+    target  (N, O) of all samples; NaN where the future is not known yet
+    name    of the model, for the message
+    """
+    known = np.isfinite(target).all(axis=1)  # (N,)
+    parts = {"training": fold.training, "validation": fold.validation, "test": fold.test}
+    for part, rows in parts.items():
+        if not known[rows].any():
+            raise DataError(
+                f"{name}, fold {fold.number}: no {part} sample has a known label.  Its horizon is "
+                f"{horizon}, and the fold has {len(fold.training)} training, "
+                f"{len(fold.validation)} validation and {len(fold.test)} test samples of all "
+                "tickers together.  Use an earlier start or a later end, longer parts (split), or "
+                "a shorter lookback or horizon."
+            )
 
 
 def _too_few(sessions: int, config: SplitConfig) -> DataError:
