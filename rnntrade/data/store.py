@@ -5,7 +5,7 @@ again.  If an adjusted price of these differs by more than AGREEMENT, a dividend
 changed the whole history, and all of it is fetched again.  So it is for a request that starts
 before what was asked for so far.  A session Yahoo did not have stays a hole and is not asked for
 again, except at the end of the bars, where Yahoo may just be late: there it is, for LATE days.
-The other sources cost nothing and are read anew each time.
+The other sources cost nothing and are read anew each time, in the range asked for and no further.
 
 Two processes that update a ticker take turns.  After any error the files are as they were.
 """
@@ -99,14 +99,15 @@ def _refresh(
     stored: Stored | None, config: DataConfig, ticker: str, start: date, end: date, now: datetime
 ) -> _State:
     """Decide what to fetch, fetch it, and put old and new together."""
-    if stored is None:
-        return _whole(None, config, ticker, start, end, now)
+    if stored is None or config.source != "yahoo":
+        known = None if stored is None else stored.bars
+        return _whole(known, config, ticker, start, end, now)
     asked_start, asked_end = map(date.fromisoformat, stored.provenance["asked"])
     old = _State(stored.bars, asked_start, asked_end)
     first, last = min(start, old.start), max(end, old.end)
     earlier = expected_sessions(config.calendar, start, old.start)
     later = expected_sessions(config.calendar, old.end, end)
-    if config.source != "yahoo" or len(earlier):
+    if len(earlier):
         return _whole(old.bars, config, ticker, first, last, now)
     if not len(later):
         return old

@@ -446,6 +446,22 @@ def test_reading_what_was_never_stored_is_told(root: Path):
     assert store.vintages(root, "yahoo", "QQQ") == []
 
 
+def test_an_earlier_wider_request_does_not_make_a_new_one_fail(root: Path, tmp_path: Path):
+    config = DataConfig(source="files", start=date(2015, 1, 1), end=date(2020, 1, 1))
+    quotes = share("2015-01-02", "2019-12-31").quotes
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+        quotes.to_csv(tmp_path / name / "SPY.csv", index_label="Date")
+        quotes.loc["2015-06-01", "Close"] = -1.0  # in the second folder
+    store.update(root, replace(config, folder=str(tmp_path / "whole")), "SPY", NOW)
+    broken = replace(config, folder=str(tmp_path / "broken"))
+    late = store.update(root, replace(broken, start=date(2018, 1, 1)), "SPY", NOW)
+    assert f"{late.bars.index[0]:%Y-%m-%d}" == "2018-01-02"
+    assert late.provenance["asked"] == ["2018-01-01", "2020-01-01"]
+    with pytest.raises(DataError, match="2015-06-01"):
+        store.update(root, broken, "SPY", NOW)
+
+
 def test_a_changed_file_of_the_user_is_seen_at_once(root: Path, tmp_path: Path, spy: Share):
     mine = tmp_path / "mine"
     mine.mkdir()
