@@ -104,7 +104,7 @@ def train(
             batch_losses = torch.stack(losses).cpu().double().numpy()  # (batches,)
             if not np.isfinite(batch_losses).all():
                 first = int(np.flatnonzero(~np.isfinite(batch_losses))[0])
-                raise _not_finite(f"{where}, epoch {number}, batch {first}: training")
+                raise _not_finite(f"{where}, epoch {number + 1}, batch {first + 1}: training")
 
             network.eval()
             output = answers(network, validation)  # (n, O)
@@ -117,7 +117,7 @@ def train(
                 validation_score=accuracy(model.task, output, validation.target).item(),
             )
             if not np.isfinite(epoch.validation_loss):
-                raise _not_finite(f"{where}, epoch {number}, after its last batch: validation")
+                raise _not_finite(f"{where}, epoch {number + 1}, after its last batch: validation")
             schedule.step(epoch.validation_loss)
             history.append(epoch)
             if _best(history) is epoch:
@@ -170,6 +170,7 @@ def _best(history: list[Epoch]) -> Epoch:
 
 
 def _not_finite(where: str) -> TrainingError:
+    """Return the error; people count epochs and batches from 1."""
     return TrainingError(
         f"{where} loss is not finite.  Check the prices of these sessions, "
         "or lower training.learning_rate or training.gradient_norm."

@@ -12,6 +12,7 @@ seed        of this fit
 device      auto, cpu, cuda or mps
 checkpoint  file to go on from, or null; removed once the fit is written
 output      folder for the fit
+source      digest of the code that the job was made for; optional
 """
 
 import json
@@ -26,10 +27,13 @@ from typing import Any, TextIO
 import torch
 
 from rnntrade.config import ModelConfig, TrainingConfig
-from rnntrade.errors import RnntradeError
+from rnntrade.errors import RnntradeError, TrainingError
+from rnntrade.fingerprint import source_digest
 from rnntrade.samples.files import load_samples
 from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
+
+SOURCE = source_digest("rnntrade.training.worker")  # of what this process runs
 
 
 def main() -> int:
@@ -61,6 +65,11 @@ def _serve(job: dict[str, Any], answers: TextIO) -> None:
 
 
 def _train(job: dict[str, Any], answers: TextIO) -> None:
+    if job.get("source", SOURCE) != SOURCE:
+        raise TrainingError(
+            f"{job['model']['name']}, fold {job['fold']}: the code was edited while this run was "
+            "going on.  Start the run again: what is finished is kept."
+        )
     samples, targets = load_samples(Path(job["samples"]), job["fold"])
     checkpoint = Path(job["checkpoint"]) if job["checkpoint"] else None
     fit = train(
