@@ -61,7 +61,7 @@ def rolling_sharpe(returns: ArrayLike, window: int = 63, risk_free: ArrayLike = 
 def downside_risk(returns: ArrayLike, target: ArrayLike = 0.0) -> float:
     """√(mean of min(r - target, 0)² over all sessions) × √252; the target is per session."""
     excess = _excess(returns, target)
-    if len(excess) == 0:
+    if len(excess) < 2:
         return math.nan
     return float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)) * math.sqrt(SESSIONS_PER_YEAR))
 
@@ -124,7 +124,7 @@ def omega_ratio(returns: ArrayLike, target: float = 0.0) -> float:
 def tail_ratio(returns: ArrayLike) -> float:
     """|95th percentile| / |5th percentile|, linearly interpolated."""
     values = _present(_array(returns))
-    if len(values) == 0:
+    if len(values) < 2:
         return math.nan
     low, high = np.percentile(values, [5, 95])
     return _ratio(abs(float(high)), abs(float(low)))
@@ -133,13 +133,15 @@ def tail_ratio(returns: ArrayLike) -> float:
 def value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     """Historical quantile of the returns at `level`, with its sign: a loss is negative."""
     values = _present(_array(returns))
-    return float(np.quantile(values, level)) if len(values) else math.nan
+    return float(np.quantile(values, level)) if len(values) > 1 else math.nan
 
 
 def conditional_value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     """Mean of the returns at or below the value at risk."""
     values = _present(_array(returns))
-    return float(values[values <= value_at_risk(values, level)].mean()) if len(values) else math.nan
+    if len(values) < 2:
+        return math.nan
+    return float(values[values <= value_at_risk(values, level)].mean())
 
 
 def skew(returns: ArrayLike) -> float:
@@ -235,10 +237,11 @@ def stability(returns: ArrayLike) -> float:
 def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
     """Share of sessions with a gain, among those with a position.
 
-    held  (T,) whether there was a position; without it, sessions with a return other than 0
+    held  (T,) whether there was a position, missing: there was none; without `held`, sessions with
+          a return other than 0
     """
     values = _array(returns)
-    with_position = values != 0.0 if held is None else _array(held) != 0.0
+    with_position = values != 0.0 if held is None else _filled(_array(held)) != 0.0
     counted = values[with_position & np.isfinite(values)]
     return float((counted > 0.0).mean()) if len(counted) else math.nan
 

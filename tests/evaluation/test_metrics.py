@@ -71,6 +71,7 @@ BY_HAND: list[tuple[Callable[..., float], tuple[object, ...], float]] = [
     (m.win_rate, (RETURNS,), 2 / 4),
     (m.win_rate, ([0.0, 0.01, -0.01],), 1 / 2),
     (m.win_rate, ([0.0, 0.01, -0.01], [True, True, False]), 1 / 2),
+    (m.win_rate, ([0.01, 0.01, -0.01], [NAN, 1.0, 1.0]), 1 / 2),  # a NaN held is no position
     (m.exposure, ([0.0, 0.5, -0.5, 0.0],), 2 / 4),
     (m.turnover, ([0.0, 1.0, -1.0, NAN],), 3 * YEAR / 4),
     (m.profit_factor, ([10.0, -4.0, -1.0],), 2.0),
@@ -97,7 +98,8 @@ UNDEFINED: list[tuple[Callable[..., float], tuple[object, ...]]] = [
         (function, ([NAN, 0.01, NAN],))
         for function in (
             *(m.annual_volatility, m.sharpe_ratio, m.sortino_ratio, m.omega_ratio),
-            *(m.skew, m.kurtosis),
+            *(m.skew, m.kurtosis, m.downside_risk, m.tail_ratio, m.value_at_risk),
+            m.conditional_value_at_risk,
         )
     ),
     *(
@@ -135,6 +137,11 @@ def test_figures_by_hand(function, inputs, expected):
 @pytest.mark.parametrize(("function", "inputs"), UNDEFINED)
 def test_what_is_undefined_is_nan(function, inputs):
     assert math.isnan(function(*inputs))
+
+
+def test_one_return_has_an_annual_return_and_a_drawdown():
+    assert m.annual_return([-0.01]) == pytest.approx(0.99**YEAR - 1)
+    assert m.max_drawdown([-0.01]) == pytest.approx(-0.01)
 
 
 def test_a_constant_series_has_no_volatility():
