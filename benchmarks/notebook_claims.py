@@ -72,7 +72,7 @@ from rnntrade.types import Fit, Fold, Prices, Rows, Samples, Scaler
 SEED = 0
 EPOCHS = 12
 MEMBERS = 2
-SPLIT = SplitConfig()  # the last 20 % is the test part
+SPLIT = SplitConfig(kind="holdout")  # the last 20 % is the test part
 COSTS = BacktestConfig()
 EVERY_PREDICTION = TradingConfig(dead_band=0.0)  # with a dead band the direction network is flat
 

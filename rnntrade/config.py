@@ -60,7 +60,7 @@ class LabelConfig:
 class SplitConfig:
     """Which decisions train, choose the epoch, and judge.  Purges follow from the spans."""
 
-    kind: Literal["holdout", "walk_forward"] = "holdout"
+    kind: Literal["holdout", "walk_forward"] = "walk_forward"
     test_fraction: Fraction = 0.2  # of the sessions, the last ones; holdout
     validation_fraction: Fraction = 0.15  # of what comes before the test part, its end
     window: Literal["expanding", "rolling"] = "expanding"
@@ -197,6 +197,7 @@ MODELS = (REGIME, replace(REGIME, name="regime_lstm_h1", horizon=1), DIRECTION, 
 NOTEBOOK = Experiment(
     name="notebook",
     description="The teaching notebook's models and sizes, without its leaks: last 20 % held out.",
+    split=SplitConfig(kind="holdout"),
     models=MODELS,
 )
 SAMPLE = DataConfig(
@@ -213,6 +214,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             name="quick",
             description="Everything once, on real prices that need no network; a few minutes.",
             data=SAMPLE,
+            split=SplitConfig(kind="holdout"),
             models=tuple(replace(model, max_epochs=6) for model in MODELS),
             training=TrainingConfig(batch_size=128, patience=3),
         ),
@@ -232,6 +234,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
                 start=date(2019, 1, 1),
                 end=date(2022, 1, 1),
             ),
+            split=SplitConfig(kind="holdout"),
             models=tuple(
                 replace(model, hidden_size=4, num_layers=1, dropout=0.0, max_epochs=2)
                 for model in MODELS

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +9,12 @@ from hypothesis import strategies as st
 
 from rnntrade.config import SplitConfig
 from rnntrade.errors import DataError
-from rnntrade.samples.splits import assign, boundaries
+from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
+from rnntrade.types import Fold
+
+
+HOLDOUT = SplitConfig(kind="holdout", test_fraction=0.2, validation_fraction=0.25)
 
 
 def samples_of(lengths, lookback, horizon, missing=frozenset()):
@@ -24,7 +31,7 @@ def samples_of(lengths, lookback, horizon, missing=frozenset()):
 
 def test_holdout_by_hand():
     days, samples = samples_of([100], lookback=5, horizon=3)
-    (boundary,) = boundaries(days, SplitConfig(test_fraction=0.2, validation_fraction=0.25))
+    (boundary,) = boundaries(days, HOLDOUT)
     fold = assign(samples.spans, boundary)
     decisions = [samples.spans.decision[part] for part in (fold.training, fold.validation)]
     # 80 before the test part, the last 20 of them validate; 3 decisions purged before each part,
@@ -90,7 +97,8 @@ def test_no_training_span_touches_a_later_label(
                 if len(rest):
                     assert spans.label_end[part].max() <= boundary.test
                     assert spans.decision[part].max() < spans.decision[rest].min()
-        assert not set(fold.training) & set(fold.validation) & set(fold.test)
+        for one, other in combinations((fold.training, fold.validation, fold.test), 2):
+            assert not set(one) & set(other)
 
 
 def test_every_decision_after_the_first_test_session_is_judged_once():
@@ -101,9 +109,38 @@ def test_every_decision_after_the_first_test_session_is_judged_once():
     assert set(tests) == set(np.flatnonzero(samples.spans.decision >= days[60]))
 
 
+def test_a_last_test_part_of_less_than_a_quarter_joins_the_one_before():
+    config = SplitConfig(kind="walk_forward", train_sessions=40, test_sessions=20)
+    lengths = {}
+    for count in (84, 85, 44):
+        days, samples = samples_of([count], lookback=5, horizon=1)
+        folds = [assign(samples.spans, b) for b in boundaries(days, config)]
+        lengths[count] = [len(fold.test) for fold in folds]
+        assert samples.spans.decision[folds[-1].test].max() == days[-1]
+    assert lengths == {84: [20, 24], 85: [20, 20, 5], 44: [4]}  # an only part has none before it
+
+
+@pytest.mark.parametrize("part", ["training", "validation", "test"])
+@pytest.mark.parametrize("unknown", [False, True], ids=["no samples", "no known label"])
+def test_a_fold_without_a_known_label_in_some_part_is_told_with_its_cure(part, unknown):
+    target = np.arange(20.0).reshape(10, 2)
+    fold = Fold(3, np.arange(4), np.arange(4, 7), np.arange(7, 10))
+    require_samples(target, fold, "seq2seq_lstm", 5)
+    rows = getattr(fold, part)
+    target[rows[1:]] = np.nan
+    require_samples(target, fold, "seq2seq_lstm", 5)  # one known is enough
+    if unknown:
+        target[rows[0], 1] = np.nan  # half a label is none
+    else:
+        fold = replace(fold, **{part: rows[:0]})
+    told = rf"seq2seq_lstm, fold 3: no {part} sample.*horizon is 5,.* {len(fold.test)} test samples"
+    with pytest.raises(DataError, match=told):
+        require_samples(target, fold, "seq2seq_lstm", 5)
+
+
 def test_too_few_sessions_are_told():
     days = pd.bdate_range("2020-01-01", periods=50)
     with pytest.raises(DataError, match="50 sessions are too few for a walk-forward split"):
         boundaries(days, SplitConfig(kind="walk_forward", train_sessions=50))
     with pytest.raises(DataError, match="too few for a holdout split"):
-        boundaries(days[:2], SplitConfig())
+        boundaries(days[:2], HOLDOUT)
