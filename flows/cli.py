@@ -103,7 +103,7 @@ def data_command(
         from rnntrade.data.store import catalogue
         from tasks.home import data_folder
 
-        if experiment or source or tickers:
+        if any((experiment, source, tickers, start, end, folder)):
             chosen = _choose(experiment or "quick", source, tickers, start, end, folder, None, None)
             _prepare_logging()
             from flows.data import refresh_data
@@ -172,21 +172,23 @@ def ui_command(
 def clean_command(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
 ) -> None:
-    """Show what no recorded run refers to; with --yes, remove it."""
+    """Show what no recorded run refers to; with --yes, remove it.  Not while a run is going on."""
     with told_plainly():
         from tasks.cleaning import remove, unused
+        from tasks.tracking import nobody_runs
 
-        found = unused()
-        total = sum(size for _, size in found) / 1e6
-        for path, size in found:
-            typer.echo(f"{size / 1e6:10.2f} MB  {path}")
-        if not found:
-            typer.echo("Nothing to clean: every artifact belongs to a recorded run.")
-        elif yes:
-            remove(found)
-            typer.echo(f"Removed {len(found)} folders, {total:.1f} MB.")
-        else:
-            typer.echo(f"{len(found)} folders, {total:.1f} MB.  Remove them with --yes.")
+        with nobody_runs():
+            found = unused()
+            total = sum(size for _, size in found) / 1e6
+            for path, size in found:
+                typer.echo(f"{size / 1e6:10.2f} MB  {path}")
+            if not found:
+                typer.echo("Nothing to clean: every artifact belongs to a recorded run.")
+            elif yes:
+                remove(found)
+                typer.echo(f"Removed {len(found)} folders, {total:.1f} MB.")
+            else:
+                typer.echo(f"{len(found)} folders, {total:.1f} MB.  Remove them with --yes.")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig
 from tasks.data import Download, download_prices
+from tasks.tracking import alive
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
@@ -14,7 +15,8 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for wo
 @flow(flow_run_name="refresh_data", task_runner=RUNNER)
 def refresh_data(config: DataConfig) -> list[Download]:
     """Bring the store up to date for every ticker; one that fails does not stop the others."""
-    asked = [download_prices.submit(config, ticker) for ticker in config.tickers]
-    for each in asked:
-        each.wait()
-    return [each.result() for each in asked]
+    with alive():
+        asked = [download_prices.submit(config, ticker) for ticker in config.tickers]
+        for each in asked:
+            each.wait()
+        return [each.result() for each in asked]

@@ -3,16 +3,20 @@
 import ast
 import hashlib
 import json
+import platform
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]  # of the checkout or the site-packages that hold the code
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where the two names differ
 VALUES_ONLY = frozenset({"rnntrade.config"})  # its values are in every key already
 
 
@@ -34,36 +38,49 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@cache
 def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")) -> str:
-    """Digest of a module's source and of every module of `packages` that it imports, however deep.
+    """Digest of the code that a module runs: its source and that of all of ours that it imports.
 
-    The source is read, not imported: a key must not cost the import of torch.
+    However deep; and the versions of the libraries that the computations among these import.  The
+    source is read, not imported: a key must not cost the import of torch.  It is read once per
+    process, which goes on running what it has loaded.
     """
     seen: set[str] = set()
+    libraries = {"python"}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in seen and name not in VALUES_ONLY:
             seen.add(name)
-            waiting += [found for found in _imports(name) if found.split(".")[0] in packages]
-    return fingerprint({name: _file(name).read_text() for name in sorted(seen)})
+            for found in _imports(name):
+                if found.split(".")[0] in packages:
+                    waiting += [found] if _file(found).is_file() else []
+                elif name.startswith("rnntrade."):
+                    libraries.add(found.split(".")[0])
+    sources = {name: _file(name).read_text() for name in sorted(seen)}
+    return fingerprint((sources, {name: _version(name) for name in sorted(libraries)}))
 
 
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Modules that a module's source imports, at its top or inside its functions."""
+def _imports(module: str) -> list[str]:
+    """Modules, or names in them, that a module's source imports, anywhere in it."""
     found: list[str] = []
     for node in ast.walk(ast.parse(_file(module).read_text())):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [node.module, *(name for name in submodules if _exists(name))]
-    return tuple(name for name in found if _exists(name))
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
-def _exists(module: str) -> bool:
-    return _file(module).is_file()
+def _version(library: str) -> str:
+    """Version of an installed library; the standard library's is Python's."""
+    if library == "python" or library in sys.stdlib_module_names:
+        return platform.python_version()
+    try:
+        return version(DISTRIBUTIONS.get(library, library))
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _file(module: str) -> Path:

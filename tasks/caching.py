@@ -7,7 +7,7 @@ across runs.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -35,7 +35,11 @@ class ByContent(CachePolicy):
     """
 
     modules: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), init=False)  # as this process has loaded them
     not_in_key: tuple[str, ...] = ()  # arguments that change how, not what
+
+    def __post_init__(self) -> None:
+        self.sources = tuple(source_digest(module) for module in self.modules)
 
     def compute_key(
         self,
@@ -46,8 +50,7 @@ class ByContent(CachePolicy):
     ) -> str:
         """Return the digest."""
         what = {name: value for name, value in inputs.items() if name not in self.not_in_key}
-        sources = [source_digest(module) for module in self.modules]
-        return fingerprint((task_ctx.task.name, _plain(what), sources))
+        return fingerprint((task_ctx.task.name, _plain(what), self.sources))
 
 
 class RefSerializer(JSONSerializer[Any]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.artifacts import read_manifest
 from tasks.home import artifacts_folder
-from tasks.tracking import is_recorded, someone_runs
+from tasks.tracking import is_recorded
 
 KEPT = {"runs", "locks", "results"}  # not outputs of steps
 
@@ -14,10 +14,8 @@ KEPT = {"runs", "locks", "results"}  # not outputs of steps
 def unused() -> list[tuple[Path, int]]:
     """Folders in artifacts/ that no recorded run refers to, with their sizes in bytes.
 
-    Nothing is unused while a run is going on: its outputs are not recorded yet.
+    Ask, and remove, while nobody runs: what a run makes is recorded at its end.
     """
-    if someone_runs():
-        return []
     used: set[Path] = set()
     for manifest in (artifacts_folder() / "runs").glob("*.json"):
         if is_recorded(manifest.stem):

@@ -5,6 +5,7 @@ import pandas as pd
 
 from rnntrade.config import ModelConfig, Task
 from rnntrade.samples.files import FoldTargets, load_samples
+from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Rows, Samples
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
@@ -60,7 +61,7 @@ def fit_baselines(name: str, samples: Ref, asked: Task, folds: int, run_seed: in
                 rows,
                 current=each.current,
                 last_return=_last_return(known),
-                seed=run_seed,
+                seed=derive_seed(run_seed, "baselines", fold, 0),
             ).items():
                 tables.append(_table(source, part, asked, known, each, rows, outputs))
     with publish("baselines") as out:

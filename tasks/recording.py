@@ -53,7 +53,13 @@ def record(
             }
         )
         words = {key: value for key, value in figures.items() if isinstance(value, str)}
-        tags = {**shared, **words, "mlflow.note.content": str(figures["sentence"])}
+        count = sum(len(members) for members in line.fits)
+        tags = {
+            **shared,
+            **words,
+            "fits": str(count),
+            "mlflow.note.content": str(figures["sentence"]),
+        }
         _write(known, run_id, params, _numbers(figures), _curves(line), tags)
         results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
         for ref in filter(None, results):

@@ -11,6 +11,7 @@ from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rnntrade.config import ModelConfig
 from rnntrade.fingerprint import ROOT, fingerprint
 from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
@@ -18,7 +19,12 @@ from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary
 from tasks.tracking import RunIds, client, fluent_api
 
+WARM_UP = 60  # sessions before every feature is known, and some to spare
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
+OUTPUTS = {
+    "regime": ["p_bear", "p_consolidation", "p_bull", "p_high_volatility"],
+    "direction": ["p_up"],
+}  # else returns, one a step
 
 
 def registered_name(task: str) -> str:
@@ -30,7 +36,7 @@ def registered_name(task: str) -> str:
 def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summary) -> str:
     """Register the newest fold's fits as a version, unless these very fits are one already.
 
-    The newest version of a task carries the alias `challenger`.
+    The best version of the newest experiment and data carries the alias `challenger`.
     """
     known = client()
     model, fits = line.model, line.fits[-1]
@@ -43,10 +49,10 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
             )
         same = known.search_model_versions(f"name='{name}' and tags.fit='{fit}'")
         if same:
-            _point_at_newest(name)
+            _choose_challenger(name, int(same[0].version))
             return str(same[0].version)
         example = next(iter(prices.values()))
-        source = _log_model(ids.children[model.name], fits, example)
+        source = _log_model(ids.children[model.name], model, fits, example)
         figures = summary.figures[model.name]
         told = ("verdict", "best_baseline", "score", "baseline", "difference")
         created = known.create_model_version(
@@ -58,12 +64,13 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
                 "fit": fit,
                 "model": model.name,
                 "experiment": summary.experiment,
+                "source": summary.source,
                 "data.fingerprint": data_fingerprint(prices),
                 **{each: _short(figures[each]) for each in told},
             },
             description=str(figures["sentence"]),
         )
-        _point_at_newest(name)
+        _choose_challenger(name, int(created.version))
     return str(created.version)
 
 
@@ -71,14 +78,30 @@ def _short(figure: float | str | None) -> str:
     return f"{figure:.4f}" if isinstance(figure, float) else str(figure)
 
 
-def _point_at_newest(name: str) -> None:
-    """Let `challenger` be the newest version, also after a run that was killed before it could."""
+def _choose_challenger(name: str, newest: int) -> None:
+    """Let `challenger` be the best version of the newest one's experiment on the newest's data.
+
+    Best is what beats its best baseline by the most, or misses it by the least; scores on other
+    data do not compare.  Made-up prices are the challenger only while nothing else is.
+    """
     known = client()
-    newest = max(int(each.version) for each in known.search_model_versions(f"name='{name}'"))
-    known.set_registered_model_alias(name, "challenger", str(newest))
+    versions = {int(v.version): v for v in known.search_model_versions(f"name='{name}'")}
+    holder = known.get_registered_model(name).aliases.get("challenger")
+    if holder and versions[newest].tags["source"] == "synthetic":
+        real = versions[int(holder)].tags["source"] != "synthetic"
+        if real:
+            return
+    group = ("experiment", "data.fingerprint")
+    rivals = [
+        v
+        for v in versions.values()
+        if all(v.tags[tag] == versions[newest].tags[tag] for tag in group)
+    ]
+    best = max(rivals, key=lambda v: (float(v.tags["difference"]), int(v.version)))
+    known.set_registered_model_alias(name, "challenger", best.version)
 
 
-def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
+def _log_model(run_id: str, model: ModelConfig, fits: Sequence[Ref], example: Ref) -> Any:
     """Log the fits as a model from code, with a signature and an input example."""
     import logging
 
@@ -88,8 +111,11 @@ def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
     from mlflow.types.schema import ColSpec, DataType, Schema
 
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # "validating the example"
-    bars = pd.read_parquet(example.folder / "bars.parquet").tail(120).reset_index()
+    enough = WARM_UP + model.lookback
+    bars = pd.read_parquet(example.folder / "bars.parquet").tail(enough).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
+    numbers = OUTPUTS.get(model.task) or [f"r_{step}" for step in range(1, model.horizon + 1)]
+    words = ["ticker", "as_of", *(["regime"] if model.task == "regime" else [])]
     signature = ModelSignature(
         Schema(
             [
@@ -97,7 +123,13 @@ def _log_model(run_id: str, fits: Sequence[Ref], example: Ref) -> Any:
                 ColSpec(DataType.string, "ticker"),
                 ColSpec(DataType.double, "close"),
             ]
-        )
+        ),
+        Schema(
+            [
+                *(ColSpec(DataType.string, word) for word in words),
+                *(ColSpec(DataType.double, number) for number in numbers),
+            ]
+        ),
     )
     with TemporaryDirectory() as folder, fluent_api(), mlflow.start_run(run_id=run_id):
         for member, ref in enumerate(fits):

@@ -22,6 +22,7 @@ from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.evaluation import load_evaluation
 from tasks.tables import Labels, read_predictions, read_prices
+from tasks.tracking import commit
 
 
 class ModelLine(BaseModel):
@@ -89,6 +90,8 @@ def describe(experiment: Experiment, prices: Mapping[str, Ref], device: str) -> 
         "data fingerprint": data_fingerprint(prices),
         "experiment fingerprint": fingerprint(asdict(experiment)),
         "device": device,
+        "git commit": commit().get("mlflow.source.git.commit", "not a checkout")
+        + (", edited since" if commit().get("git.edited") == "true" else ""),
         "seed": f"{experiment.seed}, {experiment.members} member(s) a model",
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),

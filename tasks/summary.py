@@ -26,6 +26,7 @@ class Summary(BaseModel):
     """The result of the flow `run`."""
 
     experiment: str
+    source: str  # of the prices
     verdict: str
     models: list[Row]
     strategies: list[Row]
@@ -80,6 +81,7 @@ def summarise(
     }
     summary = Summary(
         experiment=experiment.name,
+        source=experiment.data.source,
         verdict=in_one_sentence(
             [each.verdict for each in judged.values()], [each.verdict for each in traded.values()]
         ),

@@ -22,8 +22,9 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
+from rnntrade.errors import RnntradeError
 from rnntrade.fingerprint import ROOT
-from rnntrade.storage import explained, remove_leftovers
+from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import artifacts_folder, home
 
 
@@ -65,18 +66,31 @@ def fluent_api() -> Iterator[None]:
 
 @cache
 def _connect(uri: str) -> Any:
-    """Connect, making the database first if need be: three processes at once must not do that."""
+    """Connect; the database is made first if need be, by one process, and appears whole."""
     from mlflow import MlflowClient
 
-    connected = MlflowClient(uri)
-    if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///"):
+        return MlflowClient(uri)
+    database = Path(uri.removeprefix("sqlite:///"))
+    with explained(database):
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"):
-            connected.search_experiments(max_results=1)
+            if not database.exists():
+                _make_database(database)
+            connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
             with sqlite3.connect(database) as connection:
                 connection.execute("pragma journal_mode=wal")  # writers wait half as long
-    return connected
+            return connected
+
+
+def _make_database(database: Path) -> None:
+    """Make the tables under another name: a process killed halfway leaves no half database."""
+    from mlflow import MlflowClient
+
+    for half in database.parent.glob(f".{database.name}.*.tmp*"):
+        half.unlink()
+    with atomic_file(database) as temporary:
+        MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
 
 
 @contextmanager
@@ -86,35 +100,56 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     What is not there any more to close its runs (SIGKILL) is found by the next run, by a lock file
     that dies with its process, and marked KILLED.
     """
-    owner = uuid4().hex
-    with _alive(owner):
+    with alive() as owner:
         sweep_orphans()
-        ids = _open_runs(experiment, owner)
         try:
-            yield ids
+            yield _open_runs(experiment, owner)
         except BaseException as error:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
-            _close_runs(ids, status, str(error) or type(error).__name__)
+            _close_runs(owner, status, str(error) or type(error).__name__)
             raise
+        _close_runs(owner, "FINISHED", "")
 
 
 @contextmanager
-def _alive(owner: str) -> Iterator[None]:
-    """Hold a lock that dies with this process; if nobody else holds one, tidy up first."""
+def alive() -> Iterator[str]:
+    """Hold a lock that dies with this process, and give its name; tidy up if nobody else holds one.
+
+    Whoever writes artifacts holds one: a temporary folder is a leftover only when nobody does.
+    """
+    owner = uuid4().hex
+    with _starting() as locks:
+        if not someone_runs():
+            remove_leftovers(artifacts_folder())
+        lock = FileLock(locks / f"{owner}.lock")
+        lock.acquire()
+    try:
+        yield owner
+    finally:
+        lock.release()
+        (locks / f"{owner}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def nobody_runs() -> Iterator[None]:
+    """Keep every run from starting; RnntradeError if one is going on."""
+    with _starting():
+        if someone_runs():
+            raise RnntradeError(
+                "a run is going on, and what it makes is not recorded yet.  Wait for its end."
+            )
+        yield
+
+
+@contextmanager
+def _starting() -> Iterator[Path]:
+    """One process at a time looks who else is alive; give the folder of the locks."""
     locks = artifacts_folder() / "locks"
     with explained(locks):
         locks.mkdir(parents=True, exist_ok=True)
         (locks / "start.guard").touch()
-    lock = FileLock(locks / f"{owner}.lock")
-    with FileLock(locks / "start.guard"):  # one at a time looks who else is alive
-        if not someone_runs():
-            remove_leftovers(artifacts_folder())
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-        (locks / f"{owner}.lock").unlink(missing_ok=True)
+    with FileLock(locks / "start.guard"):
+        yield locks
 
 
 def someone_runs() -> bool:
@@ -129,29 +164,45 @@ def someone_runs() -> bool:
 
 
 def is_recorded(run_id: str) -> bool:
-    """Whether MLflow knows the run, and nobody has deleted it."""
+    """Whether MLflow knows the run, and nobody has deleted it; an error if it does not answer."""
     from mlflow.exceptions import MlflowException
 
     try:
         return bool(client().get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
-        return False
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise RnntradeError(
+            f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
+            "Start it, or mend MLFLOW_TRACKING_URI."
+        ) from error
 
 
 def sweep_orphans() -> int:
-    """Mark the runs of this machine whose process is gone as KILLED; return how many."""
-    known, swept = client(), 0
-    experiments = [each.experiment_id for each in known.search_experiments()]
-    here = f"attributes.status = 'RUNNING' and tags.`rnntrade.host` = '{socket.gethostname()}'"
-    for run in known.search_runs(experiments, here, max_results=1000):
+    """Mark this home's runs whose process is gone as KILLED; return how many."""
+    swept = 0
+    for run in _running(f"tags.`rnntrade.home` = '{_home_tag()}'"):
         lock = artifacts_folder() / "locks" / f"{run.data.tags['rnntrade.owner']}.lock"
         try:
             with FileLock(lock, timeout=0):
-                known.set_terminated(run.info.run_id, "KILLED")
+                client().set_terminated(run.info.run_id, "KILLED")
                 swept += 1
         except Timeout:  # its process lives
             continue
+        lock.unlink(missing_ok=True)
     return swept
+
+
+def _running(condition: str) -> list[Any]:
+    known = client()
+    experiments = [each.experiment_id for each in known.search_experiments()]
+    condition = f"attributes.status = 'RUNNING' and {condition}"
+    return list(known.search_runs(experiments, condition, max_results=1000))
+
+
+def _home_tag() -> str:
+    """Machine and folder: only there can a lock file tell whether a run's process lives."""
+    return f"{socket.gethostname()}:{home()}"
 
 
 def _open_runs(experiment: Experiment, owner: str) -> RunIds:
@@ -159,12 +210,12 @@ def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     experiment_id = _experiment_id(experiment)
     tags = {
         "rnntrade.owner": owner,
-        "rnntrade.host": socket.gethostname(),
+        "rnntrade.home": _home_tag(),
         "prefect.flow_run_id": str(flow_run.id or ""),
         "mlflow.source.name": f"rnntrade run {experiment.name}",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getuser(),
-        **_commit(),
+        **commit(),
     }
     name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     parent = known.create_run(experiment_id, tags=tags, run_name=name).info.run_id
@@ -176,12 +227,12 @@ def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     return RunIds(experiment_id=experiment_id, parent=parent, children=children)
 
 
-def _close_runs(ids: RunIds, status: str, reason: str) -> None:
-    known = client()
-    for run_id in (*ids.children.values(), ids.parent):
-        if known.get_run(run_id).info.status == "RUNNING":
-            known.set_tag(run_id, "error", reason[:5000])
-            known.set_terminated(run_id, status)
+def _close_runs(owner: str, status: str, reason: str) -> None:
+    """Close what is still open of a run's own, and say why."""
+    for run in _running(f"tags.`rnntrade.owner` = '{owner}'"):
+        if reason:
+            client().set_tag(run.info.run_id, "error", reason[:5000])
+        client().set_terminated(run.info.run_id, status)
 
 
 def _experiment_id(experiment: Experiment) -> str:
@@ -202,7 +253,7 @@ def _experiment_id(experiment: Experiment) -> str:
 
 
 @cache
-def _commit() -> dict[str, str]:
+def commit() -> dict[str, str]:
     """Commit of the checkout, and whether it was edited since; nothing outside a checkout."""
     git = ["git", "-C", str(ROOT)]
     try:

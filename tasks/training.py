@@ -10,7 +10,7 @@ from prefect import get_run_logger
 from prefect.concurrency.sync import concurrency
 
 from rnntrade.config import ModelConfig, TrainingConfig
-from rnntrade.fingerprint import fingerprint
+from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.training.seeds import derive_seed
 from rnntrade.training.workers import Workers
 from rnntrade.types import Epoch
@@ -18,13 +18,14 @@ from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.home import artifacts_folder
 
+WORKER = "rnntrade.training.worker"
 GPU_LIMIT = "rnntrade-gpu"  # Prefect's concurrency limit: fits at a time per machine's GPU
 
 
 @cached_task(
     "train_model-{model.name}-fold{fold}-member{member}",
     not_in_key=("workers",),
-    runs=("rnntrade.training.worker",),
+    runs=(WORKER,),
 )
 def train_model(
     samples: Ref,
@@ -47,6 +48,7 @@ def train_model(
         "seed": seed,
         "device": device,
     }
+    job["source"] = source_digest(WORKER)  # the worker refuses to be another program than this
     what = fingerprint((samples.digest, {name: job[name] for name in job if name != "samples"}))
 
     def on_epoch(epoch: Epoch) -> None:

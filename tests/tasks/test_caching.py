@@ -8,7 +8,6 @@ from prefect import flow
 
 from rnntrade import fingerprint
 from rnntrade.config import TrainingConfig
-from tasks import caching
 from tasks.artifacts import Ref, publish, refs_in
 from tasks.caching import cached_task
 from tasks.evaluation import evaluate, evaluate_trading
@@ -55,7 +54,7 @@ def test_a_result_is_reused_until_its_content_config_or_code_changes(calls, monk
     assert calls == ["first"]
     doubling(stored(b=[3.0, 4.0], a=[1.0, 2.0]), "columns in another order")
     doubling(table, "config", 2e-3)
-    monkeypatch.setattr(caching, "source_digest", lambda module: "edited")
+    monkeypatch.setattr(double.cache_policy, "sources", ("edited",))
     doubling(table, "code")
     assert calls == ["first", "columns in another order", "config", "code"]
 
@@ -118,10 +117,26 @@ def test_an_edit_changes_the_keys_of_what_runs_it_and_no_others(
     for package in ("rnntrade", "tasks"):
         shutil.copytree(fingerprint.ROOT / package, tmp_path / package)
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
-    fingerprint._imports.cache_clear()
+    fingerprint.source_digest.cache_clear()
     before = digests()
     with (tmp_path / edited).open("a") as source:
         source.write("\n# edited\n")
+    fingerprint.source_digest.cache_clear()
     after = digests()
     assert {name for name in before if before[name] != after[name]} == changed
-    fingerprint._imports.cache_clear()
+    fingerprint.source_digest.cache_clear()
+
+
+def test_another_version_of_a_library_is_other_code(monkeypatch):
+    fingerprint.source_digest.cache_clear()
+    features = fingerprint.source_digest("tasks.features")
+    known = fingerprint.version
+    monkeypatch.setattr(
+        fingerprint, "version", lambda name: "99" if name == "torch" else known(name)
+    )
+    fingerprint.source_digest.cache_clear()
+    worker = fingerprint.source_digest("rnntrade.training.worker")
+    assert fingerprint.source_digest("tasks.features") == features
+    monkeypatch.undo()
+    fingerprint.source_digest.cache_clear()
+    assert fingerprint.source_digest("rnntrade.training.worker") != worker

@@ -1,0 +1,126 @@
+"""Runs that end whatever happens, and a database that many may open first."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from rnntrade.config import find_experiment
+from rnntrade.errors import RnntradeError
+from tasks import tracking
+from tasks.artifacts import Ref, publish, write_manifest
+from tasks.cleaning import remove, unused
+from tasks.tracking import client, nobody_runs, sweep_orphans, tracked_run, tracking_uri
+
+DEBUG = find_experiment("debug")
+OPEN = "from tasks.tracking import client; client().search_experiments(); print('ok')"
+
+
+def python(code: str, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "RNNTRADE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def statuses() -> list[str]:
+    known = MlflowClient(tracking_uri())
+    ids = [each.experiment_id for each in known.search_experiments()]
+    return [run.info.status for run in known.search_runs(ids)]
+
+
+def test_three_processes_at_once_make_one_database(tmp_path):
+    started = [python(OPEN, tmp_path) for _ in range(3)]
+    answers = [process.communicate(timeout=120) for process in started]
+    assert [out for out, _ in answers] == ["ok\n"] * 3, answers
+
+
+def test_killed_while_the_database_is_made_the_next_one_makes_it(tmp_path):
+    process = python(OPEN, tmp_path)
+    while not list(tmp_path.glob(".mlflow.db.*.tmp")) and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "mlflow.db").exists()
+    out, err = python(OPEN, tmp_path).communicate(timeout=120)
+    assert out == "ok\n", err
+    assert not list(tmp_path.glob(".mlflow.db.*"))
+
+
+def test_runs_are_closed_whatever_ends_them(home):
+    with tracked_run(DEBUG):
+        assert statuses() == ["RUNNING"] * 6
+        assert sweep_orphans() == 0  # they live
+    with pytest.raises(ValueError, match="broken"), tracked_run(DEBUG):
+        raise ValueError("broken")
+    with pytest.raises(KeyboardInterrupt), tracked_run(DEBUG):
+        raise KeyboardInterrupt
+    assert statuses().count("FINISHED") == 6
+    assert statuses().count("FAILED") == 6
+    assert statuses().count("KILLED") == 6
+
+
+def test_a_run_that_cannot_be_opened_leaves_nothing_open(home, monkeypatch):
+    known = client()
+    create, calls = known.create_run, []
+
+    def fail_at_third(*arguments, **named):
+        calls.append(named)
+        if len(calls) == 3:
+            raise OSError("the disk is gone")
+        return create(*arguments, **named)
+
+    monkeypatch.setattr(known, "create_run", fail_at_third)
+    with pytest.raises(OSError, match="the disk"), tracked_run(DEBUG):
+        pass
+    assert statuses() == ["FAILED"] * 2
+
+
+def test_another_homes_runs_are_left_alone(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/shared.db")
+    with tracked_run(DEBUG):
+        monkeypatch.setenv("RNNTRADE_HOME", str(tmp_path / "other"))
+        assert sweep_orphans() == 0
+        with tracked_run(DEBUG):
+            assert statuses() == ["RUNNING"] * 12
+        monkeypatch.setenv("RNNTRADE_HOME", str(home))
+
+
+def made(text: str) -> Ref:
+    with publish("step") as out:
+        (out.folder / "x").write_text(text)
+    return out.ref
+
+
+def test_cleaning_keeps_what_a_recorded_run_refers_to(home):
+    with tracked_run(DEBUG) as ids:
+        kept, lost = made("kept"), made("lost")
+        write_manifest(ids.parent, [kept])
+        with pytest.raises(RnntradeError, match="a run is going on"), nobody_runs():
+            pass
+    with nobody_runs():
+        assert [path for path, _ in unused()] == [lost.folder]
+        remove(unused())
+    assert kept.is_intact()
+    assert not lost.folder.exists()
+    client().delete_run(ids.parent)
+    assert [path for path, _ in unused()] == [kept.folder]
+
+
+def test_cleaning_without_the_tracking_server_removes_nothing(home, monkeypatch):
+    with tracked_run(DEBUG) as ids:
+        write_manifest(ids.parent, [made("kept")])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracking._connect.cache_clear()
+    with pytest.raises(RnntradeError, match="does not answer"):
+        unused()
