@@ -101,8 +101,8 @@ def _deviation(values: pd.DataFrame, sessions: int) -> pd.DataFrame:
     A rolling deviation carries rounding on from what has left its window, a jump above all; so a
     flat window is told by its values.
     """
-    flat = (values.diff() == 0.0).rolling(sessions - 1).sum() == sessions - 1
-    return values.rolling(sessions).std().mask(flat, 0.0)
+    unmoved = (values.diff() == 0.0).rolling(sessions - 1).sum()
+    return values.rolling(sessions).std() * (unmoved != sessions - 1)
 
 
 def _ema(values: pd.DataFrame, span: int) -> pd.DataFrame:
