@@ -1,19 +1,24 @@
 """Every knob of an experiment, in frozen sections, and the experiments we run by name."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     TypeAdapter,
     ValidationError,
+    field_validator,
+    model_validator,
 )
 from pydantic.dataclasses import dataclass
 
@@ -42,7 +47,26 @@ class DataConfig:
     end: date = date(2024, 1, 1)  # the first day left out
     folder: str = ""  # of the user's own files, for source "files"
     calendar: str = "XNYS"  # whose sessions are expected
-    seed: int = 0  # of source "synthetic"
+    seed: NonNegativeInt = 0  # of source "synthetic"
+
+    @field_validator("tickers")
+    @classmethod
+    def _name_each_once(cls, tickers: tuple[str, ...]) -> tuple[str, ...]:
+        if not tickers:
+            raise ValueError("there is no ticker; name at least one")
+        if not all(ticker.strip() for ticker in tickers):
+            raise ValueError("a ticker is empty; leave it out")
+        if twice := _repeated(tickers):
+            raise ValueError(f"more than once: {twice}; name each ticker once")
+        return tickers
+
+    @model_validator(mode="after")
+    def _end_after_start(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(
+                f"end {self.end} is not after start {self.start}; the end is the first day left out"
+            )
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -83,6 +107,22 @@ class ModelConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     class_weights: bool = False  # weigh classes by inverse frequency; regime only
     max_epochs: PositiveInt = 50
+
+    @field_validator("name")
+    @classmethod
+    def _safe_in_paths(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ValueError(f"{name!r} is no name; use letters without accents, digits, _ and -")
+        return name
+
+    @model_validator(mode="after")
+    def _one_session_ahead(self) -> Self:
+        if self.task in {"direction", "return"} and self.horizon != 1:
+            raise ValueError(
+                f"horizon is {self.horizon}, but task {self.task} asks about the next session; "
+                "set horizon to 1"
+            )
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -150,12 +190,24 @@ class Experiment:
     split: SplitConfig = SplitConfig()
     models: tuple[ModelConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
-    seed: int = 0  # of everything that is drawn
+    seed: NonNegativeInt = 0  # of everything that is drawn
     members: PositiveInt = 1  # fits per model and fold, their predictions averaged
     compute: ComputeConfig = ComputeConfig()
     trading: TradingConfig = TradingConfig()
     backtest: BacktestConfig = BacktestConfig()
     report: ReportConfig = ReportConfig()
+
+    @field_validator("models")
+    @classmethod
+    def _name_models_apart(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        if twice := _repeated(model.name for model in models):
+            raise ValueError(f"more than one is named {twice}; give each its own name")
+        return models
+
+
+def _repeated(names: Iterable[str]) -> str:
+    """Return the names that occur more than once, for a message."""
+    return ", ".join(repr(name) for name, count in Counter(names).items() if count > 1)
 
 
 REGIME = ModelConfig(
@@ -264,9 +316,19 @@ def override(experiment: Experiment, changes: Mapping[str, object]) -> Experimen
     try:
         return TypeAdapter(Experiment).validate_python(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where} = {first['input']!r}: {first['msg']}.") from error
+        raise ConfigError(_told(error, tree)) from error
+
+
+def _told(error: ValidationError, tree: dict[str, Any]) -> str:
+    """Return the first thing wrong in a sentence; our own validators tell the value themselves."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if place[0] == "models" and len(place) > 1:
+        place[1] = tree["models"][int(place[1])]["name"]
+    where = ".".join(place)
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}."
+    return f"{where} = {first['input']!r}: {first['msg']}."
 
 
 def _assign(node: dict[str, Any], path: list[str], value: object, whole: str) -> None:

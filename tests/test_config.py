@@ -1,8 +1,9 @@
+import re
 from datetime import date
 
 import pytest
 
-from rnntrade.config import EXPERIMENTS, find_experiment, override
+from rnntrade.config import EXPERIMENTS, SplitConfig, find_experiment, override
 from rnntrade.errors import ConfigError
 
 
@@ -39,11 +40,70 @@ def test_any_field_can_be_set_from_text():
         ("seed.deeper", "1", "is a field, not a section"),
         ("data.source", "yahu", "data.source = 'yahu'"),
         ("split.test_fraction", "1.5", "less than 1"),
+        ("data.tickers", " , ", "data.tickers: there is no ticker; name at least one."),
+        ("data.tickers", ["AAA", " "], "data.tickers: a ticker is empty; leave it out."),
+        (
+            "data.tickers",
+            "A,B,A,B,C",
+            "data.tickers: more than once: 'A', 'B'; name each ticker once.",
+        ),
+        (
+            "data.end",
+            "1999-01-01",
+            "data: end 1999-01-01 is not after start 1999-01-01; the end is the first day left"
+            " out.",
+        ),
+        (
+            "models.*.name",
+            "one",
+            "models: more than one is named 'one'; give each its own name.",
+        ),
+        (
+            "models.seq2seq_lstm.name",
+            "../x",
+            "models.../x.name: '../x' is no name; use letters without accents, digits, _ and -.",
+        ),
+        (
+            "models.many_to_one_lstm.horizon",
+            "5",
+            "models.many_to_one_lstm: horizon is 5, but task direction asks about the next session;"
+            " set horizon to 1.",
+        ),
+        (
+            "models.seq2seq_lstm.task",
+            "return",
+            "models.seq2seq_lstm: horizon is 5, but task return asks about the next session;"
+            " set horizon to 1.",
+        ),
+        ("models.regime_lstm.lookback", "0", "models.regime_lstm.lookback = '0': Input should be"),
+        ("seed", "-1", "seed = '-1': Input should be greater than or equal to 0."),
+        ("data.seed", "-1", "data.seed = '-1': Input should be greater than or equal to 0."),
     ],
 )
 def test_a_wrong_field_or_value_is_told_with_its_cure(path, value, told):
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=re.escape(told)):
         override(find_experiment("quick"), {path: value})
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "..", "é", "a\n"])
+def test_a_model_is_not_named_what_no_folder_should_be(name):
+    with pytest.raises(ConfigError, match="is no name"):
+        override(find_experiment("quick"), {"models.seq2seq_lstm.name": name})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_sound(name):
+    assert override(find_experiment(name), {}) == EXPERIMENTS[name]
+
+
+def test_walk_forward_is_the_default_and_the_short_experiments_hold_out():
+    assert SplitConfig().kind == "walk_forward"
+    assert {name: experiment.split.kind for name, experiment in EXPERIMENTS.items()} == {
+        "quick": "holdout",
+        "notebook": "holdout",
+        "walk_forward": "walk_forward",
+        "debug": "holdout",
+    }
 
 
 def test_an_unknown_experiment_gets_a_near_name():

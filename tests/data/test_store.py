@@ -410,7 +410,6 @@ def test_names_that_differ_only_in_case_do_not_share_a_folder():
         ("", SYNTHETIC, "no ticker"),
         ("A\nB", SYNTHETIC, "no ticker"),
         ("A" * 65, SYNTHETIC, "no ticker"),
-        ("A", replace(SYNTHETIC, end=SYNTHETIC.start), "is not after"),
         ("A", replace(SYNTHETIC, start=date(2030, 1, 1), end=date(2031, 1, 1)), "no finished"),
         ("A", replace(SYNTHETIC, start=date(2020, 1, 4), end=date(2020, 1, 6)), "no finished"),
         ("A", replace(SYNTHETIC, calendar="XNYSE"), "XNYS"),
