@@ -13,7 +13,6 @@ from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Fold
 
-
 HOLDOUT = SplitConfig(kind="holdout", test_fraction=0.2, validation_fraction=0.25)
 
 
