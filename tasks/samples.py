@@ -10,7 +10,7 @@ from rnntrade.features.sets import check_names
 from rnntrade.labels.regimes import label_regimes as label_ticker
 from rnntrade.labels.targets import direction, future_regime, multi_step, next_return
 from rnntrade.samples.files import FoldTargets, save_samples
-from rnntrade.samples.splits import Boundary, assign, boundaries
+from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Thresholds
 from tasks.artifacts import Ref, publish
@@ -66,9 +66,11 @@ def make_windows(
         samples = make_samples(tables, targets, lookback, horizon)
         now = pd.concat([known[t] for t in tables]).to_numpy()[samples.last]
         thresholds = {t: Thresholds(**values) for t, values in each["thresholds"].items()}
+        fold = assign(samples.spans, _boundary(each))
+        require_samples(samples.target, fold, name, horizon)
         folds.append(
             FoldTargets(
-                fold=assign(samples.spans, _boundary(each)),
+                fold=fold,
                 target=samples.target,
                 current=now if task == "regime" else now * float("nan"),
                 thresholds=thresholds if task == "regime" else {},

@@ -101,8 +101,10 @@ def _deviation(values: pd.DataFrame, sessions: int) -> pd.DataFrame:
     A rolling deviation carries rounding on from what has left its window, a jump above all; so a
     flat window is told by its values.
     """
-    unmoved = (values.diff() == 0.0).rolling(sessions - 1).sum()
-    return values.rolling(sessions).std() * (unmoved != sessions - 1)
+    moved = values.diff().to_numpy() != 0.0  # a missing value counts as one
+    row = np.arange(len(values)).reshape(-1, *(1,) * (values.ndim - 1))
+    last_move = np.maximum.accumulate(np.where(moved, row, 0), axis=0)
+    return values.rolling(sessions).std() * (row - last_move < sessions - 1)
 
 
 def _ema(values: pd.DataFrame, span: int) -> pd.DataFrame:

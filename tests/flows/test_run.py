@@ -95,8 +95,9 @@ def test_a_run_leaves_figures_a_report_and_registered_models(first):
     assert set(registered) == {"rnntrade-regime", "rnntrade-direction", "rnntrade-forecast"}
     assert len(client.search_model_versions()) == 5
     for each in registered.values():
-        newest = max(int(v.version) for v in client.search_model_versions(f"name='{each.name}'"))
-        assert int(each.aliases["challenger"]) == newest
+        versions = client.search_model_versions(f"name='{each.name}'")
+        best = max(versions, key=lambda v: float(v.tags["difference"]))
+        assert each.aliases == {"challenger": best.version}
 
 
 def test_again_everything_is_cached_and_the_same_to_the_last_digit(first):
@@ -155,15 +156,15 @@ def test_killed_at_every_kind_of_step_and_started_again_it_ends_the_same(first, 
     assert not list((tmp_path / "artifacts" / "checkpoints").glob("*"))
 
 
-def test_two_runs_at_once_on_one_new_database_both_complete(tmp_path):
-    both = [
-        start(tmp_path, "run", "debug", "--json"),
-        start(tmp_path, "run", "debug", "--json", "--set", "models.*.dropout=0.1"),
-    ]
+def test_two_equal_runs_at_once_on_a_new_database_both_complete(first, tmp_path):
+    """The hardest pair: the same fits, the same checkpoints, the same versions."""
+    both = [start(tmp_path, "run", "debug", "--json") for _ in range(2)]
     summaries = [finish(process)[0] for process in both]
     client = mlflow(tmp_path)
     assert len({each["mlflow_run"] for each in summaries}) == 2
+    assert [each["figures"] for each in summaries] == [first[1]["figures"]] * 2
     assert {each.info.status for each in all_runs(client)} == {"FINISHED"}
+    assert len(client.search_model_versions()) == 5
     with sqlite3.connect(tmp_path / "mlflow.db") as connection:
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
 
