@@ -37,7 +37,10 @@ def evaluate_trading(name: str, backtest: Ref, trades: BacktestConfig, config: R
     own, other, held = (
         load_backtest(backtest.folder / part) for part in ("strategy", "other", "benchmark")
     )
-    judged = evaluate_strategy(name, own, held, other, trades, config)
+    rules = {
+        each.name: load_backtest(each) for each in sorted((backtest.folder / "rules").iterdir())
+    }
+    judged = evaluate_strategy(name, own, held, other, trades, config, rules)
     with publish("evaluations") as out:
         _save(out.folder, judged)
     return out.ref

@@ -144,8 +144,17 @@ def _strategy_row(each: StrategyEvaluation) -> Row:
             f"{100 * held['total_return']:+.1f} %, {_ratio(held['sharpe_ratio'])}, "
             f"{100 * held['max_drawdown']:.1f} %"
         ),
+        "best rule": _best_rule(each),
         "verdict": each.verdict,
     }
+
+
+def _best_rule(each: StrategyEvaluation) -> str:
+    """The rule with the highest Sharpe ratio, of those that learned nothing."""
+    known = each.rules["sharpe_ratio"].dropna()
+    if known.empty:
+        return "none"
+    return f"{known.max():.2f} {str(known.idxmax()).replace('_', ' ')}"
 
 
 def _ratio(ratio: float) -> str:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from statistics import NormalDist
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,7 @@ class StrategyEvaluation:
     confidence: float
     verdict: str
     sentence: str
+    rules: pd.DataFrame  # (rules, 4) the same figures of rules that learned nothing
     by_execution: pd.DataFrame  # (2, 4) final_equity, annual_return, sharpe_ratio, max_drawdown
     cost_drag: float  # return a year that costs took
 
@@ -160,11 +162,13 @@ def evaluate_strategy(
     other_execution: Backtest,
     config: BacktestConfig,
     report: ReportConfig,
+    rules: Mapping[str, Backtest] = MappingProxyType({}),
 ) -> StrategyEvaluation:
     """Judge a strategy against buy and hold by the difference of their Sharpe ratios.
 
     benchmark        holds the same assets over the same sessions, at the same costs
     other_execution  the same decisions, filled the other way
+    rules            what trades by rule over the same sessions, at the same costs
     """
     own = metrics.figures(backtest, benchmark, config)
     held = metrics.figures(benchmark, benchmark, config)
@@ -208,6 +212,14 @@ def evaluate_strategy(
             (sharpe, of_benchmark),
             wide,
             report.confidence,
+        ),
+        rules=pd.DataFrame(
+            [
+                [metrics.figures(run, benchmark, config)[figure] for figure in compared]
+                for run in rules.values()
+            ],
+            index=pd.Index(list(rules), dtype=object, name="rule"),
+            columns=compared,
         ),
         by_execution=pd.DataFrame(
             [[run[figure] for figure in compared] for run in (own, other)],

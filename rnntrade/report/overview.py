@@ -91,6 +91,19 @@ def strategies(contents: ReportContents) -> Parts:
                     "costs a year": e.cost_drag if main else None,
                 }
             )
+        for rule, figures in e.rules.iterrows():
+            rows.append(
+                {
+                    "strategy": str(rule).replace("_", " "),
+                    "verdict": "",
+                    "filled": _filled(e.execution),
+                    "a year": figures["annual_return"],
+                    "Sharpe": figures["sharpe_ratio"],
+                    "largest fall": figures["max_drawdown"],
+                    "final equity": figures["final_equity"],
+                    "interval": NOTHING,
+                }
+            )
         held = e.benchmark_figures
         rows.append(
             {
@@ -114,7 +127,11 @@ def strategies(contents: ReportContents) -> Parts:
         "costs a year": "percent",
     }
     yield html_table(pd.DataFrame(rows), kinds)
-    yield paragraph("All figures are after costs, over the test sessions alone.", "note")
+    yield paragraph(
+        "All figures are after costs, over the test sessions alone. The rules below each strategy "
+        "have learned nothing; random positions are the strategy's own, at another time.",
+        "note",
+    )
 
 
 def findings(findings: Sequence[str]) -> Parts:

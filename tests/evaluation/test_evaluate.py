@@ -244,7 +244,8 @@ def test_foresight_beats_holding_in_either_execution(prices):
     at_close, at_open = (BacktestConfig(execution=e) for e in ("close", "next_open"))
     run, other = backtest(seen, only, at_close), backtest(seen, only, at_open)
     held = buy_and_hold(only, sessions, at_close)
-    found = evaluate_strategy("oracle", run, held, other, at_close, QUICK)
+    found = evaluate_strategy("oracle", run, held, other, at_close, QUICK, {"late": other})
+    assert found.rules.loc["late", "final_equity"] == other.equity.iloc[-1]
     assert found.verdict == "evidence"
     assert list(found.by_execution.index) == ["close", "next_open"]
     assert found.by_execution.loc["close", "final_equity"] == run.equity.iloc[-1]
