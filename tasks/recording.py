@@ -151,20 +151,24 @@ def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Mapping
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     source = CodeDatasetSource(tags={"source": experiment.data.source})
-    known.log_inputs(
-        run_id,
-        [
-            DatasetInput(
-                MetaDataset(
-                    source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
-                )._to_mlflow_entity(),
-                [InputTag("mlflow.data.context", "training")],
-            )
-            for ticker, ref in prices.items()
-        ],
-    )
+    inputs = [
+        DatasetInput(
+            MetaDataset(
+                source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
+            )._to_mlflow_entity(),
+            [InputTag("mlflow.data.context", "training")],
+        )
+        for ticker, ref in prices.items()
+    ]
+    try:
+        known.log_inputs(run_id, inputs)
+    except MlflowException:
+        # Another run may have entered the same prices at the same moment, which MLflow refuses;
+        # then they are there by now.  Anything else is raised again.
+        known.log_inputs(run_id, inputs)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -96,9 +96,9 @@ def test_confusion_needs_classes(evaluation):
 
 def test_learning_curves_find_the_best_epoch():
     history = tuple(
-        Epoch(n, 1e-3, 1.0 / n, loss, 0.5, 0.5) for n, loss in ((1, 1.0), (2, 0.5), (3, 0.6))
+        Epoch(n, 1e-3, 2.0 - n, loss, 0.5, 0.5) for n, loss in ((0, 1.0), (1, 0.5), (2, 0.6))
     )
-    one = replace(fit(REGIME, 0, np.random.default_rng(0)), history=history, best=2)
+    one = replace(fit(REGIME, 0, np.random.default_rng(0)), history=history, best=1)
     assert title(model_figures.learning_curves("LSTM", [one])) == (
         "LSTM: best epoch 2; validation loss +20.0 % by epoch 3"
     )
@@ -106,7 +106,7 @@ def test_learning_curves_find_the_best_epoch():
     assert title(model_figures.learning_curves("LSTM", [last])) == (
         "LSTM: validation loss was lowest at the last epoch, 2"
     )
-    assert title(model_figures.learning_curves("LSTM", [one, replace(one, best=3), one])) == (
+    assert title(model_figures.learning_curves("LSTM", [one, replace(one, best=2), one])) == (
         "LSTM: 3 fits, best epochs 2 to 3 (median 2)"
     )
 
