@@ -48,6 +48,7 @@ class DataConfig:
     folder: str = ""  # of the user's own files, for source "files"
     calendar: str = "XNYS"  # whose sessions are expected
     seed: NonNegativeInt = 0  # of source "synthetic"
+    process: Literal["regimes", "p1", "p2", "p3", "n1", "n2"] = "regimes"  # of source "synthetic"
 
     @field_validator("tickers")
     @classmethod
@@ -73,6 +74,9 @@ class DataConfig:
 class LabelConfig:
     """How regimes are told apart."""
 
+    kind: Literal["rule", "hmm", "jump"] = "rule"
+    states: Literal[2, 3] = 2  # of the statistical kinds, sorted by volatility
+    jump_penalty: NonNegativeFloat = 50.0  # of the jump model: what a change of state costs
     lookback: PositiveInt = 20
     bear_return: float = -0.02  # sum of the last 20 returns, below
     bull_return: float = 0.02  # above
@@ -90,6 +94,7 @@ class SplitConfig:
     window: Literal["expanding", "rolling"] = "expanding"
     train_sessions: PositiveInt = 1260  # before the first test part (rolling: always); walk-forward
     test_sessions: PositiveInt = 252  # and the step; walk-forward
+    sealed_sessions: NonNegativeInt = 0  # the last ones, kept from every run until opened, once
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -152,6 +157,7 @@ class TradingConfig:
     dead_band: Annotated[float, Field(ge=0, lt=1)] = 0.1  # long above 0.5 + half of it, short below
     sizing: Literal["sign", "confidence"] = "sign"
     long_only: bool = False
+    regime_filter: Literal["off", "half", "flat"] = "off"  # in Bear and High volatility, as known
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -177,6 +183,15 @@ class ReportConfig:
 
     bootstrap_draws: PositiveInt = 2000
     confidence: Fraction = 0.95
+    cost_cases: tuple[NonNegativeFloat, ...] = (0.0, 2.0, 5.0, 10.0)  # bps of traded value, in all
+
+
+@dataclass(frozen=True, config=STRICT)
+class AuditConfig:
+    """How hard leaks are looked for."""
+
+    sessions: PositiveInt = 50  # random ones, after which the future is replaced
+    replayed: PositiveInt = 60  # last sessions, decided again one day at a time
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -196,6 +211,7 @@ class Experiment:
     trading: TradingConfig = TradingConfig()
     backtest: BacktestConfig = BacktestConfig()
     report: ReportConfig = ReportConfig()
+    audit: AuditConfig = AuditConfig()
 
     @field_validator("models")
     @classmethod

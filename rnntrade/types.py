@@ -169,6 +169,7 @@ class Fit:
     fold: int
     seed: int  # derived from the run's seed, the model's name, the fold and the member
     trained_until: str  # last decision that trained, as YYYY-MM-DD
+    temperature: float = 1.0  # divides the logits; learned on the validation part
 
 
 @dataclass(frozen=True, eq=False)

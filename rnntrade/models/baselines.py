@@ -1,7 +1,8 @@
 """What a network must beat: simple predictions for the same samples, in the network's own shape.
 
 All are fitted on the training samples of a fold whose future is known, and nothing else.  Inputs of
-the fitted ones are standardised as the network's are.
+the fitted ones are standardised as the network's are; those that tell classes apart get their
+temperature from the validation part, as the network does.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # sh
 
 from rnntrade.config import Task
 from rnntrade.errors import DataError
+from rnntrade.models.calibration import fit_temperature, temper
 from rnntrade.samples.scaling import fit_scaler, standardise
 from rnntrade.samples.windows import gather
 from rnntrade.types import REGIMES, Fold, Rows, Samples
@@ -21,6 +23,7 @@ from rnntrade.types import REGIMES, Fold, Rows, Samples
 Array = NDArray[np.float64]
 
 INVERSE_PENALTY = 0.1  # of logistic regressions: neighbours in a window say nearly the same
+SMALLEST = 1e-6  # probability of what was never seen
 RIDGE_PENALTY = 100.0  # squared standardised inputs; shrinks, as returns are nearly unpredictable
 
 
@@ -57,9 +60,9 @@ def baselines(
         if task == "regime":
             if current is None:
                 raise ValueError("the baselines of a regime need current, one regime a sample")
-            return _regime(samples, training, rows, current, seed)
+            return _regime(samples, fold, training, rows, current, seed)
         if task == "direction":
-            return _direction(samples, training, rows, seed)
+            return _direction(samples, fold, training, rows, seed)
         return _returns(samples, training, rows, last_return)
 
 
@@ -86,7 +89,7 @@ def autoregression(today: Array, tomorrow: Array) -> tuple[float, float]:
 
 
 def _regime(
-    samples: Samples, training: Rows, rows: Rows, current: Array, seed: int
+    samples: Samples, fold: Fold, training: Rows, rows: Rows, current: Array, seed: int
 ) -> dict[str, Array]:
     classes = len(REGIMES)
     target = samples.target[training, 0]
@@ -100,13 +103,15 @@ def _regime(
         "majority": unknown,
         "persistence": np.where(known[:, None], np.eye(classes)[state], unknown),
         "markov_chain": np.where(known[:, None], chain[state], unknown),
-        **_classifiers(samples, training, rows, classes, seed),
+        **_classifiers(samples, fold, training, rows, classes, seed),
     }
 
 
-def _direction(samples: Samples, training: Rows, rows: Rows, seed: int) -> dict[str, Array]:
+def _direction(
+    samples: Samples, fold: Fold, training: Rows, rows: Rows, seed: int
+) -> dict[str, Array]:
     frequency = float(samples.target[training, 0].mean())
-    fitted = _classifiers(samples, training, rows, 2, seed)
+    fitted = _classifiers(samples, fold, training, rows, 2, seed)
     return {
         "majority": np.full((len(rows), 1), frequency),
         "buy_and_hold": np.ones((len(rows), 1)),
@@ -134,20 +139,32 @@ def _returns(
 
 
 def _classifiers(
-    samples: Samples, training: Rows, rows: Rows, classes: int, seed: int
+    samples: Samples, fold: Fold, training: Rows, rows: Rows, classes: int, seed: int
 ) -> dict[str, Array]:
-    """Return (n, classes) probabilities of each fitted classifier."""
+    """Return (n, classes) calibrated probabilities of each fitted classifier."""
     target = samples.target[training, 0].astype(int)
-    last, last_asked = _inputs(samples, training, rows, lookback=1)
-    window, window_asked = _inputs(samples, training, rows, samples.lookback)
+    asked = np.concatenate([rows, fold.validation])
+    last, last_asked = _inputs(samples, training, asked, lookback=1)
+    window, window_asked = _inputs(samples, training, asked, samples.lookback)
     boosting = HistGradientBoostingClassifier(
         max_leaf_nodes=15, early_stopping=False, random_state=seed
     )
-    return {
+    said = {
         "logistic_last": _fit_and_ask(_logistic(), last, target, last_asked, classes),
         "logistic_window": _fit_and_ask(_logistic(), window, target, window_asked, classes),
         "gradient_boosting": _fit_and_ask(boosting, last, target, last_asked, classes),
     }
+    truth = samples.target[fold.validation, 0]
+    return {
+        name: _calibrated(found[: len(rows)], found[len(rows) :], truth)
+        for name, found in said.items()
+    }
+
+
+def _calibrated(probabilities: Array, validation: Array, truth: Array) -> Array:
+    """Return the probabilities at the temperature that suits the validation part."""
+    certain = np.clip(validation, SMALLEST, 1.0)  # a class that training never saw
+    return temper(probabilities, fit_temperature(np.log(certain), truth))
 
 
 def _fit_and_ask(model: Any, x: Array, target: Rows, asked: Array, classes: int) -> Array:

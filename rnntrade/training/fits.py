@@ -42,6 +42,7 @@ def save_fit(fit: Fit, folder: Path) -> None:
             "fold": fit.fold,
             "seed": fit.seed,
             "trained_until": fit.trained_until,
+            "temperature": fit.temperature,
         },
     )
 
@@ -82,4 +83,5 @@ def _fit(about: dict[str, Any], weights: dict[str, Any]) -> Fit:
         fold=int(about["fold"]),
         seed=int(about["seed"]),
         trained_until=str(about["trained_until"]),
+        temperature=float(about["temperature"]),
     )

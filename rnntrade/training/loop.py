@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.errors import TrainingError
 from rnntrade.models.build import build
+from rnntrade.models.calibration import fit_temperature
 from rnntrade.models.seq2seq import Seq2SeqLSTM, teacher_forcing_ratio
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
@@ -43,7 +44,8 @@ def train(
     thresholds  learned by the labels, kept in the fit
     checkpoint  file to go on from, and to write after each epoch; the caller removes it
     on_epoch    sees each epoch trained now (not those of a checkpoint), after its checkpoint
-    returns     weights of the epoch with the lowest validation loss; epochs count from 0
+    returns     weights of the epoch with the lowest validation loss, epochs count from 0, and the
+                temperature that suits the validation part
     errors      DataError without samples, TrainingError for a loss that is not finite
     """
     where = f"{model.name}, fold {fold.number}"
@@ -126,6 +128,10 @@ def train(
                 save_checkpoint(checkpoint, identity, progress, device)
             on_epoch(epoch)
 
+        network.load_state_dict(best_weights)
+        network.eval()
+        temperature = _temperature(model, answers(network, validation), validation)
+
     return Fit(
         model=model,
         weights={name: best_weights[name].cpu().numpy() for name in sorted(best_weights)},
@@ -136,7 +142,16 @@ def train(
         fold=fold.number,
         seed=seed,
         trained_until=str(samples.spans.decision[rows_trained].max().astype("datetime64[D]")),
+        temperature=temperature,
     )
+
+
+def _temperature(model: ModelConfig, output: Tensor, validation: Part) -> float:
+    """Return the temperature that makes probabilities honest; 1 where none are predicted."""
+    if model.task not in {"regime", "direction"}:
+        return 1.0
+    logits, target = (each.detach().cpu().double().numpy() for each in (output, validation.target))
+    return fit_temperature(logits, target[:, 0])
 
 
 def _identity(

@@ -6,6 +6,7 @@ beside it.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,9 +31,10 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
              (n, O) returns
     errors   DataError when a window holds a missing value, or not the features the fit reads
     """
-    said = _run(fit, samples, rows, device, OF_TASK.get(fit.model.task, answer)).numpy()  # (n, O)
     if fit.model.task in OF_TASK:
-        return np.asarray(said)
+        ask = partial(OF_TASK[fit.model.task], fit.temperature)
+        return np.asarray(_run(fit, samples, rows, device, ask).numpy())  # (n, C)
+    said = _run(fit, samples, rows, device, answer).numpy()  # (n, O)
     return np.asarray(said * fit.scaler.target_deviation + fit.scaler.target_mean)
 
 
@@ -89,12 +91,12 @@ def _run(
     return output
 
 
-def _class_probabilities(network: nn.Module, x: Tensor) -> Tensor:
-    return torch.softmax(answer(network, x).double(), dim=1)  # (B, 4)
+def _class_probabilities(temperature: float, network: nn.Module, x: Tensor) -> Tensor:
+    return torch.softmax(answer(network, x).double() / temperature, dim=1)  # (B, 4)
 
 
-def _probability_of_up(network: nn.Module, x: Tensor) -> Tensor:
-    return torch.sigmoid(answer(network, x).double())  # (B, 1)
+def _probability_of_up(temperature: float, network: nn.Module, x: Tensor) -> Tensor:
+    return torch.sigmoid(answer(network, x).double() / temperature)  # (B, 1)
 
 
 def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
@@ -103,7 +105,7 @@ def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
     return weights
 
 
-OF_TASK: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = {
+OF_TASK: Mapping[str, Callable[[float, nn.Module, Tensor], Tensor]] = {
     "regime": _class_probabilities,
     "direction": _probability_of_up,
 }

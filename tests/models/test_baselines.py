@@ -122,13 +122,14 @@ def test_ridge_finds_what_is_there():
 
 
 @pytest.mark.parametrize("model", TINY.values(), ids=lambda model: model.name)
-def test_fits_on_known_training_targets_alone(model):
+def test_fits_and_calibrates_on_known_targets_before_the_test_part_alone(model):
     samples, fold = made_samples(model)
     target = samples.target.copy()
     target[fold.training[:5]] = np.nan  # unknown ones are left out
     samples = replace(samples, target=target)
     garbage = target.copy()
-    garbage[np.setdiff1d(np.arange(len(samples)), fold.training)] = 0.0
+    before = np.concatenate([fold.training, fold.validation])
+    garbage[np.setdiff1d(np.arange(len(samples)), before)] = 0.0
     rows = np.concatenate([fold.validation, fold.test])
     known = np.zeros(len(samples))
     one, other = (
