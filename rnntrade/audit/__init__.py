@@ -1,0 +1,1 @@
+"""Leaks hunted by the machine: causality, oracles, warm-up, replay."""
