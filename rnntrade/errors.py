@@ -26,3 +26,11 @@ class DownloadError(DataError):
 
 class TrainingError(RnntradeError):
     """A fit that could not be finished."""
+
+
+class LeakError(RnntradeError):
+    """A number that knew its future: the run must not be believed."""
+
+
+class SealError(RnntradeError):
+    """The final holdout is closed, or was opened before."""
