@@ -7,6 +7,8 @@ constant drift.  So volatility clusters and can be predicted; the sign of a retu
 Days are drawn for a fixed calendar (1990-2035) whatever range is asked for: seed and ticker alone
 decide each bar.  The exchange's holidays are left out, some 1 in 400 sessions is missing, as it is
 at real vendors, and about every five years the share splits 2 : 1, which only `raw_close` shows.
+
+All this is process "regimes".  The others have a known best accuracy, no gap and no split.
 """
 
 import hashlib
@@ -17,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import DataConfig
-from rnntrade.data import sessions
+from rnntrade.data import processes, sessions
 from rnntrade.data.bars import canonical
 
 FIRST, LAST = date(sessions.FIRST_YEAR, 1, 1), date(sessions.LAST_YEAR, 12, 31)
@@ -32,6 +34,10 @@ SPLITS = 1 / 1260  # share of sessions
 def generate(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
     """Return the ticker's bars on all sessions of config.calendar within 1990-2035."""
     days = pd.date_range(FIRST, LAST, name="date", unit="ns")
+    if config.process != "regimes":
+        held = days.isin(_known_sessions(config.calendar))
+        entropy = _entropy(f"{config.process}/{ticker}", config.seed)
+        return processes.generate(config.process, days, held, entropy)
     rng = np.random.default_rng(_entropy(ticker, config.seed))
     volatility = VOLATILITY[_regimes(rng, len(days))]  # (days,)
     overnight = _steps(rng, 0.45 * volatility)
