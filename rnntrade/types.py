@@ -11,10 +11,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.config import ModelConfig
+from rnntrade.config import LabelConfig, ModelConfig
 
 FIELDS = ("open", "high", "low", "close", "volume", "raw_close")
-REGIMES = ("Bear", "Consolidation", "Bull", "High volatility")  # class 0, 1, 2, 3
+REGIMES = ("Bear", "Consolidation", "Bull", "High volatility")  # class 0, 1, 2, 3 of the rule
+STATES = {  # the classes of the statistical kinds, by their number; networks have 4 outputs always
+    2: ("Calm", "Turbulent", "Unused 2", "Unused 3"),
+    3: ("Calm", "Middle", "Turbulent", "Unused 3"),
+}
+
+
+def regime_names(labels: LabelConfig) -> tuple[str, ...]:
+    """What the four classes are called; only regimes by rule have a direction."""
+    return REGIMES if labels.kind == "rule" else STATES[labels.states]
+
+
+def turbulent_classes(labels: LabelConfig) -> frozenset[int]:
+    """Classes in which a regime filter holds less: Bear and High volatility, or the last state."""
+    return frozenset({0, 3} if labels.kind == "rule" else {labels.states - 1})
+
 
 Dates = NDArray[np.datetime64]  # datetime64[ns], midnight, tz-naive
 Rows = NDArray[np.int64]

@@ -1,18 +1,35 @@
-"""Market regimes by rule: 0 Bear, 1 Consolidation, 2 Bull, 3 High volatility.
+"""Market regimes, by rule: 0 Bear, 1 Consolidation, 2 Bull, 3 High volatility; or statistical.
 
-The rule compares a ticker's volatility with quantiles of its own past; what is learned from which
-sessions is the caller's choice, and the only way for the future to get in.
+The rule compares a ticker's volatility with quantiles of its own past.  Statistical regimes are the
+states of a hidden Markov or a jump model, 0 the calmest, and filtered: at t they know t and before.
+What is learned from which sessions is the caller's choice, and the only way for the future to get
+in.  Names of the classes: `rnntrade.types.regime_names`.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.config import LabelConfig
 from rnntrade.errors import DataError
-from rnntrade.features.indicators import return_sum, volatility
+from rnntrade.features.indicators import return_sum, simple_return, volatility
+from rnntrade.labels.hmm import HiddenMarkov, filter_hmm, fit_hmm
+from rnntrade.labels.jump import JumpStates, filter_jump, fit_jump, jump_features
 from rnntrade.types import Thresholds
 
 BEAR, CONSOLIDATION, BULL, HIGH_VOLATILITY = range(4)
+
+StateModel = HiddenMarkov | JumpStates
+
+
+@dataclass(frozen=True, eq=False)
+class Regimes:
+    """The regimes of one ticker, and all that was learned to tell them apart."""
+
+    classes: pd.Series  # (T,) class or NaN
+    thresholds: Thresholds  # of volatility in the training part; what kind "rule" decides by
+    states: StateModel | None  # what the other kinds decide by
 
 
 def regime_inputs(close: pd.Series, config: LabelConfig) -> pd.DataFrame:
@@ -71,9 +88,68 @@ def label_regimes(
     """Regimes of one ticker, and the thresholds that a model trained on `training` may know.
 
     close     (T,) on the sessions that the ticker traded
-    training  first and last session whose volatility may be learned from, both included
-    returns   (T,) classes 0..3 or NaN; thresholds (of the last training session, if expanding)
+    training  first and last session that may be learned from, both included
+    returns   (T,) classes 0..3 or NaN; thresholds (of the last training session, if expanding),
+              by which the statistical kinds decide nothing
+    errors    DataError when the training part is too short, or prices stand still
     """
+    learned = learn_regimes(close, config, training)
+    return learned.classes, learned.thresholds
+
+
+def learn_regimes(
+    close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
+) -> Regimes:
+    """As `label_regimes`, with the statistical model beside its states."""
+    if config.kind == "rule":
+        return Regimes(*_by_rule(close, config, training), states=None)
+    thresholds = learn_thresholds(
+        regime_inputs(close, config)["vol"].loc[training[0] : training[1]]
+    )
+    states = fit_states(close.loc[: training[1]], config, training[0])
+    return Regimes(filter_states(close, states), thresholds, states)
+
+
+def fit_states(close: pd.Series, config: LabelConfig, first: pd.Timestamp) -> StateModel:
+    """The statistical model of a training part, of kind "hmm" or "jump".
+
+    close  (T,) up to the last session that may be learned from
+    first  session of the training part; older ones only complete the features of its first rows
+    """
+    returns = _returns(close)
+    if config.kind == "hmm":
+        return fit_hmm(returns.loc[first:].to_numpy(float), config.states)
+    features = jump_features(returns).loc[first:].dropna()
+    known = returns.loc[features.index].to_numpy(float)
+    return fit_jump(features.to_numpy(float), known, config.states, config.jump_penalty)
+
+
+def filter_states(close: pd.Series, states: StateModel) -> pd.Series:
+    """State of each session as known at its close.
+
+    close    (T,) on the sessions that the ticker traded, beginning anywhere
+    row t    sees closes up to and including t
+    returns  (T,) float: 0 (the calmest) .. S-1, NaN until enough is known
+    """
+    returns = _returns(close)
+    if isinstance(states, HiddenMarkov):
+        known = returns
+        found = filter_hmm(states, known.to_numpy(float)).argmax(axis=1)
+    else:
+        known = jump_features(returns).dropna()
+        found = filter_jump(states, known.to_numpy(float))
+    classes = pd.Series(found, index=known.index, dtype=float)
+    return classes.reindex(close.index).rename("regime")
+
+
+def _returns(close: pd.Series) -> pd.Series:
+    """Known returns of single sessions, without the first."""
+    return simple_return(close.to_frame("close"))["close"].dropna()
+
+
+def _by_rule(
+    close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
+) -> tuple[pd.Series, Thresholds]:
     inputs = regime_inputs(close, config)
     ret, vol = inputs["ret"], inputs["vol"]
     if config.thresholds == "expanding":
