@@ -8,31 +8,35 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from rnntrade.config import BacktestConfig, ModelConfig, ReportConfig
-from rnntrade.evaluation.evaluate import (
-    ModelEvaluation,
-    StrategyEvaluation,
-    evaluate_model,
-    evaluate_strategy,
-)
+from rnntrade.evaluation.models import ModelEvaluation, evaluate_model
+from rnntrade.evaluation.strategies import StrategyEvaluation, evaluate_strategy
+from rnntrade.evaluation.trials import Trials
 from rnntrade.trading.files import load_backtest
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
-from tasks.tables import read_predictions
+from tasks.tables import read_cost_cases, read_predictions
 
 E = TypeVar("E", ModelEvaluation, StrategyEvaluation)
 
 
 @cached_task("evaluate-{model.name}")
-def evaluate(predictions: Ref, baselines: Ref, model: ModelConfig, config: ReportConfig) -> Ref:
+def evaluate(
+    predictions: Ref, baselines: Ref, model: ModelConfig, config: ReportConfig, trials: Trials
+) -> Ref:
     """Judge a network against the best of its baselines, on the same samples."""
-    judged = evaluate_model(read_predictions(predictions, baselines), model, config)
+    alone = predictions.folder / "members.parquet"
+    members = pd.read_parquet(alone) if alone.is_file() else None
+    table = read_predictions(predictions, baselines)
+    judged = evaluate_model(table, model, config, trials, members)
     with publish("evaluations") as out:
         _save(out.folder, judged)
     return out.ref
 
 
 @cached_task("evaluate_strategy-{name}")
-def evaluate_trading(name: str, backtest: Ref, trades: BacktestConfig, config: ReportConfig) -> Ref:
+def evaluate_trading(
+    name: str, backtest: Ref, trades: BacktestConfig, config: ReportConfig, trials: Trials
+) -> Ref:
     """Judge a strategy against buy and hold over the same sessions."""
     own, other, held = (
         load_backtest(backtest.folder / part) for part in ("strategy", "other", "benchmark")
@@ -40,14 +44,29 @@ def evaluate_trading(name: str, backtest: Ref, trades: BacktestConfig, config: R
     rules = {
         each.name: load_backtest(each) for each in sorted((backtest.folder / "rules").iterdir())
     }
-    judged = evaluate_strategy(name, own, held, other, trades, config, rules)
+    cases = pd.read_parquet(backtest.folder / "cost_cases.parquet")
+    alone = backtest.folder / "members.parquet"
+    judged = evaluate_strategy(
+        name,
+        own,
+        held,
+        other,
+        trades,
+        config,
+        rules,
+        cost_cases=read_cost_cases(cases),
+        members=pd.read_parquet(alone) if alone.is_file() else None,
+        folds=pd.read_parquet(backtest.folder / "folds.parquet")["fold"],
+        trials=trials,
+    )
     with publish("evaluations") as out:
         _save(out.folder, judged)
     return out.ref
 
 
-def load_evaluation(kind: type[E], ref: Ref) -> E:
-    """Read an evaluation back."""
+def load_evaluation(kind: type[E], ref: Ref | None) -> E:
+    """Read an evaluation back; of a line that was judged."""
+    assert ref is not None
     figures: dict[str, Any] = json.loads((ref.folder / "evaluation.json").read_text())
     for field in fields(kind):
         table = ref.folder / f"{field.name}.parquet"

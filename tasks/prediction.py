@@ -24,16 +24,25 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
     from rnntrade.training.predict import predict as predict_rows
 
     torch.set_num_threads(1)  # one order of additions, so one result
-    tables = []
+    tables, alone = [], []
     for fold, members in enumerate(fits):
         known, each = load_samples(samples.folder, fold)
         loaded = [load_fit(ref.folder) for ref in members]
         for part in ("validation", "test"):
             rows = getattr(each.fold, part)
-            outputs = np.mean([predict_rows(fit, known, rows, device) for fit in loaded], axis=0)
+            said = [predict_rows(fit, known, rows, device) for fit in loaded]
+            outputs = np.mean(said, axis=0)
             tables.append(_table(model.name, part, model.task, known, each, rows, outputs))
+            if part == "test" and len(said) > 1:
+                alone += [
+                    _table(model.name, part, model.task, known, each, rows, one).assign(member=m)
+                    for m, one in enumerate(said)
+                ]
     with publish("predictions") as out:
         pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
+        if alone:
+            members_alone = pd.concat(alone, ignore_index=True)
+            members_alone.to_parquet(out.folder / "members.parquet")
         if model.architecture == "attention_bilstm":
             _, newest = np.unique(known.spans.ticker[each.fold.test][::-1], return_index=True)
             rows = each.fold.test[::-1][newest]

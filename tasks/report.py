@@ -9,7 +9,8 @@ import pandas as pd
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment, ModelConfig
-from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
+from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
 from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
 from rnntrade.report.page import write_report
@@ -33,7 +34,7 @@ class ModelLine(BaseModel):
     fits: list[list[Ref]]  # by fold, then by member
     predictions: Ref
     baselines: Ref
-    evaluation: Ref
+    evaluation: Ref | None = None
     backtest: Ref | None = None
     strategy: Ref | None = None  # its evaluation
 
@@ -81,7 +82,9 @@ def report(
     return out.ref
 
 
-def describe(experiment: Experiment, prices: Mapping[str, Ref], device: str) -> dict[str, str]:
+def describe(
+    experiment: Experiment, prices: Mapping[str, Ref], device: str, holdout: str
+) -> dict[str, str]:
     """Where the run's figures come from, in words."""
     packages = ("torch", "pandas", "numpy", "scikit-learn", "arch", "prefect", "mlflow")
     data = experiment.data
@@ -89,6 +92,7 @@ def describe(experiment: Experiment, prices: Mapping[str, Ref], device: str) -> 
         "source": f"{data.source}, {', '.join(data.tickers)}, {data.start} to {data.end}",
         "data fingerprint": data_fingerprint(prices),
         "experiment fingerprint": fingerprint(asdict(experiment)),
+        "final holdout": holdout or "none was set aside",
         "device": device,
         "git commit": commit().get("mlflow.source.git.commit", "not a checkout")
         + (", edited since" if commit().get("git.edited") == "true" else ""),

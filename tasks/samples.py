@@ -19,12 +19,18 @@ from tasks.tables import Labels, read_bars, read_prices
 
 
 @cached_task("label_regimes")
-def label_regimes(prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig) -> Labels:
-    """Place the folds in time, and label every session with each fold's own thresholds."""
+def label_regimes(
+    prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig, test_from: str = ""
+) -> Labels:
+    """Place the folds in time, and label every session with each fold's own thresholds.
+
+    test_from  first session of the final holdout, when it is opened
+    """
     bars = read_prices(prices)
+    first = pd.Timestamp(test_from) if test_from else None
     folds = []
     with publish("regimes") as out:
-        for boundary in boundaries(bars.sessions, split):
+        for boundary in boundaries(bars.sessions, split, first):
             before = bars.sessions[bars.sessions < boundary.validation]
             series, thresholds = {}, {}
             for ticker in bars.tickers:

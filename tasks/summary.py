@@ -11,8 +11,9 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
-from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
-from rnntrade.evaluation.verdict import UNCORRECTED
+from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.strategies import StrategyEvaluation
+from rnntrade.evaluation.verdict import CORRECTED, overall
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from tasks.artifacts import Ref
 from tasks.evaluation import load_evaluation
@@ -28,6 +29,7 @@ class Summary(BaseModel):
     experiment: str
     source: str  # of the prices
     verdict: str
+    outcome: str  # "evidence", "weak evidence" or "no evidence": the best that anything showed
     models: list[Row]
     strategies: list[Row]
     failures: dict[str, str]  # by model, why
@@ -85,6 +87,9 @@ def summarise(
         verdict=in_one_sentence(
             [each.verdict for each in judged.values()], [each.verdict for each in traded.values()]
         ),
+        outcome=overall(
+            [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
+        ),
         models=[_model_row(each) for each in judged.values()],
         strategies=[_strategy_row(each) for each in traded.values()],
         failures=failures,
@@ -108,7 +113,7 @@ def markdown(summary: Summary) -> str:
         if rows:
             parts += [f"### {title}", _markdown_table(rows)]
     parts += [f"**failed** {name}: {reason}" for name, reason in summary.failures.items()]
-    parts += [UNCORRECTED, f"Report: `{summary.report}`"]
+    parts += [CORRECTED, f"Report: `{summary.report}`"]
     return "\n\n".join(parts)
 
 

@@ -26,6 +26,17 @@ def read_prices(prices: Mapping[str, Ref]) -> Prices:
     return Prices.of({ticker: read_bars(ref) for ticker, ref in prices.items()})
 
 
+def cost_cases(returns: Mapping[tuple[float, str], pd.Series]) -> pd.DataFrame:
+    """Return (T, cases) returns as a table that Parquet takes: a column is "2.0 strategy"."""
+    return pd.DataFrame({f"{bps} {who}": series for (bps, who), series in returns.items()})
+
+
+def read_cost_cases(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the same with columns (bps, "strategy" or "buy_and_hold")."""
+    keys = [(float(name.split()[0]), name.split()[1]) for name in table.columns]
+    return table.set_axis(pd.MultiIndex.from_tuples(keys), axis=1)
+
+
 def read_predictions(predictions: Ref, baselines: Ref) -> pd.DataFrame:
     """A network's predictions and those of its baselines, in one table."""
     parts = [

@@ -27,6 +27,8 @@ from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import artifacts_folder, home
 
+IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
+
 
 class RunIds(BaseModel):
     """The runs in MLflow that stand for this run of the pipeline."""
@@ -176,6 +178,43 @@ def is_recorded(run_id: str) -> bool:
             f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
             "Start it, or mend MLFLOW_TRACKING_URI."
         ) from error
+
+
+def tag_trials(run_id: str, lineage: str, attempt: str, fits: list[str]) -> None:
+    """Write the ids of a run's fits into its tags, before the first of them begins."""
+    from mlflow.entities import RunTag
+
+    tags = {"data.lineage": lineage, "trials.attempt": attempt, "fits": str(len(fits))}
+    for start in range(0, len(fits), IDS_IN_A_TAG):
+        tags[f"trials.{start // IDS_IN_A_TAG}"] = " ".join(fits[start : start + IDS_IN_A_TAG])
+    client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def recorded_trials(lineage: str) -> tuple[set[str], set[str]]:
+    """Return the ids of all fits, and of all attempts, that runs on that data have in their tags.
+
+    Failed, killed and deleted runs count; those that `mlflow gc` removed are in the file only.
+    """
+    from mlflow.entities import ViewType
+
+    fits: set[str] = set()
+    attempts: set[str] = set()
+    known = client()
+    experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+    token = None
+    while True:
+        found = known.search_runs(
+            experiments, f"tags.`data.lineage` = '{lineage}'", ViewType.ALL, 1000, None, token
+        )
+        for run in found:
+            for name, value in run.data.tags.items():
+                if name == "trials.attempt":
+                    attempts.add(value)
+                elif name.startswith("trials."):
+                    fits |= set(value.split())
+        token = found.token
+        if not token:
+            return fits, attempts
 
 
 def sweep_orphans() -> int:

@@ -10,8 +10,10 @@ from rnntrade.trading.backtest import buy_and_hold
 from rnntrade.trading.files import save_backtest
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 from rnntrade.trading.rules import RULES
+from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
+from tasks.tables import cost_cases as as_table
 from tasks.tables import read_prices
 
 RANDOM_SEED = 0  # of the positions at another time
@@ -24,32 +26,67 @@ def backtest(
     prices: dict[str, Ref],
     trading: TradingConfig,
     config: BacktestConfig,
+    cost_cases: tuple[float, ...],
 ) -> Ref:
-    """Trade the test part's probabilities: both executions, and beside them rules and holding."""
+    """Trade the test part's probabilities: both executions, and beside them rules and holding.
+
+    Folds are stitched by decision session; each member of an ensemble is traded alone too.
+    """
+    bars = read_prices(prices)
     table = pd.read_parquet(predictions.folder / "predictions.parquet")
     test = table[table["part"] == "test"]
-    decided = test.pivot(index="decision", columns="ticker", values="p_up")
-    bars = read_prices(prices)
-    during = (bars.sessions >= decided.index[0]) & (bars.sessions <= decided.index[-1])
-    sessions = bars.sessions[during]
-    probability = decided.reindex(index=sessions, columns=bars.tickers)
-    decided_positions = decide(probability, trading)
-    target = allocate(decided_positions)
+    probability = _probability(test, bars)
+    sessions = pd.DatetimeIndex(probability.index)
+    positions = decide(probability, trading)
+    target = allocate(positions)
     with publish("backtests") as out:
         probability.to_parquet(out.folder / "probability.parquet")
         target.to_parquet(out.folder / "target.parquet")
+        test.groupby("decision")[["fold"]].first().to_parquet(out.folder / "folds.parquet")
         for part, chosen in (("strategy", config), ("other", _filled_otherwise(config))):
             done = run_backtest(target, bars, chosen, confidence(probability))
             save_backtest(done, out.folder / part)
-        rules = {name: rule(bars.close).loc[sessions] for name, rule in RULES.items()}
-        rules["random_positions"] = random_positions(decided_positions, RANDOM_SEED)
-        for name, positions in rules.items():
-            done = run_backtest(allocate(positions), bars, config)
-            save_backtest(done, out.folder / "rules" / name)
+        rules = {rule: of(bars.close).loc[sessions] for rule, of in RULES.items()}
+        rules["random_positions"] = random_positions(positions, RANDOM_SEED)
+        for rule, rule_positions in rules.items():
+            done = run_backtest(allocate(rule_positions), bars, config)
+            save_backtest(done, out.folder / "rules" / rule)
         save_backtest(buy_and_hold(bars, sessions, config), out.folder / "benchmark")
+        cases = {}
+        for bps in cost_cases:
+            cheap = _at_cost(config, bps)
+            cases[(bps, "strategy")] = run_backtest(target, bars, cheap).returns
+            cases[(bps, "buy_and_hold")] = buy_and_hold(bars, sessions, cheap).returns
+        as_table(cases).to_parquet(out.folder / "cost_cases.parquet")
+        alone = predictions.folder / "members.parquet"
+        if alone.is_file():
+            returns = {}
+            for member, rows in pd.read_parquet(alone).groupby("member"):
+                wanted = allocate(decide(_probability(rows, bars), trading))
+                returns[str(member)] = run_backtest(wanted, bars, config).returns
+            pd.DataFrame(returns).to_parquet(out.folder / "members.parquet")
     return out.ref
+
+
+def _probability(test: pd.DataFrame, bars: Prices) -> pd.DataFrame:
+    """(T, K) of a rise, on every session from the first decision to the last."""
+    decided = test.pivot(index="decision", columns="ticker", values="p_up")
+    during = (bars.sessions >= decided.index[0]) & (bars.sessions <= decided.index[-1])
+    return decided.reindex(index=bars.sessions[during], columns=bars.tickers)
 
 
 def _filled_otherwise(config: BacktestConfig) -> BacktestConfig:
     """The same but for the moment of filling: what the gap between them costs is information."""
     return replace(config, execution="close" if config.execution == "next_open" else "next_open")
+
+
+def _at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:
+    """The same with trades that cost `bps` of their value in all, half of it the spread."""
+    return replace(
+        config,
+        commission_bps=bps / 2,
+        half_spread_bps=bps / 2,
+        slippage_bps=0.0,
+        slippage_volatility=0.0,
+        slippage_impact=0.0,
+    )

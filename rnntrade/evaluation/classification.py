@@ -29,6 +29,8 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
     macro_f1           mean F1 of all C classes; one never predicted and never true counts as 0
     brier              mean squared error of the probabilities, summed over classes; with two
                        classes that of the second alone
+    ece                expected calibration error: the gaps between confidence and accuracy of
+                       `reliability` in 10 bins, averaged over samples
     auc                two classes only
     """
     true = truth.astype(int)
@@ -46,6 +48,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
         **_agreement(true, predicted, classes),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
+        "ece": _calibration_error(truth, probabilities),
     }
     if len(classes) == 2:
         result["brier"] /= 2.0
@@ -81,6 +84,85 @@ def confusion(
     return pd.DataFrame(
         counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted")
     )
+
+
+def reliability(
+    truth: NDArray[np.float64], probabilities: NDArray[np.float64], bins: int = 10
+) -> pd.DataFrame:
+    """(bins that occur, 5) how often what was said with some confidence came true.
+
+    The confidence is the probability of the predicted class; with two classes it is that of the
+    second (up), whichever was predicted, and the accuracy is how often it came.
+    bins     of equal width, above `low` and up to `high`; 0 belongs to the first
+    returns  low, high, confidence (mean), accuracy (share), count
+    source   Guo et al. (2017), On Calibration of Modern Neural Networks
+    """
+    true = truth.astype(int)
+    if probabilities.shape[1] == 2:
+        confidence, came = probabilities[:, 1], true == 1
+    else:
+        confidence, came = probabilities.max(axis=1), true == probabilities.argmax(axis=1)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.digitize(confidence, edges[1:-1], right=True)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": came.astype(float)})
+    grouped = table.groupby(place)
+    result = grouped.mean()
+    result.insert(0, "low", edges[:-1][result.index])
+    result.insert(1, "high", edges[1:][result.index])
+    result["count"] = grouped.size()
+    return result.rename_axis("bin")
+
+
+def transition_recall(
+    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
+) -> float:
+    """Share of true changes of regime that were predicted, the new regime named right.
+
+    truth, predicted, current  (N,) the class that came, that was predicted, and at the decision;
+                               NaN: not known, left out
+    returns                    0 for persistence; NaN where nothing changed
+    """
+    return _share(*_changes(truth, predicted, current, truth))
+
+
+def transition_precision(
+    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
+) -> float:
+    """Share of predicted changes of regime that came, the new regime named right.
+
+    returns  NaN where no change was predicted, as by persistence; else as `transition_recall`
+    """
+    return _share(*_changes(truth, predicted, current, predicted))
+
+
+def false_alarm_rate(
+    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
+) -> float:
+    """Share of samples whose regime stayed that were predicted to change; NaN where none stayed."""
+    known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
+    stayed = known & (truth == current)
+    return _share(predicted != current, stayed)
+
+
+def _changes(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    current: NDArray[np.float64],
+    of: NDArray[np.float64],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N,) where the prediction is right, and where `of` differs from the current class."""
+    known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
+    return predicted == truth, known & (of != current)
+
+
+def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    return float(right[among].mean()) if among.any() else float("nan")
+
+
+def _calibration_error(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
+    table = reliability(truth, probabilities)
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float((gap * table["count"]).sum() / table["count"].sum())
 
 
 def _agreement(

@@ -7,7 +7,7 @@ ratios that they are about are annualised.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import combinations
 from statistics import NormalDist
 
@@ -59,13 +59,16 @@ def deflated_sharpe_ratio(
     sessions: int,
     skew: float,
     kurtosis: float,
-    trials: int,
+    trials: Collection[str],
     trial_variance: float,
 ) -> float:
     """Probability that the best of `trials` is better than the best of as many without skill.
 
+    trials          ids of every fit ever tried on these data, failed ones too; the same one twice
+                    counts once
     trial_variance  of the trials' Sharpe ratios, per session; counted as 1/(sessions - 1) at least,
                     so that trials that resemble each other do not hide the search
+    errors          TypeError for a bare number of trials, ValueError for none
     source          Bailey and López de Prado (2014), The Deflated Sharpe Ratio
     """
     hurdle = _hurdle(sessions, trials, trial_variance)
@@ -106,11 +109,11 @@ def deflated_sharpe_ratio_2025(
     sessions: int,
     skew: float,
     kurtosis: float,
-    trials: int,
+    trials: Collection[str],
     trial_variance: float,
     autocorrelation: float = 0.0,
 ) -> float:
-    """Return the deflated Sharpe ratio in its 2025 form, the trials' variance floored as above."""
+    """Return the deflated Sharpe ratio in its 2025 form; trials and their variance as above."""
     hurdle = _hurdle(sessions, trials, trial_variance)
     return probabilistic_sharpe_ratio_2025(
         sharpe, sessions, skew, kurtosis, hurdle, autocorrelation
@@ -199,7 +202,12 @@ def sharpe_interval(
     returns  (low, high); NaN for fewer than 2 returns
     """
     return _interval(
-        _columns(returns), lambda drawn: sharpe_ratio(drawn[:, 0]), block, draws, confidence, seed
+        known_columns(returns),
+        lambda drawn: sharpe_ratio(drawn[:, 0]),
+        block,
+        draws,
+        confidence,
+        seed,
     )
 
 
@@ -216,7 +224,7 @@ def sharpe_difference_interval(
     def difference(drawn: Floats) -> float:
         return sharpe_ratio(drawn[:, 0]) - sharpe_ratio(drawn[:, 1])
 
-    return _interval(_columns(returns, benchmark), difference, block, draws, confidence, seed)
+    return _interval(known_columns(returns, benchmark), difference, block, draws, confidence, seed)
 
 
 def mean_difference_interval(
@@ -228,13 +236,30 @@ def mean_difference_interval(
 ) -> tuple[float, float]:
     """Interval of the mean of paired differences, one a session (of scores, losses or returns)."""
     return _interval(
-        _columns(difference), lambda drawn: float(drawn.mean()), block, draws, confidence, seed
+        known_columns(difference), lambda drawn: float(drawn.mean()), block, draws, confidence, seed
     )
 
 
-def _hurdle(sessions: int, trials: int, trial_variance: float) -> float:
+def known_columns(*series: ArrayLike) -> Floats:
+    """(T, columns) where all are known; joined on sessions where all are Series."""
+    if all(isinstance(one, pd.Series) for one in series):
+        table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
+    else:
+        table = np.column_stack([np.asarray(one, dtype=float) for one in series])
+    known: Floats = table[np.isfinite(table).all(axis=1)]
+    return known
+
+
+def _hurdle(sessions: int, trials: Collection[str], trial_variance: float) -> float:
+    if isinstance(trials, str | bytes) or not isinstance(trials, Collection):
+        raise TypeError(
+            f"trials are the ids of all fits tried, as they were recorded, not {trials!r}: "
+            "who counts the trials by hand forgets some"
+        )
+    if not all(isinstance(trial, str) and trial for trial in trials):
+        raise TypeError("trials are ids, strings that are not empty: give them as recorded")
     floor = 1.0 / (sessions - 1) if sessions > 1 else math.inf
-    return expected_maximum_sharpe_ratio(trials, max(trial_variance, floor))
+    return expected_maximum_sharpe_ratio(len(set(trials)), max(trial_variance, floor))
 
 
 def _moments_factor(sharpe: float, skew: float, kurtosis: float) -> float:
@@ -281,16 +306,6 @@ def _sharpe_ratios(chosen: Floats, sums: Floats, squares: Floats, counts: Floats
     varies = variance > 1e-12
     ratios: Floats = np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
     return ratios
-
-
-def _columns(*series: ArrayLike) -> Floats:
-    """(T, columns) where all are known; joined on sessions where all are Series."""
-    if all(isinstance(one, pd.Series) for one in series):
-        table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
-    else:
-        table = np.column_stack([np.asarray(one, dtype=float) for one in series])
-    known: Floats = table[np.isfinite(table).all(axis=1)]
-    return known
 
 
 def _interval(

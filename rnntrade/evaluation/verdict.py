@@ -3,16 +3,17 @@
 A difference (model minus its best baseline, strategy minus buy and hold; positive is better) comes
 with two intervals, one at the report's confidence (95 %) and a narrower one at 80 %:
 
-    evidence       the wide interval is above 0
-    weak evidence  the narrow one is above 0, the wide one is not
+    evidence       the wide interval is above 0, and the result survives the number of trials
+    weak evidence  the narrow one is above 0, but one of the two does not hold
     loses          the wide interval is below 0
     none           anything else, an interval that could not be computed included
 
 Touching 0 is not above it.  The best baseline is the best on the test part itself, known only
 afterwards: the hardest to beat.
 
-Not corrected for multiple testing: each verdict stands as if it were the only one, so of twenty
-models without skill one would pass by luck.  UNCORRECTED says so, and every report repeats it.
+To survive, a model's one-sided p-value times the number of models ever tried on the same data stays
+below 5 % (Bonferroni), and a strategy's deflated Sharpe ratio, with every fit ever begun on that
+data as a trial, reaches 95 %.  CORRECTED says so, and every report repeats it.
 """
 
 import math
@@ -23,15 +24,16 @@ Interval = tuple[float, float]
 Outcome = Literal["evidence", "weak evidence", "none", "loses"]
 
 NARROW_CONFIDENCE = 0.8
-UNCORRECTED = (
-    "The verdicts are not corrected for multiple testing: each stands as if its model were the "
-    "only one tried, and of twenty models without any skill about one would pass by luck."
+CORRECTED = (
+    "Corrected for trials: evidence needs a p-value that stays below 5 % when multiplied by the "
+    "models ever tried on this data, and a deflated Sharpe ratio of 95 % or more with every fit "
+    "ever begun on it as a trial. What was tried elsewhere, nobody has counted."
 )
 
 
-def judge(wide: Interval, narrow: Interval) -> Outcome:
-    """Apply the rule at the top of this module."""
-    if wide[0] > 0.0:
+def judge(wide: Interval, narrow: Interval, survives: bool) -> Outcome:
+    """Apply the rule at the top of this module; `survives` the number of trials."""
+    if wide[0] > 0.0 and survives:
         return "evidence"
     if wide[1] < 0.0:
         return "loses"
@@ -63,12 +65,14 @@ def model_sentence(
     difference: float,
     interval: Interval,
     confidence: float,
+    corrected: tuple[float, int],
 ) -> str:
     """Return the verdict on a model with the figures that decide it.
 
     score       what was measured ("accuracy" or "rmse") and the model's
     rival       the best baseline's name and its score
     difference  of accuracies; for rmse the share of the baseline's squared error that is saved
+    corrected   one-sided p-value, and how many models were ever tried on this data
     """
     kind, value = score
     if kind == "rmse":
@@ -81,7 +85,8 @@ def model_sentence(
         bounds = f"{interval[0]:+.3f} to {interval[1]:+.3f}"
     return (
         f"{name}: {verdict}. On the test part {figures}, the best baseline there: "
-        f"{change}, {100 * confidence:g} % interval {_known(interval, bounds)}."
+        f"{change}, {100 * confidence:g} % interval {_known(interval, bounds)}, "
+        f"{_p_value(corrected)}."
     )
 
 
@@ -92,8 +97,12 @@ def strategy_sentence(
     sharpe: tuple[float, float],
     interval: Interval,
     confidence: float,
+    deflated: tuple[float, int],
 ) -> str:
-    """Return the verdict on a strategy, its figures before those of buy and hold."""
+    """Return the verdict on a strategy, its figures before those of buy and hold.
+
+    deflated  the deflated Sharpe ratio, and the number of trials in it
+    """
     own = (
         f"at a Sharpe ratio of {sharpe[0]:.2f}"
         if math.isfinite(sharpe[0])
@@ -109,7 +118,16 @@ def strategy_sentence(
         f"{name}: {verdict}. After costs {100 * annual[0]:+.1f} % a year {own}, against "
         f"{100 * annual[1]:+.1f} % {held} for buy and hold"
         + (f": {difference}." if math.isfinite(sharpe[0] - sharpe[1]) else ".")
+        + _deflated(*deflated)
     )
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """Return "evidence", "weak evidence" or "no evidence": the best that any of them showed."""
+    for outcome in ("evidence", "weak evidence"):
+        if outcome in verdicts:
+            return outcome
+    return "no evidence"
 
 
 def summary(models: Sequence[str], strategies: Sequence[str]) -> str:
@@ -135,6 +153,22 @@ def _count(verdicts: Sequence[str], one: str, many: str, measure: str) -> str:
         text = f"No evidence of skill in the one {one} ({measure})"
     notes = [f"{weak} with weak evidence"] * bool(weak) + [f"{lost} measurably worse"] * bool(lost)
     return text + (f": {', '.join(notes)}." if notes else ".")
+
+
+def _p_value(corrected: tuple[float, int]) -> str:
+    p, attempts = corrected
+    if not math.isfinite(p):
+        return "p not computable"
+    if attempts == 1:
+        return f"p = {p:.3f}, the first model tried on this data"
+    return f"p = {p:.3f}, corrected for {attempts} models tried {min(1.0, p * attempts):.3f}"
+
+
+def _deflated(ratio: float, trials: int) -> str:
+    if not math.isfinite(ratio):
+        return " No deflated Sharpe ratio."
+    fits = "fit" if trials == 1 else "fits"
+    return f" Deflated Sharpe ratio {ratio:.3f} with {trials:,} {fits} tried on this data."
 
 
 def _known(interval: Interval, bounds: str) -> str:

@@ -1,31 +1,34 @@
-"""What a model's predictions and a strategy's backtest are worth, judged once, with the verdict.
+"""What a network's predictions are worth, judged once beside its baselines, with the verdict.
 
 Only rows whose future is known are judged, the same ones for the network and every baseline.
 """
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from statistics import NormalDist
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.config import BacktestConfig, ModelConfig, ReportConfig
-from rnntrade.evaluation import classification, forecasts, metrics, statistics, verdict
+from rnntrade.config import ModelConfig, ReportConfig
+from rnntrade.evaluation import classification, forecasts, statistics, verdict
+from rnntrade.evaluation.hypotheses import tests
+from rnntrade.evaluation.plain import plain_fields
+from rnntrade.evaluation.power import block_length, coin_band, one_sided_p
 from rnntrade.evaluation.predictions import (
+    KEYS,
     conformal_half_widths,
     is_return,
+    known_rows,
     losses,
     probabilities_of,
     returns_of,
     rows_by_source,
 )
+from rnntrade.evaluation.trials import ALONE, Trials
 from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
-from rnntrade.types import REGIMES, Backtest
+from rnntrade.types import REGIMES
 
 SEED = 0  # of the bootstrap: the same predictions, the same intervals
 CLASSES: Mapping[str, tuple[str, ...]] = {"regime": REGIMES, "direction": ("Down", "Up")}
@@ -47,6 +50,8 @@ class ModelEvaluation:
     interval: Interval  # of the difference, at `confidence`
     narrow_interval: Interval  # at 80 %
     confidence: float
+    p_value: float  # one-sided, of the difference alone
+    attempts: int  # models ever tried on this data; the p-value is multiplied by it
     verdict: str
     sentence: str
     samples: int
@@ -58,46 +63,29 @@ class ModelEvaluation:
     confusion: pd.DataFrame | None  # counts, true in rows
     steps: pd.DataFrame | None  # by source and step: rmse, mae, r2_zero, sign_accuracy
     coverage: pd.DataFrame | None  # by step: coverage and mean width of the 90 % intervals
+    folds: pd.DataFrame  # by fold: first, last, samples, score, baseline (the best one), difference
+    seeds: pd.DataFrame | None  # by member of the ensemble: score, difference
+    tests: pd.DataFrame  # test, against, statistic, one-sided p_value, detail
+    reliability: pd.DataFrame | None  # by bin: low, high, confidence, accuracy, count
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values; tables as {"index", "columns", "data"}, NaN as null."""
-        return _plain(self)
-
-
-@dataclass(frozen=True, eq=False)
-class StrategyEvaluation:
-    """One strategy beside holding the same assets over the same sessions."""
-
-    name: str
-    execution: str  # of `figures`; `by_execution` has the other one too
-    sessions: int
-    figures: Mapping[str, float]  # of `evaluation.metrics.figures`
-    benchmark_figures: Mapping[str, float]
-    sharpe: float
-    sharpe_interval: Interval
-    benchmark_sharpe: float
-    difference: float  # of Sharpe ratios, strategy minus buy and hold
-    interval: Interval  # of that difference, at `confidence`
-    narrow_interval: Interval  # at 80 %
-    confidence: float
-    verdict: str
-    sentence: str
-    rules: pd.DataFrame  # (rules, 4) the same figures of rules that learned nothing
-    by_execution: pd.DataFrame  # (2, 4) final_equity, annual_return, sharpe_ratio, max_drawdown
-    cost_drag: float  # return a year that costs took
-
-    def to_json(self) -> dict[str, object]:
-        """Everything as plain values; tables as {"index", "columns", "data"}, NaN as null."""
-        return _plain(self)
+        return plain_fields(self)
 
 
 def evaluate_model(
-    predictions: pd.DataFrame, model: ModelConfig, config: ReportConfig
+    predictions: pd.DataFrame,
+    model: ModelConfig,
+    config: ReportConfig,
+    trials: Trials = ALONE,
+    members: pd.DataFrame | None = None,
 ) -> ModelEvaluation:
     """Judge a network against the best of its baselines.
 
     The interval is a paired stationary bootstrap of whole decision sessions, all tickers of a
     session together, in blocks of at least twice the horizon: labels that overlap stay together.
+    trials   attempts on this data: the best of many is good by luck
+    members  test rows of the network, one set a member of its ensemble, told apart by `member`
     errors   ValueError where there is no network, no baseline, no known future, or a source
              lacks rows that another has
     """
@@ -115,7 +103,10 @@ def evaluate_model(
         _session_interval(gain, judged["decision"], model.horizon, config, confidence)
         for confidence in (config.confidence, NARROW_CONFIDENCE)
     )
-    words = verdict.phrase(verdict.judge(wide, narrow), rival)
+    p_value = one_sided_p(float(gain.mean()), wide, config.confidence)
+    attempts = max(len(set(trials.attempts)), 1)
+    survives = p_value * attempts < 1.0 - config.confidence
+    words = verdict.phrase(verdict.judge(wide, narrow, survives), rival)
     kind = "rmse" if is_return(model.task) else "accuracy"
     score, rival_score = _score(worth[model.name], kind), _score(worth[rival], kind)
     smallest = (wide[1] - wide[0]) / 2.0
@@ -133,6 +124,8 @@ def evaluate_model(
         interval=wide,
         narrow_interval=narrow,
         confidence=config.confidence,
+        p_value=p_value,
+        attempts=attempts,
         verdict=words,
         sentence=verdict.model_sentence(
             words,
@@ -142,6 +135,7 @@ def evaluate_model(
             float(gain.mean()),
             wide,
             config.confidence,
+            (p_value, attempts),
         ),
         samples=len(judged),
         sessions=sessions,
@@ -152,93 +146,63 @@ def evaluate_model(
         confusion=_confusion(judged, model.task),
         steps=_steps(test, model.task),
         coverage=_coverage(judged, validation.get(model.name), model.task),
+        folds=_folds(judged, cost[model.name], cost[rival], scale, kind),
+        seeds=_seeds(members, judged, model, cost[rival], scale, kind),
+        tests=tests(test, model),
+        reliability=_reliability(judged, model.task),
     )
 
 
-def evaluate_strategy(
-    name: str,
-    backtest: Backtest,
-    benchmark: Backtest,
-    other_execution: Backtest,
-    config: BacktestConfig,
-    report: ReportConfig,
-    rules: Mapping[str, Backtest] = MappingProxyType({}),
-) -> StrategyEvaluation:
-    """Judge a strategy against buy and hold by the difference of their Sharpe ratios.
-
-    benchmark        holds the same assets over the same sessions, at the same costs
-    other_execution  the same decisions, filled the other way
-    rules            what trades by rule over the same sessions, at the same costs
-    """
-    own = metrics.figures(backtest, benchmark, config)
-    held = metrics.figures(benchmark, benchmark, config)
-    other = metrics.figures(other_execution, benchmark, config)
-    sharpe, of_benchmark = own["sharpe_ratio"], held["sharpe_ratio"]
-    risk_free = config.risk_free_rate / metrics.SESSIONS_PER_YEAR
-    block = block_length(len(backtest.returns), horizon=1)
-    wide, narrow = (
-        statistics.sharpe_difference_interval(
-            backtest.returns - risk_free,
-            benchmark.returns - risk_free,
-            block,
-            report.bootstrap_draws,
-            confidence,
-            SEED,
-        )
-        for confidence in (report.confidence, NARROW_CONFIDENCE)
-    )
-    words = verdict.phrase(verdict.judge(wide, narrow), "buy_and_hold")
-    compared = ["final_equity", "annual_return", "sharpe_ratio", "max_drawdown"]
-    return StrategyEvaluation(
-        name=name,
-        execution=backtest.execution,
-        sessions=len(backtest.returns),
-        figures=own,
-        benchmark_figures=held,
-        sharpe=sharpe,
-        sharpe_interval=statistics.sharpe_interval(
-            backtest.returns - risk_free, block, report.bootstrap_draws, report.confidence, SEED
-        ),
-        benchmark_sharpe=of_benchmark,
-        difference=sharpe - of_benchmark,
-        interval=wide,
-        narrow_interval=narrow,
-        confidence=report.confidence,
-        verdict=words,
-        sentence=verdict.strategy_sentence(
-            words,
-            name,
-            (own["annual_return"], held["annual_return"]),
-            (sharpe, of_benchmark),
-            wide,
-            report.confidence,
-        ),
-        rules=pd.DataFrame(
-            [
-                [metrics.figures(run, benchmark, config)[figure] for figure in compared]
-                for run in rules.values()
-            ],
-            index=pd.Index(list(rules), dtype=object, name="rule"),
-            columns=compared,
-        ),
-        by_execution=pd.DataFrame(
-            [[run[figure] for figure in compared] for run in (own, other)],
-            index=pd.Index([backtest.execution, other_execution.execution], name="execution"),
-            columns=compared,
-        ),
-        cost_drag=own["cost_drag"],
-    )
+def _folds(
+    judged: pd.DataFrame,
+    own: NDArray[np.float64],
+    rival: NDArray[np.float64],
+    scale: float,
+    kind: str,
+) -> pd.DataFrame:
+    """One row a fold: the same figures, of its test part alone."""
+    rows = {}
+    for number, places in judged.groupby("fold").indices.items():
+        decision = judged["decision"].iloc[places]
+        rows[number] = {
+            "first": decision.min(),
+            "last": decision.max(),
+            "samples": len(places),
+            "score": _score(float(own[places].mean()), kind),
+            "baseline": _score(float(rival[places].mean()), kind),
+            "difference": float((rival - own)[places].mean() / scale),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
 
-def block_length(sessions: int, horizon: int) -> int:
-    """Mean block of the bootstrap: twice the horizon, and no less than sessions^(1/3)."""
-    return max(2 * horizon, math.ceil(round(math.cbrt(sessions), 9)))
+def _seeds(
+    members: pd.DataFrame | None,
+    judged: pd.DataFrame,
+    model: ModelConfig,
+    rival: NDArray[np.float64],
+    scale: float,
+    kind: str,
+) -> pd.DataFrame | None:
+    """One row a member of the ensemble, as if it were alone; None where there is but one."""
+    if members is None or members["member"].nunique() < 2:
+        return None
+    rows = {}
+    for member, table in members.groupby("member"):
+        alone = known_rows(table, model.name, "test", model.task)
+        if not alone[KEYS].equals(judged[KEYS]):
+            raise ValueError(f"{model.name}: member {member} was not asked for the same rows")
+        cost = losses(alone, model.task)
+        rows[member] = {
+            "score": _score(float(cost.mean()), kind),
+            "difference": float((rival - cost).mean() / scale),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("member")
 
 
-def coin_band(sessions: int, horizon: int = 1, confidence: float = 0.95) -> float:
-    """Accuracy that a fair coin stays under; labels that overlap count once per horizon."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
-    return 0.5 + z * math.sqrt(0.25 * horizon / sessions)
+def _reliability(rows: pd.DataFrame, task: str) -> pd.DataFrame | None:
+    if is_return(task):
+        return None
+    return classification.reliability(rows["truth"].to_numpy(float), probabilities_of(rows, task))
 
 
 def _score(mean_loss: float, kind: str) -> float:
@@ -264,7 +228,7 @@ def _session_interval(
 
 
 def _scores(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame:
-    """(sources, scores), and for regimes the accuracy where the regime did change."""
+    """(sources, scores), and for regimes the recall where the regime did change."""
     table = {}
     for source, rows in test.items():
         if is_return(task):
@@ -275,10 +239,8 @@ def _scores(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame:
         truth, probability = rows["truth"].to_numpy(float), probabilities_of(rows, task)
         table[source] = classification.scores(truth, probability)
         if task == "regime":
-            changed = (truth != rows["current"].to_numpy(float)) & rows["current"].notna()
-            right = truth == probability.argmax(axis=1)
-            table[source]["accuracy_at_changes"] = (
-                float(right[changed].mean()) if changed.any() else math.nan
+            table[source]["transition_recall"] = classification.transition_recall(
+                truth, probability.argmax(axis=1).astype(float), rows["current"].to_numpy(float)
             )
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("source")
 
@@ -336,20 +298,3 @@ def _power(model: ModelConfig, smallest: float, sessions: int, confidence: float
         text += f"; accuracy below {coin_band(sessions, model.horizon, confidence):.3f}"
         text += " is inside a fair coin's band"
     return text + "."
-
-
-def _plain(evaluation: ModelEvaluation | StrategyEvaluation) -> dict[str, object]:
-    """Fields as JSON knows them."""
-    return {field.name: _json(getattr(evaluation, field.name)) for field in fields(evaluation)}
-
-
-def _json(value: object) -> object:
-    if isinstance(value, pd.DataFrame):
-        return json.loads(value.to_json(orient="split", double_precision=15))
-    if isinstance(value, Mapping):
-        return {str(name): _json(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
