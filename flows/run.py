@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from rnntrade.config import Experiment, ModelConfig
+from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
 from tasks.artifacts import Ref
 from tasks.data import download_prices
@@ -16,44 +16,60 @@ from tasks.recording import record
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
 from tasks.samples import label_regimes, make_windows
+from tasks.seal import seal
 from tasks.summary import Summary, summarise
 from tasks.tracking import tracked_run
 from tasks.trading import backtest
 from tasks.training import prepare_device, train_model
+from tasks.trials import note_fits, note_strategies
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
 
 @flow(flow_run_name="run-{experiment.name}", task_runner=RUNNER)
-def run(experiment: Experiment) -> Summary:
-    """Download, label, train, predict, trade, judge, report, record, register; say what was found.
+def run(
+    experiment: Experiment,
+    open_holdout: bool = False,
+    spent: bool = False,
+    given: dict[str, Ref] | None = None,
+) -> Summary:
+    """Download, label, train, predict, trade, audit, judge, report, record, register.
 
     A model whose training fails is told as failed; the others go on.
+    open_holdout  judge on the sealed sessions, which is done once
+    spent         ... although they were opened or seen before
+    given         prices of an earlier run, instead of a download
     """
     device = prepare_device(experiment.compute.device)
     with tracked_run(experiment) as ids:
-        asked = [download_prices.submit(experiment.data, each) for each in experiment.data.tickers]
-        downloads = [each.result() for each in asked]
-        prices = {each.ticker: each.prices for each in downloads}
+        fetched, warnings = (given, []) if given else fetch(experiment.data)
+        holdout = seal(ids, experiment, fetched, open_holdout, spent)
+        prices = holdout.prices
         features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
-        labels = label_regimes(prices, experiment.labels, experiment.split)
-
-        samples, training, rivals = {}, {}, {}
+        labels = label_regimes(prices, experiment.labels, experiment.split, holdout.test_from)
+        samples = {}
         for model in experiment.models:
             shape = (model.task, model.inputs, model.lookback, model.horizon)
             samples[model.name] = make_windows(model.name, features, prices, labels, *shape)
-            fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
-            training[model.name] = [
+
+        tried = note_fits(ids, experiment, prices, samples, labels.folds)
+        fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
+        training = {
+            model.name: [
                 [
                     train_model.submit(samples[model.name], model, fold, member, *fixed)
                     for member in range(experiment.members)
                 ]
                 for fold in range(labels.folds)
             ]
-        for model in experiment.models:  # while the networks train
-            rivals[model.name] = fit_baselines(
+            for model in experiment.models
+        }
+        rivals = {
+            model.name: fit_baselines(
                 model.name, samples[model.name], model.task, labels.folds, experiment.seed
             )
+            for model in experiment.models
+        }  # while the networks train
 
         lines: dict[str, ModelLine] = {}
         failures: dict[str, str] = {}
@@ -64,18 +80,28 @@ def run(experiment: Experiment) -> Summary:
                 failures[model.name] = str(error)
                 continue
             predictions = predict(samples[model.name], fits, model, device)
+            trades = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
             lines[model.name] = ModelLine(
                 model=model,
                 samples=samples[model.name],
                 fits=fits,
                 predictions=predictions,
                 baselines=rivals[model.name],
-                evaluation=evaluate(predictions, rivals[model.name], model, experiment.report),
-                **trade(experiment, model, predictions, prices),
+                backtest=backtest(model.name, predictions, prices, *trades)
+                if model.task == "direction"
+                else None,
             )
 
-        warnings = [warning for each in downloads for warning in each.warnings]
-        about = describe(experiment, prices, device)
+        earned = {name: line.backtest for name, line in lines.items() if line.backtest}
+        tried = note_strategies(ids, experiment, prices, earned)
+        for name, line in lines.items():
+            judged = (line.predictions, line.baselines, line.model, experiment.report, tried)
+            line.evaluation = evaluate(*judged)
+            if line.backtest:
+                money = (line.backtest, experiment.backtest, experiment.report, tried)
+                line.strategy = evaluate_trading(name, *money)
+
+        about = describe(experiment, prices, device, holdout.note)
         page = report(experiment, prices, warnings, features, labels, lines, about)
         summary = summarise(experiment, ids, lines, failures, page)
         record(ids, experiment, prices, lines, summary, page, [*features.values(), labels.ref])
@@ -84,12 +110,9 @@ def run(experiment: Experiment) -> Summary:
     return summary
 
 
-def trade(
-    experiment: Experiment, model: ModelConfig, predictions: Ref, prices: dict[str, Ref]
-) -> dict[str, Ref]:
-    """Backtest and judge what a model's probabilities of a rise would have earned."""
-    if model.task != "direction":
-        return {}
-    done = backtest(model.name, predictions, prices, experiment.trading, experiment.backtest)
-    judged = evaluate_trading(model.name, done, experiment.backtest, experiment.report)
-    return {"backtest": done, "strategy": judged}
+def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[str]]:
+    """Every ticker's prices, and what was noticed about them."""
+    asked = [download_prices.submit(config, each) for each in config.tickers]
+    downloads = [each.result() for each in asked]
+    warnings = [warning for each in downloads for warning in each.warnings]
+    return {each.ticker: each.prices for each in downloads}, warnings

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnntrade.config import Experiment
-from rnntrade.evaluation.evaluate import ModelEvaluation, StrategyEvaluation
+from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.report import canvas
 from rnntrade.types import Backtest, Fit, Prices
 

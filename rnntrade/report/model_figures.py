@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from rnntrade.evaluation.evaluate import ModelEvaluation
+from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.verdict import plain
 from rnntrade.report import canvas as c
 from rnntrade.types import Fit

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from rnntrade.evaluation.evaluate import ModelEvaluation
-from rnntrade.evaluation.verdict import UNCORRECTED, Interval, plain, summary
+from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.verdict import CORRECTED, Interval, plain, summary
 from rnntrade.report.contents import ReportContents
 from rnntrade.report.markup import bullets, paragraph
 from rnntrade.report.tables import NOTHING, Kind, formatted, html_table
@@ -30,7 +30,7 @@ def verdict(contents: ReportContents) -> Parts:
         summary([e.verdict for e in evaluations], [e.verdict for e in strategies]),
         *(evaluation.sentence for evaluation in evaluations),
         *(evaluation.sentence for evaluation in strategies),
-        UNCORRECTED,
+        CORRECTED,
     ]
     yield f'<div class="verdict">{"".join(paragraph(text) for text in texts)}</div>'
 

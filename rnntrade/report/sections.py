@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from rnntrade.evaluation import metrics
-from rnntrade.evaluation.evaluate import ModelEvaluation
+from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.predictions import (
     INTERVAL_COVERAGE,
     conformal_half_widths,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rnntrade.evaluation.verdict import UNCORRECTED
+from rnntrade.evaluation.verdict import CORRECTED
 from rnntrade.report.tables import Kind
 
 FIGURES: Mapping[str, Kind] = {
@@ -59,7 +59,7 @@ READING: Mapping[str, str] = {
     "sessions, in blocks of neighbours, all tickers together (stationary bootstrap).",
     "Verdict": "Evidence: the whole interval lies above no difference. Weak evidence: only an 80 % "
     "interval does. Loses: the whole interval lies below. No evidence: anything else.",
-    "Not corrected": UNCORRECTED,
+    "Corrected for trials": CORRECTED,
     "Accuracy": "Share of right classes. Balanced accuracy and F1 weigh rare classes the same.",
     "Cohen kappa, Matthews": "Agreement beyond what the frequencies of the classes give by "
     "themselves; 0 is none, 1 is perfect.",

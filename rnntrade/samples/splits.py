@@ -31,15 +31,20 @@ class Boundary:
     end: pd.Timestamp | None  # first session after the test part; None: it is open-ended
 
 
-def boundaries(sessions: pd.DatetimeIndex, config: SplitConfig) -> tuple[Boundary, ...]:
+def boundaries(
+    sessions: pd.DatetimeIndex, config: SplitConfig, test_from: pd.Timestamp | None = None
+) -> tuple[Boundary, ...]:
     """Where the parts of each fold begin.
 
-    sessions  (T,) all sessions of the run, ascending
-    returns   one boundary for a holdout, one a test part for walk-forward, in order of time
-    errors    DataError when there are too few sessions
-    source    López de Prado (2018), Advances in Financial Machine Learning, ch. 7
+    sessions   (T,) all sessions of the run, ascending
+    test_from  of the final holdout, when it is opened: one fold, whose test part begins there
+    returns    one boundary for a holdout, one a test part for walk-forward, in order of time
+    errors     DataError when there are too few sessions
+    source     López de Prado (2018), Advances in Financial Machine Learning, ch. 7
     """
-    if config.kind == "holdout":
+    if test_from is not None:
+        tests = [int(sessions.searchsorted(test_from))]
+    elif config.kind == "holdout":
         tests = [len(sessions) - round(len(sessions) * config.test_fraction)]
     else:
         tests = list(range(config.train_sessions, len(sessions), config.test_sessions))

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import DIRECTION, FORECAST, REGIME, BacktestConfig, ReportConfig
-from rnntrade.evaluation import evaluate
-from rnntrade.evaluation.evaluate import block_length, coin_band, evaluate_model, evaluate_strategy
+from rnntrade.evaluation import models
+from rnntrade.evaluation.models import evaluate_model
+from rnntrade.evaluation.power import block_length, coin_band
 from rnntrade.evaluation.predictions import conformal_half_widths
+from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.trading.backtest import backtest, buy_and_hold
 
 QUICK = ReportConfig(bootstrap_draws=200)
@@ -117,7 +119,7 @@ def test_every_sample_counts_once_where_tickers_are_listed_late():
     found = evaluate_model(table, DIRECTION, QUICK)  # A: 2 of 4 right; B, late: 0 of 1 or 2
     own, other = found.score, found.baseline_score
     assert found.difference == pytest.approx(own - other)
-    drawn = evaluate._session_interval(
+    drawn = models._session_interval(
         np.full(found.samples, 0.25), table[table["source"] == "never"]["decision"], 1, QUICK, 0.95
     )
     assert drawn[0] < 0.25 < drawn[1]  # sessions of two samples weigh double
@@ -181,7 +183,7 @@ def test_coverage_is_measured_on_the_test_part():
     assert found.coverage["mean_width"].to_numpy() == pytest.approx(2 * 1.645, abs=0.4)
 
 
-def test_accuracy_at_changes_takes_persistence_to_zero():
+def test_transition_recall_takes_persistence_to_zero():
     days = pd.bdate_range("2020-01-01", periods=4)
     tables = []
     for source, said in {REGIME.name: [1, 2, 2, 0], "persistence": [1, 1, 2, 2]}.items():
@@ -189,7 +191,7 @@ def test_accuracy_at_changes_takes_persistence_to_zero():
         rows = {"source": source, "part": "test", "fold": 0, "ticker": "A", "decision": days}
         tables.append(p.assign(**rows, truth=[1.0, 2.0, 2.0, 3.0], current=[1.0, 1.0, 2.0, 2.0]))
     found = evaluate_model(pd.concat(tables), REGIME, QUICK)
-    assert found.scores["accuracy_at_changes"].to_dict() == {REGIME.name: 0.5, "persistence": 0.0}
+    assert found.scores["transition_recall"].to_dict() == {REGIME.name: 0.5, "persistence": 0.0}
     assert found.classes.loc["Bear"].tolist() == [0.0, 0.0, 0.0, 0]
 
 

@@ -1,9 +1,10 @@
 import pytest
 
 from rnntrade.evaluation.verdict import (
-    UNCORRECTED,
+    CORRECTED,
     judge,
     model_sentence,
+    overall,
     phrase,
     strategy_sentence,
     summary,
@@ -26,7 +27,19 @@ NAN = float("nan")
     ],
 )
 def test_the_rule_at_its_boundaries(wide, narrow, outcome):
-    assert judge(wide, narrow) == outcome
+    assert judge(wide, narrow, survives=True) == outcome
+
+
+def test_evidence_must_survive_the_number_of_trials():
+    assert judge((0.001, 0.1), (0.01, 0.09), survives=False) == "weak evidence"
+    assert judge((-0.1, 0.1), (-0.05, 0.05), survives=True) == "none"
+
+
+def test_a_run_shows_the_best_that_anything_in_it_showed():
+    assert overall(["loses to zero", "weak evidence", "evidence"]) == "evidence"
+    assert overall(["loses to zero", "weak evidence"]) == "weak evidence"
+    assert overall(["loses to zero", "no evidence of skill"]) == "no evidence"
+    assert overall([]) == "no evidence"
 
 
 def test_losing_names_the_winner():
@@ -43,9 +56,11 @@ def test_sentences_carry_the_figures_that_decide():
         -0.06,
         (-0.1, -0.02),
         0.95,
+        (0.9, 1),
     ) == (
         "regime_lstm: loses to persistence. On the test part accuracy 0.420 against 0.480 of "
-        "persistence, the best baseline there: difference -0.060, 95 % interval -0.100 to -0.020."
+        "persistence, the best baseline there: difference -0.060, 95 % interval -0.100 to -0.020, "
+        "p = 0.900, the first model tried on this data."
     )
     assert model_sentence(
         "no evidence of skill",
@@ -55,21 +70,24 @@ def test_sentences_carry_the_figures_that_decide():
         -0.0201,
         (NAN, NAN),
         0.9,
+        (NAN, 3),
     ) == (
         "seq2seq: no evidence of skill. On the test part RMSE 1.010 % against 1.000 % of zero, the "
-        "best baseline there: -2.01 % squared error saved, 90 % interval not computable."
+        "best baseline there: -2.01 % squared error saved, 90 % interval not computable, p "
+        "not computable."
     )
     assert strategy_sentence(
-        "evidence", "signal", (0.021, 0.103), (1.2, 0.8), (0.1, 0.7), 0.95
+        "evidence", "signal", (0.021, 0.103), (1.2, 0.8), (0.1, 0.7), 0.95, (0.971, 12)
     ) == (
         "signal: evidence. After costs +2.1 % a year at a Sharpe ratio of 1.20, against +10.3 % at "
-        "0.80 for buy and hold: difference +0.40, 95 % interval +0.10 to +0.70."
+        "0.80 for buy and hold: difference +0.40, 95 % interval +0.10 to +0.70. "
+        "Deflated Sharpe ratio 0.971 with 12 fits tried on this data."
     )
     assert strategy_sentence(
-        "no evidence of skill", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95
+        "no evidence of skill", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95, (NAN, 1)
     ) == (
         "flat: no evidence of skill. After costs +0.0 % a year with no Sharpe ratio, against "
-        "+10.3 % at 0.80 for buy and hold."
+        "+10.3 % at 0.80 for buy and hold. No deflated Sharpe ratio."
     )
 
 
@@ -95,5 +113,6 @@ def test_summary(models, strategies, text):
     assert summary(models, strategies) == text
 
 
-def test_the_missing_correction_is_admitted():
-    assert "not corrected for multiple testing" in UNCORRECTED
+def test_the_correction_and_its_limit_are_told():
+    assert "models ever tried on this data" in CORRECTED
+    assert "nobody has counted" in CORRECTED

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.config import MODELS, DataConfig, Experiment, ModelConfig, ReportConfig
-from rnntrade.evaluation.evaluate import evaluate_model, evaluate_strategy
+from rnntrade.evaluation.models import evaluate_model
+from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.features.sets import ticker_features
 from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
 from rnntrade.trading.backtest import backtest, buy_and_hold

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rnntrade.config import DIRECTION, REGIME
-from rnntrade.evaluation.evaluate import ModelEvaluation
+from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.report import canvas, market_figures, model_figures, strategy_figures
 from rnntrade.types import Epoch
 from tests.report.builder import fit
@@ -35,6 +35,8 @@ def evaluation():
         interval=(-0.1, -0.02),
         narrow_interval=(-0.09, -0.03),
         confidence=0.95,
+        p_value=0.99,
+        attempts=1,
         verdict="loses to markov chain",
         sentence="",
         samples=100,
@@ -46,6 +48,10 @@ def evaluation():
         confusion=None,
         steps=None,
         coverage=None,
+        folds=pd.DataFrame(),
+        seeds=None,
+        tests=pd.DataFrame(),
+        reliability=None,
     )
 
 

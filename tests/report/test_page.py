@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME, LabelConfig
-from rnntrade.evaluation.evaluate import evaluate_model
-from rnntrade.evaluation.verdict import UNCORRECTED
+from rnntrade.evaluation.models import evaluate_model
+from rnntrade.evaluation.verdict import CORRECTED
 from rnntrade.report.contents import ReportContents
 from rnntrade.report.page import slug, write_report
 from rnntrade.types import Prices
@@ -84,7 +84,7 @@ def test_every_section_is_there(folder, drawn):
         "How to read this page",
     ]
     assert all(source in page.sources for source in ("#part-1", f"#part-{len(page.headings)}"))
-    assert UNCORRECTED in page.text
+    assert CORRECTED in page.text
     assert "0123456789abcdef" in page.text
     assert "did not move for 6 sessions" in page.text
     for evaluation in [*drawn.evaluations.values(), *drawn.strategies.values()]:
