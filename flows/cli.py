@@ -1,48 +1,35 @@
 """The command line: `rnntrade run quick` and what goes with it."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
-from rnntrade.errors import ConfigError, RnntradeError
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
+from flows.options import (
+    NAMES,
+    Device,
+    End,
+    ExperimentName,
+    Folder,
+    Json,
+    Set,
+    Source,
+    Start,
+    Tickers,
+    app,
+    choose,
+    console,
+    prepare_logging,
+    table,
+    told_plainly,
 )
-
-NAMES = ", ".join(EXPERIMENTS)
-ExperimentName = Annotated[str, typer.Argument(help=f"One of: {NAMES}.")]
-Source = Annotated[
-    str | None, typer.Option(help="yahoo, sample, synthetic, or files (with --folder).")
-]
-Tickers = Annotated[str | None, typer.Option(help="Comma-separated, such as SPY,QQQ.")]
-Start = Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")]
-End = Annotated[str | None, typer.Option(help="First day left out, YYYY-MM-DD.")]
-Folder = Annotated[str | None, typer.Option(help="Of CSV or Parquet files, one per ticker.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="SECTION.FIELD=VALUE", help="Any field, such as seed=1; can be repeated."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+from rnntrade.errors import RnntradeError
 
 
 @app.callback()
@@ -55,10 +42,11 @@ def about() -> None:
     epilog="Examples:\n\n"
     "rnntrade run quick\n\n"
     "rnntrade run notebook --source files --folder ~/prices\n\n"
-    "rnntrade run quick --set models.*.max_epochs=2 --set trading.sizing=confidence --json",
+    "rnntrade run quick --set models.*.max_epochs=2 --set trading.sizing=confidence --json\n\n"
+    "rnntrade run walk_forward --set split.sealed_sessions=252   (then, once: --open-holdout)",
 )
 def run_command(
-    experiment: ExperimentName = "quick",
+    experiment: ExperimentName = "walk_forward",
     source: Source = None,
     tickers: Tickers = None,
     start: Start = None,
@@ -66,15 +54,21 @@ def run_command(
     folder: Folder = None,
     device: Device = None,
     changes: Set = None,
+    open_holdout: Annotated[
+        bool, typer.Option("--open-holdout", help="Judge on the sealed sessions: once.")
+    ] = False,
+    spent: Annotated[
+        bool, typer.Option("--spent", help="Open the holdout again; the run is stamped for it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment: download, train, backtest, record, register, report."""
+    """Run an experiment: download, train, backtest, audit, record, register, report."""
     with told_plainly():
-        chosen = _choose(experiment, source, tickers, start, end, folder, device, changes)
-        _prepare_logging()
+        chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
+        prepare_logging()
         from flows.run import run
 
-        summary = run(chosen)
+        summary = run(chosen, open_holdout, spent)
         if as_json:
             sys.stdout.write(json.dumps(summary.as_json(), indent=1) + "\n")
         else:
@@ -104,8 +98,8 @@ def data_command(
         from tasks.home import data_folder
 
         if any((experiment, source, tickers, start, end, folder)):
-            chosen = _choose(experiment or "quick", source, tickers, start, end, folder, None, None)
-            _prepare_logging()
+            chosen = choose(experiment or "quick", source, tickers, start, end, folder, None, None)
+            prepare_logging()
             from flows.data import refresh_data
 
             refresh_data(chosen.data)
@@ -116,7 +110,7 @@ def data_command(
             typer.echo("Nothing is stored yet.  Try: rnntrade data quick")
         else:
             rows = [{str(k): str(v) for k, v in row.items()} for row in stored.to_dict("records")]
-            _console().print(_table(str(data_folder()), rows))
+            console().print(table(str(data_folder()), rows))
 
 
 @app.command("ui", epilog="Example:\n\nrnntrade ui --mlflow-port 5001")
@@ -191,94 +185,21 @@ def clean_command(
                 typer.echo(f"{len(found)} folders, {total:.1f} MB.  Remove them with --yes.")
 
 
+def _print(summary: Any) -> None:
+    """Two tables, the verdict, and where to look."""
+    screen = console()
+    for title, rows in summary.tables().items():
+        if rows:
+            screen.print(table(title, rows))
+    for name, reason in summary.failures.items():
+        screen.print(f"[red]failed[/red]   {name}: {reason}", highlight=False)
+    for label, text in summary.places().items():
+        screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point of the `rnntrade` command."""
     app()
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """One line for a mistake that a user can mend; Ctrl-C is no mistake."""
-    try:
-        yield
-    except RnntradeError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped; a run goes on from there when it is started again", err=True)
-        raise typer.Exit(130) from None
-
-
-def _choose(
-    experiment: str,
-    source: str | None,
-    tickers: str | None,
-    start: str | None,
-    end: str | None,
-    folder: str | None,
-    device: str | None,
-    changes: list[str] | None,
-) -> Experiment:
-    """The experiment of that name with the options applied."""
-    fields: dict[str, object] = {
-        "data.source": source or ("files" if folder else None),
-        "data.tickers": tickers,
-        "data.start": start,
-        "data.end": end,
-        "data.folder": os.path.abspath(os.path.expanduser(folder)) if folder else None,
-        "compute.device": device,
-    }
-    for change in changes or []:
-        path, equals, value = change.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {change!r} has no value.  Write --set {path}=VALUE.")
-        fields[path.strip()] = value.strip()
-    given = {path: value for path, value in fields.items() if value is not None}
-    return override(find_experiment(experiment), given)
-
-
-def _prepare_logging() -> None:
-    """Short lines on standard error; a user's mistake is told once, at the end, and untraced."""
-    line = "PREFECT_LOGGING_FORMATTERS_STANDARD"
-    os.environ.setdefault(f"{line}_FORMAT", "%(asctime)s  %(message)s")
-    os.environ.setdefault(f"{line}_FLOW_RUN_FMT", "%(asctime)s  %(flow_run_name)s  %(message)s")
-    os.environ.setdefault(f"{line}_TASK_RUN_FMT", "%(asctime)s  %(task_run_name)s  %(message)s")
-
-    def told_once(record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], RnntradeError):
-            record.exc_info = None
-            return "Retry" in record.getMessage()  # the last one is told by the command itself
-        if record.getMessage().startswith("Finished in state Failed"):
-            record.msg, record.args = "Finished in state Failed", ()
-        return True
-
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(told_once)
-
-
-def _print(summary: Any) -> None:
-    """Two tables, the verdict, and where to look."""
-    console = _console()
-    for title, rows in summary.tables().items():
-        if rows:
-            console.print(_table(title, rows))
-    for name, reason in summary.failures.items():
-        console.print(f"[red]failed[/red]   {name}: {reason}", highlight=False)
-    for label, text in summary.places().items():
-        console.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
-
-
-def _table(title: str, rows: list[dict[str, str]]) -> Table:
-    columns = [Column(name, overflow="fold") for name in rows[0]]
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row.values())
-    return table
-
-
-def _console() -> Console:
-    """As wide as the terminal; into a file or a pipe, wide enough for whole names."""
-    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
+from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
 from tasks.data import download_prices
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
 from tasks.prediction import fit_baselines, predict
+from tasks.provenance import provenance
 from tasks.recording import record
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
@@ -80,7 +82,11 @@ def run(
                 failures[model.name] = str(error)
                 continue
             predictions = predict(samples[model.name], fits, model, device)
-            trades = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
+            trades = (
+                *(experiment.trading, experiment.backtest, experiment.report.cost_cases),
+                labels if experiment.trading.regime_filter != "off" else None,
+                tuple(sorted(turbulent_classes(experiment.labels))),
+            )
             lines[model.name] = ModelLine(
                 model=model,
                 samples=samples[model.name],
@@ -104,7 +110,9 @@ def run(
         about = describe(experiment, prices, device, holdout.note)
         page = report(experiment, prices, warnings, features, labels, lines, about)
         summary = summarise(experiment, ids, lines, failures, page)
-        record(ids, experiment, prices, lines, summary, page, [*features.values(), labels.ref])
+        made_of = provenance(experiment, fetched, holdout, features, labels.ref, lines, device)
+        others = [*features.values(), labels.ref]
+        record(ids, experiment, prices, lines, summary, page, made_of, others)
         for line in lines.values():
             register(ids, line, prices, summary)
     return summary

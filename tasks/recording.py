@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import Experiment
 from tasks.artifacts import Ref, refs_in, write_manifest
+from tasks.provenance import FILE, Provenance
 from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary, markdown
 from tasks.tracking import RunIds, client
@@ -27,16 +28,19 @@ def record(
     lines: dict[str, ModelLine],
     summary: Summary,
     page: Ref,
+    made_of: Provenance,
     others: list[Ref],
 ) -> None:
     """Write everything down and close the runs; a failed model's run says why it failed.
 
-    others  what the run made on the way: kept from cleaning, not copied into MLflow
+    made_of  all digests, for `rnntrade reproduce`
+    others   what the run made on the way: kept from cleaning, not copied into MLflow
     """
     known = client()
     shared = {
         "data.fingerprint": data_fingerprint(prices),
         "leaky": str(experiment.labels.thresholds == "full_sample").lower(),
+        "holdout": made_of.holdout,
     }
     for name, run_id in ids.children.items():
         if name in summary.failures:
@@ -53,11 +57,9 @@ def record(
             }
         )
         words = {key: value for key, value in figures.items() if isinstance(value, str)}
-        count = sum(len(members) for members in line.fits)
         tags = {
             **shared,
             **words,
-            "fits": str(count),
             "mlflow.note.content": str(figures["sentence"]),
         }
         _write(known, run_id, params, _numbers(figures), _curves(line), tags)
@@ -72,11 +74,19 @@ def record(
         for metric, value in _numbers(figures).items()
         if metric in OF_EACH_MODEL
     }
-    tags = {**shared, "verdict": summary.verdict, "mlflow.note.content": markdown(summary)}
+    tags = {
+        **shared,
+        "verdict": summary.verdict,
+        "outcome": summary.outcome,
+        "mlflow.note.content": markdown(summary),
+    }
     _write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
     known.log_artifacts(ids.parent, str(page.folder))
+    known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
     _log_prices(known, ids.parent, experiment, prices)
-    write_manifest(ids.parent, [*prices.values(), page, *others, *refs_in(lines)])
+    write_manifest(
+        ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(lines)]
+    )
     known.set_terminated(ids.parent)
     known.set_experiment_tag(
         ids.experiment_id, "mlflow.note.content", _best_so_far(known, ids, experiment)

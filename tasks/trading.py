@@ -1,5 +1,6 @@
 """From predictions to a backtest, as a task."""
 
+import json
 from dataclasses import replace
 
 import pandas as pd
@@ -8,13 +9,14 @@ from rnntrade.config import BacktestConfig, TradingConfig
 from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.backtest import buy_and_hold
 from rnntrade.trading.files import save_backtest
+from rnntrade.trading.filters import regime_filter, stitch_regimes
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 from rnntrade.trading.rules import RULES
 from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
+from tasks.tables import Labels, read_prices
 from tasks.tables import cost_cases as as_table
-from tasks.tables import read_prices
 
 RANDOM_SEED = 0  # of the positions at another time
 
@@ -27,17 +29,22 @@ def backtest(
     trading: TradingConfig,
     config: BacktestConfig,
     cost_cases: tuple[float, ...],
+    regimes: Labels | None = None,
+    turbulent: tuple[int, ...] = (),
 ) -> Ref:
     """Trade the test part's probabilities: both executions, and beside them rules and holding.
 
     Folds are stitched by decision session; each member of an ensemble is traded alone too.
+    regimes    what a regime filter looks at; None without one
+    turbulent  classes in which it holds less
     """
     bars = read_prices(prices)
     table = pd.read_parquet(predictions.folder / "predictions.parquet")
     test = table[table["part"] == "test"]
     probability = _probability(test, bars)
     sessions = pd.DatetimeIndex(probability.index)
-    positions = decide(probability, trading)
+    known = _known_regimes(regimes).reindex(sessions) if regimes else None
+    positions = _positions(probability, trading, known, turbulent)
     target = allocate(positions)
     with publish("backtests") as out:
         probability.to_parquet(out.folder / "probability.parquet")
@@ -62,7 +69,8 @@ def backtest(
         if alone.is_file():
             returns = {}
             for member, rows in pd.read_parquet(alone).groupby("member"):
-                wanted = allocate(decide(_probability(rows, bars), trading))
+                held = _positions(_probability(rows, bars), trading, known, turbulent)
+                wanted = allocate(held)
                 returns[str(member)] = run_backtest(wanted, bars, config).returns
             pd.DataFrame(returns).to_parquet(out.folder / "members.parquet")
     return out.ref
@@ -73,6 +81,28 @@ def _probability(test: pd.DataFrame, bars: Prices) -> pd.DataFrame:
     decided = test.pivot(index="decision", columns="ticker", values="p_up")
     during = (bars.sessions >= decided.index[0]) & (bars.sessions <= decided.index[-1])
     return decided.reindex(index=bars.sessions[during], columns=bars.tickers)
+
+
+def _positions(
+    probability: pd.DataFrame,
+    trading: TradingConfig,
+    regimes: pd.DataFrame | None,
+    turbulent: tuple[int, ...],
+) -> pd.DataFrame:
+    """(T, K) decided, and cut by the regime filter where there is one."""
+    decided = decide(probability, trading)
+    if regimes is None:
+        return decided
+    return regime_filter(decided, regimes[decided.columns], trading.regime_filter, turbulent)
+
+
+def _known_regimes(regimes: Labels) -> pd.DataFrame:
+    """(T', K) as known at each decision: each test part as its own fold tells regimes apart."""
+    folds = json.loads((regimes.ref.folder / "folds.json").read_text())
+    tables = [
+        pd.read_parquet(regimes.ref.folder / f"regimes_{each['number']}.parquet") for each in folds
+    ]
+    return stitch_regimes(tables, [pd.Timestamp(each["test"]) for each in folds])
 
 
 def _filled_otherwise(config: BacktestConfig) -> BacktestConfig:

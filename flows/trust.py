@@ -1,0 +1,1 @@
+"""Commands that ask whether a result may be believed."""
