@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ LARGEST = 0.30  # log return: no session jumps by 40 %
 
 CHAINS, STEPS, WARM_UP = 1000, 2000, 300  # of the simulation behind P3's best accuracy
 
+Process = Literal["p1", "p2", "p3", "n1", "n2"]
 Floats = NDArray[np.float64]
 
 
@@ -53,11 +55,11 @@ class Best:
 
 
 def generate(
-    process: str, days: pd.DatetimeIndex, held: NDArray[np.bool_], entropy: int
+    process: Process, days: pd.DatetimeIndex, held: NDArray[np.bool_], entropy: int
 ) -> pd.DataFrame:
     """Return bars of the days on which a session was held; the first is there to move from.
 
-    process  a name in SIGNS
+    process  name of the sign process
     days     (D,) all days; each has its own draws, so that a calendar moves no draw
     held     (D,) true for sessions, on which alone the process goes on
     entropy  of everything drawn
@@ -182,7 +184,7 @@ def _coin(luck: Floats) -> NDArray[np.int64]:
     return np.where(luck[0] < 0.5, 1, -1)
 
 
-SIGNS: Mapping[str, Callable[[Floats], NDArray[np.int64]]] = {
+SIGNS: Mapping[Process, Callable[[Floats], NDArray[np.int64]]] = {
     "p1": _repeated,
     "p2": _parity,
     "p3": _hidden_regimes,
