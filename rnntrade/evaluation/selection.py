@@ -47,15 +47,15 @@ def superior_predictive_ability(
 
     benchmark_losses  (T,), model_losses (T, models), by session
     block             mean length of the bootstrap's blocks, in sessions
-    returns           p never below 1 / (draws + 1); 1 where all models are the benchmark
+    returns           p never below 1 / (draws + 1); 1 where no model did better on these sessions
     source            Hansen (2005), A Test for Superior Predictive Ability, as `arch` has it
     """
     gains, dropped, left_out = _gains(benchmark_losses, model_losses)
     sessions = len(gains)
-    if gains.shape[1] == 0:
-        return SuperiorAbility(1.0, 1.0, 1.0, sessions, dropped, left_out)
     if not _enough(sessions, block):
         return SuperiorAbility(math.nan, math.nan, math.nan, sessions, dropped, left_out)
+    if not (gains.mean() > 0.0).any():  # Hansen's statistic is 0 then; arch's is below
+        return SuperiorAbility(1.0, 1.0, 1.0, sessions, dropped, left_out)
     from arch.bootstrap import SPA  # takes 2 s to import
 
     test = SPA(**_of(gains), block_size=block, reps=draws, seed=seed)
@@ -77,18 +77,24 @@ def step_m(
     """Name the models that lose less than the benchmark; one or more wrongly with chance `size`.
 
     The arguments are those of `superior_predictive_ability`.
-    source  Romano and Wolf (2005), Stepwise Multiple Testing as Formalized Data Snooping, as `arch`
-            has it
+    source  Romano and Wolf (2005), Stepwise Multiple Testing as Formalized Data Snooping
     """
     gains, dropped, left_out = _gains(benchmark_losses, model_losses)
-    better: tuple[str, ...] = ()
-    if gains.shape[1] and _enough(len(gains), block):
-        from arch.bootstrap import StepM  # takes 2 s to import
+    better = np.zeros(gains.shape[1], dtype=bool)
+    if len(better) and _enough(len(gains), block):
+        from arch.bootstrap import SPA  # takes 2 s to import
 
-        test = StepM(**_of(gains), size=size, block_size=block, reps=draws, seed=seed)
-        test.compute()
-        better = tuple(str(name) for name in test.superior_models)
-    return Stepwise(better, len(gains), dropped, left_out)
+        # arch 8.0.0 has StepM too, but it fails where every model turns out better in turn
+        test = SPA(**_of(gains), block_size=block, reps=draws, seed=seed)
+        while not better.all():
+            test.subset(~better)
+            test.compute()
+            found = test.better_models(size)
+            if len(found) == 0:
+                break
+            better[found] = True
+    names = tuple(str(name) for name in gains.columns[better])
+    return Stepwise(names, len(gains), dropped, left_out)
 
 
 def _gains(
@@ -100,12 +106,13 @@ def _gains(
     gains = model_losses.rsub(benchmark_losses.reindex(model_losses.index), axis=0)
     known = gains.replace([np.inf, -np.inf], np.nan).dropna()
     dropped = len(model_losses.index.union(benchmark_losses.index)) - len(known)
-    same = [name for name in known.columns if not known[name].any()]
+    rounding = 1e-12 * float(benchmark_losses.abs().max())
+    same = [name for name in known.columns if (known[name].abs() <= rounding).all()]
     known = known.drop(columns=same)
     # arch 8.0.0 compares the means as they are, whatever its `studentize` says: scaled beforehand,
     # a model whose losses vary much cannot hide the others
     deviation = known.std(ddof=0)
-    scaled = known / deviation.where(deviation > 0.0, 1.0)
+    scaled = known / deviation.where(deviation > rounding, 1.0)
     return scaled, dropped, tuple(str(name) for name in same)
 
 

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnntrade.evaluation.classification import class_table, confusion, scores
+from rnntrade.evaluation.classification import (
+    class_table,
+    confusion,
+    false_alarm_rate,
+    reliability,
+    scores,
+    transition_precision,
+    transition_recall,
+)
 from rnntrade.types import REGIMES
 
 
@@ -26,6 +34,7 @@ def test_two_classes_by_hand():
             "matthews": 0.0,
             "log_loss": -np.log([0.8, 0.4, 0.7, 0.4]).mean(),
             "brier": (0.04 + 0.36 + 0.09 + 0.36) / 4,
+            "ece": (0.3 + 0.6 + 0.2 + 0.6) / 4,  # each is alone in its bin
             "auc": 0.75,  # of 4 pairs only (0.4, 0.6) is the wrong way round
         }
     )
@@ -78,3 +87,65 @@ def test_scores_follow_from_the_confusion_matrix(seed, classes):
     spread = math.sqrt((total**2 - (true**2).sum()) * (total**2 - (predicted**2).sum()))
     top = np.trace(m) * total - (true * predicted).sum()
     assert found["matthews"] == pytest.approx(top / spread if spread else 0.0)
+
+
+# Calibration ------------------------------------------------------------------------------------
+
+
+def test_reliability_of_directions_is_that_of_up():
+    up = np.array([0.05, 0.1, 0.62, 0.68, 0.7, 0.95])
+    truth = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0])
+    table = reliability(truth, np.column_stack([1 - up, up]))
+    assert list(table.columns) == ["low", "high", "confidence", "accuracy", "count"]
+    assert list(table.index) == [0, 6, 9]  # the others are empty; 0.1 and 0.7 end their bins
+    assert table["low"].tolist() == pytest.approx([0.0, 0.6, 0.9])
+    assert table["high"].tolist() == pytest.approx([0.1, 0.7, 1.0])
+    assert table["confidence"].tolist() == pytest.approx([0.075, 2.0 / 3.0, 0.95])
+    assert table["accuracy"].tolist() == pytest.approx([0.5, 2.0 / 3.0, 1.0])
+    assert table["count"].tolist() == [2, 3, 1]
+    ece = scores(truth, np.column_stack([1 - up, up]))["ece"]
+    assert ece == pytest.approx((2 * 0.425 + 0.0 + 0.05) / 6)
+
+
+def test_reliability_of_regimes_is_that_of_the_predicted_one():
+    p = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.1, 0.45, 0.35], [0.0, 0.0, 0.0, 1.0]])
+    table = reliability(np.array([0.0, 3.0, 3.0]), p, bins=2)
+    assert table["count"].tolist() == [2, 1]
+    assert table["confidence"].tolist() == pytest.approx([0.475, 1.0])
+    assert table["accuracy"].tolist() == [0.5, 1.0]
+
+
+def test_true_probabilities_have_a_small_calibration_error_and_sharpened_ones_a_large_one():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), 20_000)
+    truth = (rng.random((20_000, 1)) > p.cumsum(axis=1)).sum(axis=1).astype(float)
+    sharp = p**3 / (p**3).sum(axis=1, keepdims=True)
+    assert scores(truth, p)["ece"] < 0.02
+    assert scores(truth, sharp)["ece"] > 0.1
+    up = p[:, :1] + p[:, 1:2]
+    binary = np.column_stack([1 - up, up])
+    assert scores((truth < 2).astype(float), binary)["ece"] < 0.02
+
+
+# Changes of regime ------------------------------------------------------------------------------
+
+
+def test_changes_of_regime_by_hand():
+    current = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 2.0, np.nan, 1.0])
+    truth = np.array([0.0, 1.0, 1.0, 2.0, 1.0, 2.0, 1.0, np.nan])
+    predicted = np.array([0.0, 1.0, 2.0, 1.0, 3.0, 2.0, 1.0, 2.0])
+    # known: 6; changed: samples 1, 2, 3, of which 1 was named right; 2 stayed for a false alarm
+    assert transition_recall(truth, predicted, current) == pytest.approx(1 / 3)
+    assert transition_precision(truth, predicted, current) == pytest.approx(1 / 3)  # of 1, 2, 4
+    assert false_alarm_rate(truth, predicted, current) == pytest.approx(1 / 3)  # of 0, 4, 5
+
+
+def test_persistence_never_sees_a_change_and_foresight_sees_all():
+    current, truth = np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 0.0])
+    assert transition_recall(truth, current, current) == 0.0
+    assert math.isnan(transition_precision(truth, current, current))
+    assert false_alarm_rate(truth, current, current) == 0.0
+    assert transition_recall(truth, truth, current) == 1.0
+    assert transition_precision(truth, truth, current) == 1.0
+    assert math.isnan(transition_recall(current, truth, current))
+    assert math.isnan(false_alarm_rate(1 - current, truth, current + 5))

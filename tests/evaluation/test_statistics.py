@@ -26,10 +26,76 @@ from rnntrade.evaluation.statistics import (
 # Sharpe ratios ----------------------------------------------------------------------------------
 
 
-def test_the_published_example_of_the_deflated_sharpe_ratio():
-    """Bailey and López de Prado (2014): annual 2.5 over 1,250 days, the best of 100 trials."""
-    result = deflated_sharpe_ratio(2.5 / 250**0.5, 1250, -3.0, 10.0, 100, 0.5 / 250)
-    assert result == pytest.approx(0.9004, abs=5e-5)
+def ids(number: int) -> list[str]:
+    return [f"run-{trial}" for trial in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("trials", "skew", "kurtosis", "published"),
+    [
+        (100, -3.0, 10.0, 0.9004),  # the example itself
+        (46, -3.0, 10.0, 0.9505),  # had it been found after 46 trials only
+        (88, 0.0, 3.0, 0.9505),  # or after 88, were returns normal
+    ],
+)
+def test_the_published_examples_of_the_deflated_sharpe_ratio(trials, skew, kurtosis, published):
+    """Bailey and López de Prado (2014): annual 2.5 over 1,250 days, the trials' variance 1/2."""
+    result = deflated_sharpe_ratio(2.5 / 250**0.5, 1250, skew, kurtosis, ids(trials), 0.5 / 250)
+    assert result == pytest.approx(published, abs=5e-5)
+
+
+def test_the_published_hurdle_of_the_deflated_sharpe_ratio():
+    """Bailey and López de Prado (2014): 0.1132 a day; Bailey et al. (2014): 1.57 of 10 trials."""
+    assert expected_maximum_sharpe_ratio(100, 0.5 / 250) == pytest.approx(0.1132, abs=5e-5)
+    assert expected_maximum_sharpe_ratio(10, 1.0) == pytest.approx(1.57, abs=5e-3)
+    # five years and 45 trials make an annual Sharpe ratio of 1 without any skill
+    assert expected_maximum_sharpe_ratio(45, 1.0 / 5) == pytest.approx(1.0, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("months", "skew", "kurtosis", "published"),
+    [(24, 0.0, 3.0, 0.982), (24, -2.448, 10.164, 0.913), (36, -2.448, 10.164, 0.953)],
+)
+def test_the_published_examples_of_the_probabilistic_sharpe_ratio(
+    months, skew, kurtosis, published
+):
+    """Bailey and López de Prado (2012): a hedge fund's monthly 0.458 (annual 1.59)."""
+    result = probabilistic_sharpe_ratio(0.458, months, skew, kurtosis)
+    assert result == pytest.approx(published, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("a_year", "skew", "kurtosis", "published"),
+    [
+        (250, 0.0, 3.0, 2.73),
+        (52, 0.0, 3.0, 2.83),
+        (12, 0.0, 3.0, 3.24),
+        (12, -0.72, 5.78, 4.99),  # a hedge-fund index: 54 % longer
+    ],
+)
+def test_the_published_examples_of_the_minimum_track_record(a_year, skew, kurtosis, published):
+    """Bailey and López de Prado (2012): years until an annual 2 is told from 1 with 95 %."""
+    sharpe, benchmark = 2 / a_year**0.5, 1 / a_year**0.5
+    years = minimum_track_record_length(sharpe, skew, kurtosis, benchmark, 0.95) / a_year
+    assert years == pytest.approx(published, abs=5e-3)
+
+
+@pytest.mark.parametrize("deflated", [deflated_sharpe_ratio, deflated_sharpe_ratio_2025])
+def test_trials_are_counted_from_their_ids_and_never_given_as_a_number(deflated):
+    def of(trials):
+        return deflated(0.1, 250, -0.5, 5.0, trials, 0.01)
+
+    assert of(ids(7)) == of(set(ids(7))) == of(tuple(ids(7))) == of(dict.fromkeys(ids(7)).keys())
+    assert of(ids(7) + ids(7)) == of(ids(7))  # the same fit twice is one trial
+    assert of(ids(8)) < of(ids(7))
+    for bare in (7, 7.0, np.int64(7), "run-7", b"run", iter(ids(7))):
+        with pytest.raises(TypeError, match="by hand forgets some"):
+            of(bare)
+    for wrong in ([1, 2, 3], np.arange(7), ["run-1", None], ["run-1", ""]):
+        with pytest.raises(TypeError, match="strings"):
+            of(wrong)
+    with pytest.raises(ValueError, match="at least 1 trial"):
+        of([])
 
 
 def test_the_published_examples_of_the_form_of_2025():
@@ -69,7 +135,7 @@ def test_autocorrelation_makes_the_form_of_2025_less_sure():
     )
     with pytest.raises(ValueError, match="autocorrelation"):
         probabilistic_sharpe_ratio_2025(0.1, 250, autocorrelation=1.0)
-    assert deflated_sharpe_ratio_2025(0.1, 250, 0.0, 3.0, 1, 0.1) == plain
+    assert deflated_sharpe_ratio_2025(0.1, 250, 0.0, 3.0, ids(1), 0.1) == plain
 
 
 def test_the_expected_maximum_is_near_that_of_normal_draws():
@@ -87,15 +153,15 @@ def test_the_expected_maximum_is_near_that_of_normal_draws():
 def test_a_single_trial_is_not_deflated():
     assert expected_maximum_sharpe_ratio(1, 1.0) == 0.0
     plain = probabilistic_sharpe_ratio(0.1, 250, -0.5, 5.0)
-    assert deflated_sharpe_ratio(0.1, 250, -0.5, 5.0, 1, 0.1) == plain
+    assert deflated_sharpe_ratio(0.1, 250, -0.5, 5.0, ids(1), 0.1) == plain
     with pytest.raises(ValueError, match="at least 1 trial"):
         expected_maximum_sharpe_ratio(0, 1.0)
 
 
 def test_trials_that_resemble_each_other_do_not_hide_the_search():
-    floored = deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, 50, 0.0)
-    assert floored == deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, 50, 0.01)
-    assert floored > deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, 50, 0.02)
+    floored = deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, ids(50), 0.0)
+    assert floored == deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, ids(50), 0.01)
+    assert floored > deflated_sharpe_ratio(0.1, 101, 0.0, 3.0, ids(50), 0.02)
 
 
 def test_the_minimum_track_record_is_where_the_probability_reaches_the_confidence():
@@ -111,7 +177,7 @@ def test_the_minimum_track_record_is_where_the_probability_reaches_the_confidenc
 def test_what_is_undefined_is_nan():
     assert math.isnan(probabilistic_sharpe_ratio(0.1, 1))
     assert math.isnan(probabilistic_sharpe_ratio(math.nan, 100))
-    assert math.isnan(deflated_sharpe_ratio(0.1, 1, 0.0, 3.0, 10, 0.1))
+    assert math.isnan(deflated_sharpe_ratio(0.1, 1, 0.0, 3.0, ids(10), 0.1))
     assert math.isnan(minimum_track_record_length(0.01, benchmark=0.02))
     assert math.isnan(minimum_track_record_length(0.02, benchmark=0.02))
 
