@@ -1,0 +1,343 @@
+"""What the engine must say where the right answer is known without it.
+
+Each oracle trades positions whose outcome follows from the definition alone, for both executions,
+on the stretch of the prices that has the most holes.  Where a book of several tickers fails, each
+ticker is traded alone, to name the one behind it.
+
+Tolerances, as fractions of the capital: 1e-12 for always long against buy and hold, 1e-9 for the
+rest, where money is added up in another order.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.audit.findings import Audited, Finding, merge
+from rnntrade.audit.reference import FREE, TOLERANCE, first_gap, likely_mistake, reference
+from rnntrade.config import BacktestConfig
+from rnntrade.trading.backtest import backtest, buy_and_hold
+from rnntrade.types import FIELDS, Backtest, Prices
+
+SESSIONS, SLOW_SESSIONS = 800, 250  # of an oracle; of the slow reference
+TICKERS = 6  # those with the most holes
+MIRRORED = 12  # random positions, each beside its mirror image
+EXACT = 1e-12
+CHARGED = BacktestConfig(
+    slippage_bps=1.0,
+    slippage_volatility=0.02,
+    slippage_impact=0.01,
+    borrow_rate=0.02,
+    financing_rate=0.05,
+    cash_rate=0.03,
+)  # everything that can be charged is
+
+Run = Callable[[pd.DataFrame, Prices, BacktestConfig], Backtest]
+Hold = Callable[[Prices, pd.DatetimeIndex, BacktestConfig], Backtest]
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What is examined, and by whose costs and moment of filling."""
+
+    run: Run
+    hold: Hold
+    config: BacktestConfig
+    seed: int
+
+    def at(self, config: BacktestConfig) -> BacktestConfig:
+        """Other costs, filled at this engine's moment."""
+        return replace(config, execution=self.config.execution)
+
+
+def audit_engine(
+    prices: Prices,
+    config: BacktestConfig,
+    backtest: Run = backtest,
+    buy_and_hold: Hold = buy_and_hold,
+    seed: int = 0,
+    sessions: int = SESSIONS,
+) -> Audited:
+    """Ask every oracle, filled at the next open and at the close.
+
+    config                  whose costs are used beside none and beside all kinds at once
+    backtest, buy_and_hold  the engine
+    seed                    of random positions
+    sessions                in the stretch of prices that is traded
+    """
+    some = _few(prices)
+    stretch, short = _stretch(some, sessions), _stretch(some, min(sessions, SLOW_SESSIONS))
+    parts = []
+    for execution in ("next_open", "close"):
+        engine = Engine(backtest, buy_and_hold, replace(config, execution=execution), seed)
+        for oracle in (foresight, late, always_long, flat, mirrored):
+            parts.append(_asked(oracle, stretch, engine))
+        for oracle in (fill_prices, accounting):
+            parts.append(_asked(oracle, short, engine))
+    return merge(parts)
+
+
+Answer = tuple[str, int, Finding | None]  # stage, comparisons, the first violation
+Oracle = Callable[[Prices, Engine], Answer]
+
+
+def foresight(prices: Prices, engine: Engine) -> Answer:
+    """Knowing what each decision will earn never loses a gross day."""
+    result = engine.run(_foreseen(prices, engine), prices, engine.at(FREE))
+    gains = _gross_days(result, prices, engine)
+    worst = gains[gains < -TOLERANCE * engine.config.initial_capital]
+    if worst.empty:
+        return "fills", len(gains), None
+    return "fills", len(gains), _finding(
+        prices, engine, "fills", worst.index[0], "positions earn another time than their own",
+        f"perfect foresight lost {-worst.iloc[0]:.6g} of {result.initial_capital:g}",
+    )  # fmt: skip
+
+
+def late(prices: Prices, engine: Engine) -> Answer:
+    """The same foresight a session late loses, and so does following the session just ended."""
+    moved = prices.close.apply(lambda c: c.dropna().pct_change(fill_method=None))
+    book = 1.0 / len(prices.tickers)
+    compared, kind = 0, "off-by-one return"
+    for target, by_close in (
+        (_foreseen(prices, engine).apply(lambda t: t.dropna().shift(1)), False),
+        (((moved > 0.0).astype(float) - (moved < 0.0)) * book, True),
+    ):
+        asked = target.reindex(prices.sessions).where(prices.close.notna())
+        moment = replace(engine, config=replace(engine.config, execution="close"))
+        earned = _earned(prices, moment if by_close else engine)
+        if not (asked * earned < -TOLERANCE).to_numpy().any():
+            continue  # a market that never turned: nothing is late there
+        result = engine.run(asked, prices, engine.at(FREE))
+        gains = result.equity.diff() if by_close else _gross_days(result, prices, engine)
+        compared += len(gains)
+        if not (gains < -TOLERANCE * engine.config.initial_capital).any():
+            first = gains.index[gains > 0.0][:1]
+            return "returns", compared, _finding(
+                prices, engine, "returns", first[0] if len(first) else None, kind,
+                f"a signal that is a session late never lost in {len(gains)} sessions",
+            )  # fmt: skip
+    return "returns", compared, None
+
+
+def always_long(prices: Prices, engine: Engine) -> Answer:
+    """A decision to be long on every session is buy and hold, at equal costs."""
+    compared = 0
+    for config in (engine.config, engine.at(CHARGED)):
+        weight = 1.0 / len(prices.tickers)
+        target = pd.DataFrame(weight, prices.sessions, prices.close.columns)
+        own = engine.run(target, prices, config).equity
+        held = engine.hold(prices, prices.sessions, config).equity
+        compared += len(own)
+        if wrong := first_gap(own, held, EXACT * config.initial_capital):
+            return "equity", compared, _finding(
+                prices, engine, "equity", wrong[0], "costs or fills differ from buy and hold's",
+                f"always long has {wrong[1]:.9g}, buy and hold {wrong[2]:.9g}",
+            )  # fmt: skip
+    return "equity", compared, None
+
+
+def flat(prices: Prices, engine: Engine) -> Answer:
+    """No position is cash, with the interest of every night."""
+    config = replace(engine.config, cash_rate=CHARGED.cash_rate)
+    nothing = pd.DataFrame(0.0, prices.sessions, prices.close.columns)
+    own = engine.run(nothing, prices, config).equity
+    nights = np.arange(len(own))
+    cash = pd.Series(config.initial_capital * (1 + config.cash_rate / 252) ** nights, own.index)
+    if wrong := first_gap(own, cash, TOLERANCE * config.initial_capital):
+        still = np.allclose(own, config.initial_capital, rtol=TOLERANCE)
+        kind = "interest on cash missing" if still else "flat is not cash"
+        return "costs", len(own), _finding(
+            prices, engine, "costs", wrong[0], kind,
+            f"without a position equity is {wrong[1]:.9g}, cash {wrong[2]:.9g}",
+        )  # fmt: skip
+    return "costs", len(own), None
+
+
+def mirrored(prices: Prices, engine: Engine) -> Answer:
+    """Random positions lose the costs on average; beside their mirror images, to the cent.
+
+    What one earns the other loses, so that luck cancels and only costs are left.
+    """
+    ticker = prices.tickers[0]
+    names = [f"{ticker} {number}" for number in range(2 * MIRRORED)]
+    copies = Prices(
+        **{
+            name: pd.concat([getattr(prices, name)[ticker]] * len(names), axis=1, keys=names)
+            for name in FIELDS
+        }
+    )
+    draws = np.random.default_rng(engine.seed)
+    half = draws.choice([-1.0, 0.0, 1.0], (len(prices.sessions), MIRRORED)) / (2 * MIRRORED)
+    target = pd.DataFrame(np.hstack([half, -half]), prices.sessions, names)
+    config = engine.at(replace(FREE, commission_bps=5.0, half_spread_bps=5.0))
+    result = engine.run(target, copies, config)
+    left = config.initial_capital * (1.0 - result.turnover * 10.0 / 1e4).cumprod()
+    if wrong := first_gap(result.equity, left, TOLERANCE * config.initial_capital):
+        lost, due = (config.initial_capital - each for each in wrong[1:])
+        kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
+        return "costs", len(left), _finding(
+            replace(prices, **{n: getattr(prices, n)[[ticker]] for n in FIELDS}),
+            engine, "costs", wrong[0],
+            next((kind for found, kind in kinds if found), "random positions lose more than costs"),
+            f"{2 * MIRRORED} random positions lost {lost:.6g}, their costs are {due:.6g}",
+        )  # fmt: skip
+    return "costs", len(left), None
+
+
+def fill_prices(prices: Prices, engine: Engine) -> Answer:
+    """Every fill in the ledger is at the price, and in the session, that its decision allows."""
+    target = _random(prices, engine.seed, whole=True)
+    trades = engine.run(target, prices, engine.at(FREE)).trades
+    legs = [trades[["ticker", "entry_session", "entry_price"]]]
+    legs += [trades.loc[~trades["open"], ["ticker", "exit_session", "exit_price"]]]
+    columns = ["ticker", "session", "price"]
+    told = pd.concat([leg.set_axis(columns, axis=1) for leg in legs])
+    told = told.drop_duplicates(columns[:2]).set_index(columns[:2])
+    due = pd.Series(dict(_fills_due(target, prices, engine)), dtype=float)
+    both = pd.DataFrame({"due": due, "told": told["price"]}).rename_axis(columns[:2]).reset_index()
+    wrong = both[~np.isclose(both["due"], both["told"], rtol=TOLERANCE, atol=0.0)]
+    if wrong.empty:
+        return "fills", len(both), None
+    row = wrong.sort_values("session", kind="stable").iloc[0]
+    ticker, session = str(row["ticker"]), pd.Timestamp(row["session"])
+    kind = _fill_kind(prices, ticker, session, row["told"], engine)
+    one = replace(prices, **{name: getattr(prices, name)[[ticker]] for name in FIELDS})
+    detail = f"the ledger says {row['told']:.9g}, the decision allows {row['due']:.9g}"
+    return "fills", len(both), _finding(one, engine, "fills", session, kind, detail)
+
+
+def accounting(prices: Prices, engine: Engine) -> Answer:
+    """Random targets end with the money that plain loops over the definition count."""
+    compared = 0
+    target = _random(prices, engine.seed + 1, whole=False)
+    for config in (engine.config, engine.at(CHARGED)):
+        result = engine.run(target, prices, config)
+        told = {"equity": result.equity, "costs": result.costs.sum(axis=1)}
+        due = reference(target, prices, config)
+        compared += 2 * len(target)
+        for stage in ("costs", "equity"):
+            gap = first_gap(told[stage], due[stage], TOLERANCE * config.initial_capital)
+            if gap:
+                kind, where = likely_mistake(result.equity, target, prices, config) or (
+                    ("costs", "costs") if stage == "costs" else ("accounting", "equity")
+                )
+                return "equity", compared, _finding(
+                    prices, engine, where, gap[0],
+                    f"{kind} not as defined" if kind in {"costs", "accounting"} else kind,
+                    f"{stage} {gap[1]:.9g}, by plain loops {gap[2]:.9g}",
+                )  # fmt: skip
+    return "equity", compared, None
+
+
+def _fills_due(
+    target: pd.DataFrame, prices: Prices, engine: Engine
+) -> Iterator[tuple[tuple[str, pd.Timestamp], float]]:
+    """Ticker and session of each fill that the decisions ask for, and its price."""
+    opens = engine.config.execution == "next_open"
+    for ticker in target.columns:
+        stands, answered = 0.0, 0.0
+        column = (prices.open if opens else prices.close)[ticker]
+        for session, wanted, price in zip(target.index, target[ticker], column, strict=True):
+            newest = wanted if wanted == wanted else stands
+            due = stands if opens else newest
+            if price == price and due != answered:
+                answered = due
+                yield (ticker, session), price
+            stands = newest
+
+
+def _fill_kind(
+    prices: Prices, ticker: str, session: pd.Timestamp, price: float, engine: Engine
+) -> str:
+    """What the ledger's price is, if not the decision's."""
+    row = prices.sessions.get_loc(session)
+    bar = {name: getattr(prices, name)[ticker].iloc[row] for name in FIELDS[:4]}
+    closing = "fill at the same close" if engine.config.execution == "next_open" else ""
+    for name in ("low", "high", "close", "open"):
+        if np.isclose(price, bar[name], rtol=TOLERANCE, atol=0.0):
+            return (name == "close" and closing) or f"fill at the {name}"
+    return "fill missing" if price != price else "fill at a price of another session"
+
+
+def _random(prices: Prices, seed: int, whole: bool) -> pd.DataFrame:
+    """Random targets, half of the sessions without a decision; whole ones never borrow."""
+    draws = np.random.default_rng(seed)
+    shape = prices.close.shape
+    sizes = draws.choice([-1.0, 0.0, 1.0], shape) if whole else draws.uniform(-1.0, 2.0, shape)
+    sizes[draws.random(shape) < 0.5] = np.nan
+    return pd.DataFrame(sizes / shape[1], prices.sessions, prices.close.columns)
+
+
+def _earned(prices: Prices, engine: Engine) -> pd.DataFrame:
+    """(T, K) return that a decision of each session traded earns until the next one is filled."""
+    opens = engine.config.execution == "next_open"
+
+    def of(price: pd.Series) -> pd.Series:
+        traded = price.dropna()
+        filled = traded.shift(-1) if opens else traded
+        return filled.shift(-1) / filled - 1.0
+
+    table = prices.open if opens else prices.close
+    return pd.DataFrame({ticker: of(table[ticker]) for ticker in table}, prices.sessions)
+
+
+def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
+    """(T, K) the side that will earn; no decision where a ticker does not trade."""
+    earned = _earned(prices, engine).fillna(0.0)
+    side = (earned > 0.0).astype(float) - (earned < 0.0).astype(float)
+    return (side / len(prices.tickers)).where(prices.close.notna())
+
+
+def _gross_days(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
+    """(T,) money earned from one moment of filling to the next."""
+    if engine.config.execution == "close":
+        return result.equity.diff().dropna()
+    mark = prices.close.ffill()
+    held = (result.weights.mul(result.equity, axis=0) / mark).shift(1).fillna(0.0)  # overnight
+    night = (held * (prices.open - mark.shift(1)).fillna(0.0)).sum(axis=1)
+    at_open = result.equity.shift(1, fill_value=result.initial_capital) + night
+    return at_open.diff().dropna()
+
+
+def _finding(
+    prices: Prices,
+    engine: Engine,
+    stage: str,
+    session: pd.Timestamp | None,
+    kind: str,
+    detail: str,
+) -> Finding:
+    when = f"{session:%Y-%m-%d}" if session is not None else ""
+    who = ", ".join(prices.tickers)
+    what = f"filled at the {engine.config.execution.replace('_', ' ')}, {detail}"
+    return Finding("oracle", stage, who, when, kind, what)
+
+
+def _asked(oracle: Oracle, prices: Prices, engine: Engine) -> Audited:
+    """One oracle's answer; a failure is asked again ticker by ticker."""
+    stage, compared, found = oracle(prices, engine)
+    if found and ", " in found.series:
+        for ticker in prices.tickers:
+            alone = {name: getattr(prices, name)[[ticker]] for name in FIELDS}
+            _, _, single = oracle(replace(prices, **alone), engine)
+            if single:
+                found = single
+                break
+    return Audited({stage: compared}, (found,) if found else ())
+
+
+def _few(prices: Prices) -> Prices:
+    """The tickers with the most holes."""
+    holes = prices.close.isna().sum().sort_values(ascending=False, kind="stable")
+    chosen = [ticker for ticker in prices.tickers if ticker in set(holes.index[:TICKERS])]
+    return Prices(**{name: getattr(prices, name)[chosen] for name in FIELDS})
+
+
+def _stretch(prices: Prices, length: int) -> Prices:
+    """The sessions with the most listings and halts among them, the newest if there are none."""
+    edges = prices.close.isna().astype(int).diff().abs().sum(axis=1)
+    inside = edges[::-1].rolling(length, min_periods=min(length, len(edges))).sum().to_numpy()[::-1]
+    start = len(edges) - 1 - int(np.nanargmax(inside[::-1]))
+    return Prices(**{name: getattr(prices, name).iloc[start : start + length] for name in FIELDS})

@@ -1,0 +1,134 @@
+"""The backtest's accounting once more: plain loops over the definition, slow and written apart.
+
+With its inputs changed on purpose it is also the engine with a known mistake, which is how a
+difference gets its name.
+"""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Literal
+
+import pandas as pd
+
+from rnntrade.config import BacktestConfig
+from rnntrade.types import Prices
+
+Execution = Literal["next_open", "close"]
+
+TOLERANCE = 1e-9  # of the capital
+FREE = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0)
+
+
+def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> pd.DataFrame:
+    """Money by plain loops, one ticker and session at a time: (T, 2) `equity` and `costs`.
+
+    costs  of a session, interest included as in `Backtest.costs`: all kinds added up
+    """
+    tickers, days = list(target.columns), list(target.index)
+    cash, rows, broke = config.initial_capital, [], False
+    held, stands, answered = ({k: 0.0 for k in tickers} for _ in range(3))
+    last: dict[str, float] = {}
+    rate = (config.commission_bps + config.half_spread_bps + config.slippage_bps) / 1e4
+    fills_at = "open" if config.execution == "next_open" else "close"
+    table = {m: getattr(prices, m).loc[days, tickers].to_dict("list") for m in ("open", "close")}
+    wanted = target.to_dict("list")
+    first = int(prices.sessions.searchsorted(days[0]))
+    past = {k: (prices.close[k].tolist(), prices.volume[k].tolist()) for k in tickers}
+    for s in range(len(days)):
+        costs = 0.0
+        if s and not broke:
+            short = sum(-held[k] * last[k] for k in tickers if held[k] < 0.0)
+            charged = short * config.borrow_rate + max(-cash, 0.0) * config.financing_rate
+            interest = max(cash, 0.0) * config.cash_rate / 252
+            cash += interest - charged / 252
+            costs = interest + charged / 252
+        for moment in ("open", "close"):
+            now = {k: table[moment][k][s] for k in tickers if table[moment][k][s] > 0.0}
+            last |= now
+            if moment == "close":
+                stands |= {k: wanted[k][s] for k in tickers if wanted[k][s] == wanted[k][s]}
+            worth = cash + sum(held[k] * last[k] for k in tickers if held[k] != 0.0)
+            gone = worth <= 0.0 and not broke and (moment == fills_at or moment == "close")
+            for k in tickers:
+                due = moment == fills_at and k in now and stands[k] != answered[k] and not broke
+                if gone or due:
+                    answered[k] = stands[k]
+                    order = (0.0 if gone else stands[k] * worth / last[k]) - held[k]
+                    seen = first + s - (moment == "open")
+                    paid = abs(order) * last[k] * (rate + _slip(*past[k], seen, order, config))
+                    cash -= order * last[k] + paid
+                    held[k] += order
+                    costs += paid
+            broke = broke or gone
+        rows.append((cash + sum(held[k] * last[k] for k in tickers if held[k] != 0.0), costs))
+    return pd.DataFrame(rows, target.index, ["equity", "costs"])
+
+
+def _slip(
+    close: list[float], volume: list[float], row: int, order: float, config: BacktestConfig
+) -> float:
+    """What volatility and volume of the last 20 sessions add to an order's rate."""
+    if config.slippage_volatility == 0.0 and config.slippage_impact == 0.0:
+        return 0.0
+    close, volume = close[max(row - 20, 0) : row + 1], volume[max(row - 19, 0) : row + 1]
+    changes = [b / a - 1.0 for a, b in pairwise(close) if b / a == b / a]
+    shares = [each for each in volume if each == each]
+    typical = fmean(shares) if shares else 0.0
+    part = abs(order) / typical if typical > 0.0 else 1.0
+    deviation = stdev(changes) if len(changes) > 1 else 0.0
+    return deviation * (config.slippage_volatility + config.slippage_impact * math.sqrt(part))
+
+
+def likely_mistake(
+    equity: pd.Series, target: pd.DataFrame, prices: Prices, config: BacktestConfig
+) -> tuple[str, str] | None:
+    """The mistake, and its stage, with which plain loops come to the engine's equity."""
+    other: Execution = "close" if config.execution == "next_open" else "next_open"
+    moment = "fill at the same close" if other == "close" else "fill at the next open"
+    half = replace(
+        config,
+        commission_bps=config.commission_bps / 2,
+        half_spread_bps=config.half_spread_bps / 2,
+        slippage_bps=config.slippage_bps / 2,
+        slippage_volatility=config.slippage_volatility / 2,
+        slippage_impact=config.slippage_impact / 2,
+    )
+    free = replace(FREE, execution=config.execution, initial_capital=config.initial_capital)
+    tries = (
+        (moment, "fills", target, prices, replace(config, execution=other)),
+        ("fill at the low", "fills", target, replace(prices, open=prices.low), config),
+        ("fill at the high", "fills", target, replace(prices, open=prices.high), config),
+        (
+            "fill at the session's close",
+            "fills",
+            target,
+            replace(prices, open=prices.close),
+            config,
+        ),
+        ("off-by-one return", "returns", target.shift(-1), prices, config),
+        ("decisions filled a session late", "fills", target.shift(1), prices, config),
+        ("shorts earn what longs earn", "returns", target.abs(), prices, config),
+        ("costs forgotten", "costs", target, prices, free),
+        ("costs in part", "costs", target, prices, half),
+        ("interest on cash missing", "costs", target, prices, replace(config, cash_rate=0.0)),
+        ("borrow cost missing", "costs", target, prices, replace(config, borrow_rate=0.0)),
+        ("financing missing", "costs", target, prices, replace(config, financing_rate=0.0)),
+    )
+    for kind, stage, *inputs in tries:
+        same = reference(*inputs)["equity"]  # type: ignore[arg-type]
+        if not first_gap(equity, same, TOLERANCE * config.initial_capital):
+            return kind, stage
+    return None
+
+
+def first_gap(
+    told: pd.Series, due: pd.Series, tolerance: float
+) -> tuple[pd.Timestamp, float, float] | None:
+    """The first session on which two series differ, and both values."""
+    gap = ~((told - due).abs() <= tolerance)
+    if not gap.any():
+        return None
+    first = int(gap.to_numpy().argmax())
+    return told.index[first], float(told.iloc[first]), float(due.iloc[first])
