@@ -6,13 +6,14 @@ from dataclasses import asdict
 import pandas as pd
 
 from rnntrade.config import LabelConfig, SplitConfig, Task
+from rnntrade.errors import DataError
 from rnntrade.features.sets import check_names
-from rnntrade.labels.regimes import label_regimes as label_ticker
+from rnntrade.labels.regimes import Regimes, learn_regimes
 from rnntrade.labels.targets import direction, future_regime, multi_step, next_return
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
-from rnntrade.types import Thresholds
+from rnntrade.types import Prices, Thresholds
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.tables import Labels, read_bars, read_prices
@@ -22,28 +23,36 @@ from tasks.tables import Labels, read_bars, read_prices
 def label_regimes(
     prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig, test_from: str = ""
 ) -> Labels:
-    """Place the folds in time, and label every session with each fold's own thresholds.
-
-    test_from  first session of the final holdout, when it is opened
-    """
+    """Place the folds in time, and label every session by what each fold's own past taught."""
     bars = read_prices(prices)
-    first = pd.Timestamp(test_from) if test_from else None
     folds = []
     with publish("regimes") as out:
-        for boundary in boundaries(bars.sessions, split, first):
-            before = bars.sessions[bars.sessions < boundary.validation]
-            series, thresholds = {}, {}
-            for ticker in bars.tickers:
-                close = bars.bars(ticker)["close"]
-                span = (boundary.training, before[-1])
-                series[ticker], learned = label_ticker(close, labels, span)
-                thresholds[ticker] = asdict(learned)
+        for boundary in boundaries(bars.sessions, split):
+            learned = {
+                ticker: _label_ticker(ticker, bars, labels, boundary) for ticker in bars.tickers
+            }
+            series = {ticker: each.classes for ticker, each in learned.items()}
             table = pd.DataFrame(series, index=bars.sessions)
             table.to_parquet(out.folder / f"regimes_{boundary.number}.parquet")
             days = {name: day and str(day) for name, day in asdict(boundary).items()}
-            folds.append({**days, "number": boundary.number, "thresholds": thresholds})
+            thresholds = {ticker: asdict(each.thresholds) for ticker, each in learned.items()}
+            states = {
+                ticker: each.states.as_json() for ticker, each in learned.items() if each.states
+            }  # of the statistical kinds: enough to filter new closes
+            about = {"number": boundary.number, "thresholds": thresholds, "states": states}
+            folds.append({**days, **about})
         (out.folder / "folds.json").write_text(json.dumps(folds, indent=1) + "\n")
     return Labels(ref=out.ref, folds=len(folds))
+
+
+def _label_ticker(ticker: str, bars: Prices, labels: LabelConfig, boundary: Boundary) -> Regimes:
+    """Regimes of one ticker as one fold defines them: it learns before its validation part."""
+    before = bars.sessions[bars.sessions < boundary.validation]
+    close = bars.bars(ticker)["close"]
+    try:
+        return learn_regimes(close, labels, (boundary.training, before[-1]))
+    except DataError as error:
+        raise DataError(f"{ticker}, fold {boundary.number}: {error}") from error
 
 
 @cached_task("make_windows-{name}", not_in_key=("name",))

@@ -71,7 +71,7 @@ def jump_features(returns: pd.Series) -> pd.DataFrame:
         downside = weighted(falls, half_life) ** 0.5
         table[f"sortino_{half_life}"] = weighted(returns, half_life) / downside
     features = pd.DataFrame(table, index=returns.index)
-    return features.where(np.isfinite(features).all(axis=1))
+    return features.replace([np.inf, -np.inf], np.nan).dropna().reindex(features.index)
 
 
 def fit_jump(
@@ -128,7 +128,7 @@ def filter_jump(model: JumpStates, features: Array) -> NDArray[np.int64]:
         stayed_or_jumped = np.minimum(so_far, so_far.min() + model.penalty)
         so_far = loss[t] + stayed_or_jumped
         cost[t] = so_far
-    return cost.argmin(axis=1)
+    return np.asarray(cost.argmin(axis=1), dtype=np.int64)
 
 
 def _standardise(features: Array, mean: Array, deviation: Array) -> Array:

@@ -133,12 +133,13 @@ def filter_states(close: pd.Series, states: StateModel) -> pd.Series:
     """
     returns = _returns(close)
     if isinstance(states, HiddenMarkov):
-        known = returns
-        found = filter_hmm(states, known.to_numpy(float)).argmax(axis=1)
+        sessions = returns.index
+        found = filter_hmm(states, returns.to_numpy(float)).argmax(axis=1)
     else:
-        known = jump_features(returns).dropna()
-        found = filter_jump(states, known.to_numpy(float))
-    classes = pd.Series(found, index=known.index, dtype=float)
+        features = jump_features(returns).dropna()
+        sessions = features.index
+        found = filter_jump(states, features.to_numpy(float))
+    classes = pd.Series(found, index=sessions, dtype=float)
     return classes.reindex(close.index).rename("regime")
 
 

@@ -1,6 +1,6 @@
 """Figures of the market itself: prices, returns, regimes, indicators."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,11 @@ from rnntrade.report import canvas as c
 from rnntrade.types import REGIMES
 
 SESSIONS_PER_YEAR = 252
+_COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
+    "Calm": c.GREEN,
+    "Middle": c.ORANGE,
+    "Turbulent": c.PURPLE,
+}
 SHOWN = 504  # sessions of indicators: two years can still be read
 
 
@@ -44,17 +49,21 @@ def price_and_returns(ticker: str, close: pd.Series) -> Figure:
     return figure
 
 
-def price_by_regime(ticker: str, close: pd.Series, regime: pd.Series) -> Figure:
+def price_by_regime(
+    ticker: str, close: pd.Series, regime: pd.Series, names: Sequence[str] = REGIMES
+) -> Figure:
     """Draw the close in the colour of each session's regime, with the regimes as a band below.
 
     close   (T,) adjusted closes on the sessions traded
     regime  (T,) class 0 .. 3 on the same sessions, NaN unknown
+    names   of the classes, from `rnntrade.types.regime_names`
     """
+    named = [_COLOURS[name] for name in names if name in _COLOURS]  # unused classes have none
     known = regime.dropna()
     share = known.value_counts(normalize=True)
     order = [int(code) for code in share.sort_values(ascending=False, kind="stable").index]
-    parts = ", ".join(f"{REGIMES[code]} {c.share(share[code])}" for code in order)
-    now = f"; {REGIMES[int(known.iloc[-1])]} on {c.day(known.index[-1])}" if len(known) else ""
+    parts = ", ".join(f"{names[code]} {c.share(share[code])}" for code in order)
+    now = f"; {names[int(known.iloc[-1])]} on {c.day(known.index[-1])}" if len(known) else ""
     figure, (upper, band) = c.canvas(
         f"{ticker}: {parts or 'no regime known'} of sessions{now}", rows=(8.0, 1.0), height=4.2
     )
@@ -62,8 +71,8 @@ def price_by_regime(ticker: str, close: pd.Series, regime: pd.Series) -> Figure:
     points = np.column_stack([x, y])
     segments = np.stack([points[:-1], points[1:]], axis=1)  # (T-1, 2, 2)
     codes = regime.reindex(close.index).to_numpy(float)
-    colours = np.array([*c.REGIME_COLOURS, "#DDDDDD"])
-    at = np.where(np.isnan(codes), len(REGIMES), np.nan_to_num(codes)).astype(int)
+    colours = np.array([*named, "#DDDDDD"])
+    at = np.where(np.isnan(codes), len(named), np.nan_to_num(codes)).astype(int)
     upper.add_collection(
         LineCollection(list(segments), colors=list(colours[at[1:]]), linewidths=1.4)
     )
@@ -83,7 +92,7 @@ def price_by_regime(ticker: str, close: pd.Series, regime: pd.Series) -> Figure:
         upper,
         [
             Line2D([], [], color=colour, linewidth=4, label=name)
-            for colour, name in zip(c.REGIME_COLOURS, REGIMES, strict=True)
+            for colour, name in zip(named, names, strict=False)
         ],
     )
     return figure

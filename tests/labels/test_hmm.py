@@ -51,13 +51,12 @@ def smoothed(model: HiddenMarkov, returns: Array) -> Array:
 def by_enumeration(model: HiddenMarkov, returns: Array) -> Array:
     """P(last state | returns), summed over every path of states there is."""
     total = np.zeros(len(model.means))
+    density = norm.pdf(returns[:, None], model.means, model.deviations)  # (T, S)
     for path in itertools.product(range(len(model.means)), repeat=len(returns)):
         chance = model.start[path[0]]
         for before, after in itertools.pairwise(path):
             chance *= model.transition[before][after]
-        for state, value in zip(path, returns, strict=True):
-            chance *= norm.pdf(value, model.means[state], model.deviations[state])
-        total[path[-1]] += chance
+        total[path[-1]] += chance * density[np.arange(len(path)), path].prod()
     return np.asarray(total / total.sum())
 
 

@@ -4,10 +4,14 @@ import pytest
 
 from rnntrade.config import LabelConfig
 from rnntrade.errors import DataError
+from rnntrade.labels.hmm import HiddenMarkov, fit_hmm
+from rnntrade.labels.jump import JumpStates
 from rnntrade.labels.regimes import (
     classify,
     expanding_thresholds,
+    filter_states,
     label_regimes,
+    learn_regimes,
     learn_thresholds,
     regime_inputs,
 )
@@ -84,3 +88,79 @@ def test_too_short_a_training_part_is_told(prices):
         label_regimes(
             close, LabelConfig(thresholds="expanding"), (close.index[0], close.index[100])
         )
+
+
+STATISTICAL = [LabelConfig(kind=kind, states=n) for kind in ("hmm", "jump") for n in (2, 3)]
+
+
+def turning(sessions: int = 1100, seed: int = 0) -> pd.Series:
+    """Closes of a market whose half-years are calm, livelier, wild, and calm again."""
+    generator = np.random.default_rng(seed)
+    stage = (np.arange(sessions) // 126) % 3
+    noise = generator.normal(size=sessions)
+    returns = np.array([0.001, 0.0, -0.002])[stage] + np.array([0.005, 0.012, 0.03])[stage] * noise
+    days = pd.bdate_range("2010-01-01", periods=sessions, name="date")
+    return pd.Series(100.0 * np.cumprod(1.0 + returns), days, name="close")
+
+
+@pytest.mark.parametrize("config", STATISTICAL, ids=lambda c: f"{c.kind}{c.states}")
+def test_states_are_learned_from_the_training_part_and_never_repaint(config):
+    close = turning()
+    span = (close.index[100], close.index[799])
+    learned = learn_regimes(close, config, span)
+    other = close.copy()
+    other.iloc[800:] *= np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.1, 300)))
+    again = learn_regimes(other, config, span)
+    assert again.states == learned.states
+    assert again.thresholds == learned.thresholds
+    pd.testing.assert_series_equal(again.classes.iloc[:800], learned.classes.iloc[:800])
+    for known in (850, 1000, 1099):  # nor does a state of the test part
+        pd.testing.assert_series_equal(
+            filter_states(close.iloc[:known], learned.states), learned.classes.iloc[:known]
+        )
+
+
+@pytest.mark.parametrize("config", STATISTICAL, ids=lambda c: f"{c.kind}{c.states}")
+def test_the_last_state_is_the_most_volatile(config):
+    close = turning()
+    regime, _ = label_regimes(close, config, (close.index[0], close.index[799]))
+    assert regime.name == "regime"
+    assert regime.index.equals(close.index)
+    assert set(regime.dropna()) == set(range(config.states))
+    assert regime.iloc[60:].notna().all()
+    deviation = close.pct_change().groupby(regime).std()
+    assert deviation.is_monotonic_increasing
+    assert deviation.iloc[-1] > 2 * deviation.iloc[0]
+
+
+def test_which_model_and_what_it_learns_from():
+    close = turning()
+    span = (close.index[200], close.index[799])
+    assert learn_regimes(close, CONFIG, span).states is None
+    jump = learn_regimes(close, LabelConfig(kind="jump", jump_penalty=7.0), span).states
+    assert isinstance(jump, JumpStates)
+    assert jump.penalty == 7.0
+    hmm = learn_regimes(close, LabelConfig(kind="hmm"), span)
+    assert isinstance(hmm.states, HiddenMarkov)
+    assert hmm.states == fit_hmm(close.pct_change().iloc[200:800].to_numpy(), 2)
+    vol = regime_inputs(close, CONFIG)["vol"]
+    assert hmm.thresholds == learn_thresholds(vol.iloc[200:800])
+
+
+def test_a_session_that_was_not_traded_is_no_step_of_the_chain(prices):
+    close = prices.bars("HALTED")["close"]
+    regime, _ = label_regimes(close, LabelConfig(kind="hmm"), (close.index[0], close.index[500]))
+    assert regime.index.equals(close.index)
+    assert np.isnan(regime.iloc[0])
+    assert regime.iloc[1:].notna().all()
+
+
+def test_a_training_part_too_short_for_states_is_told():
+    close = turning()
+    for kind in ("hmm", "jump"):
+        with pytest.raises(DataError, match="200 sessions of training"):
+            label_regimes(close, LabelConfig(kind=kind), (close.index[0], close.index[150]))
+    still = pd.Series(np.full(500, 50.0), close.index[:500])
+    for kind in ("hmm", "jump"):
+        with pytest.raises(DataError, match=r"equal|there are 0"):
+            label_regimes(still, LabelConfig(kind=kind), (still.index[0], still.index[400]))
