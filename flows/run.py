@@ -9,6 +9,7 @@ from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
+from tasks.comparison import compare
 from tasks.data import download_prices
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
@@ -107,11 +108,18 @@ def run(
                 money = (line.backtest, experiment.backtest, experiment.report, tried)
                 line.strategy = evaluate_trading(name, *money)
 
+        together = compare(
+            {name: line.model for name, line in lines.items()},
+            {name: (line.predictions, line.baselines) for name, line in lines.items()},
+            earned,
+            experiment.report,
+        )
+
         about = describe(experiment, prices, device, holdout.note)
         page = report(experiment, prices, warnings, features, labels, lines, about)
-        summary = summarise(experiment, ids, lines, failures, page)
+        summary = summarise(experiment, ids, lines, failures, page, together)
         made_of = provenance(experiment, fetched, holdout, features, labels.ref, lines, device)
-        others = [*features.values(), labels.ref]
+        others = [*features.values(), labels.ref, together]
         record(ids, experiment, prices, lines, summary, page, made_of, others)
         for line in lines.values():
             register(ids, line, prices, summary)

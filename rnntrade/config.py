@@ -280,18 +280,29 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     for experiment in (
         Experiment(
             name="quick",
-            description="Everything once, on real prices that need no network; a few minutes.",
+            description="Everything, on real prices that need no network: retrained every four "
+            "years on all that came before, two seeds; a few minutes.",
             data=SAMPLE,
-            split=SplitConfig(kind="holdout"),
+            split=SplitConfig(train_sessions=2016, test_sessions=1008),
             models=tuple(replace(model, max_epochs=6) for model in MODELS),
             training=TrainingConfig(batch_size=128, patience=3),
+            members=2,
         ),
         NOTEBOOK,
         replace(
             NOTEBOOK,
             name="walk_forward",
-            description="The notebook's models, retrained every year on all that came before.",
+            description="The notebook's models, retrained every year on all that came before, "
+            "three seeds each.",
             split=SplitConfig(kind="walk_forward"),
+            members=3,
+        ),
+        replace(
+            NOTEBOOK,
+            name="rolling",
+            description="The same, retrained every year on the five years before.",
+            split=SplitConfig(kind="walk_forward", window="rolling"),
+            members=3,
         ),
         Experiment(
             name="debug",

@@ -11,11 +11,13 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
+from rnntrade.evaluation.comparison import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
-from rnntrade.evaluation.verdict import CORRECTED, overall
+from rnntrade.evaluation.verdict import CORRECTED, overall, plain
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from tasks.artifacts import Ref
+from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.report import ModelLine
 from tasks.tracking import RunIds, tracking_uri
@@ -32,6 +34,7 @@ class Summary(BaseModel):
     outcome: str  # "evidence", "weak evidence" or "no evidence": the best that anything showed
     models: list[Row]
     strategies: list[Row]
+    comparisons: list[Row]
     failures: dict[str, str]  # by model, why
     figures: dict[str, dict[str, float | str | None]]  # by model, unrounded
     report: str  # path of the page
@@ -48,6 +51,7 @@ class Summary(BaseModel):
         return {
             "Models on the test part, each beside its best baseline there": self.models,
             "Strategies after costs, beside buy and hold": self.strategies,
+            "Is the best better than its benchmark by more than the picking?": self.comparisons,
         }
 
     def places(self) -> Row:
@@ -73,6 +77,7 @@ def summarise(
     lines: dict[str, ModelLine],
     failures: dict[str, str],
     page: Ref,
+    together: Ref,
 ) -> Summary:
     """Put the verdicts side by side, and show them on Prefect's pages."""
     judged = {n: load_evaluation(ModelEvaluation, each.evaluation) for n, each in lines.items()}
@@ -92,6 +97,7 @@ def summarise(
         ),
         models=[_model_row(each) for each in judged.values()],
         strategies=[_strategy_row(each) for each in traded.values()],
+        comparisons=[_comparison_row(each) for each in load_comparisons(together)],
         failures=failures,
         figures={name: _figures(each, traded.get(name)) for name, each in judged.items()},
         report=str(page.folder / "report.html"),
@@ -150,7 +156,21 @@ def _strategy_row(each: StrategyEvaluation) -> Row:
             f"{100 * held['max_drawdown']:.1f} %"
         ),
         "best rule": _best_rule(each),
+        "deflated": f"{_ratio(each.deflated_sharpe)} of {each.trials} trials",
         "verdict": each.verdict,
+    }
+
+
+def _comparison_row(each: Comparison) -> Row:
+    p = f"{each.spa_p:.3f}" if math.isfinite(each.spa_p) else "too short"
+    overfitting = f"{each.overfitting:.2f}" if math.isfinite(each.overfitting) else "-"
+    return {
+        "question": each.question,
+        "tried": str(len(each.models)),
+        "benchmark": plain(each.benchmark),
+        "SPA p": p,
+        "better (StepM)": ", ".join(each.better) or "none",
+        "overfitting (PBO)": overfitting,
     }
 
 
@@ -181,9 +201,25 @@ def _figures(
         "chosen_epoch_score": each.validation_score,
         "smallest_edge": each.smallest_edge,
         "samples": float(each.samples),
+        "p_value": each.p_value,
+        "attempts": float(each.attempts),
         **{f"test.{name}": value for name, value in own.items()},
     }
+    for _, test in each.tests.iterrows():
+        figures[f"p.{test['test']} against {test['against']}".replace(",", "")] = test["p_value"]
+    if each.seeds is not None:
+        figures["seeds.deviation"] = float(each.seeds["score"].std())
+    if len(each.folds) > 1:
+        figures["folds.deviation"] = float(each.folds["score"].std())
     if strategy:
+        figures |= {
+            "strategy.deflated_sharpe": strategy.deflated_sharpe,
+            "strategy.deflated_sharpe_2025": strategy.deflated_sharpe_2025,
+            "strategy.probabilistic_sharpe": strategy.probabilistic_sharpe,
+            "strategy.trials": float(strategy.trials),
+            "strategy.sharpe_low": strategy.sharpe_interval[0],
+            "strategy.sharpe_high": strategy.sharpe_interval[1],
+        }
         figures |= {f"strategy.{name}": value for name, value in strategy.figures.items()}
         figures |= {f"hold.{name}": value for name, value in strategy.benchmark_figures.items()}
     known = {
@@ -193,6 +229,7 @@ def _figures(
     words |= {"verdict": each.verdict, "sentence": each.sentence, "power": each.power}
     if strategy:
         words |= {"strategy.verdict": strategy.verdict, "strategy.sentence": strategy.sentence}
+        words["strategy.power"] = strategy.power
     return {**known, **words}
 
 
