@@ -1,0 +1,79 @@
+"""A diagnosis of selection: how far choosing among the models that trade would have flattered.
+
+It trains on sessions after those that it judges, so it gives no verdict and registers nothing.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.run import fetch
+from rnntrade.config import Experiment
+from rnntrade.errors import TrainingError
+from rnntrade.samples.combinatorial import choices
+from tasks.diagnosis import (
+    NOTICE,
+    Diagnosis,
+    judge_paths,
+    make_combinatorial_windows,
+    trade_paths,
+    traded_models,
+)
+from tasks.features import compute_indicators
+from tasks.prediction import predict
+from tasks.seal import seal
+from tasks.tracking import RunIds, alive
+from tasks.training import prepare_device, train_model
+from tasks.trials import note_fits
+
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
+
+
+@flow(flow_run_name="diagnose-{experiment.name}", task_runner=RUNNER)
+def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> Diagnosis:
+    """Judge every choice of `test_groups` of the `groups` of sessions, trained on all the others.
+
+    A model whose training fails is told as failed; the others go on.
+    """
+    models = traded_models(experiment)
+    folds = len(choices(groups, test_groups))
+    fits = folds * len(models) * experiment.members
+    get_run_logger().info("%d fits for %d folds.  %s", fits, folds, NOTICE)
+    device = prepare_device(experiment.compute.device)
+    ids = RunIds(experiment_id="", parent=str(flow_run.id or ""), children={})  # none in MLflow
+    with alive():
+        fetched, _ = fetch(experiment.data)
+        prices = seal(ids, experiment, fetched, opening=False, spent=False).prices
+        features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
+        cut = (groups, test_groups)
+        fraction = experiment.split.validation_fraction
+        samples = {
+            model.name: make_combinatorial_windows(model, features, prices, *cut, fraction)
+            for model in models
+        }
+        note_fits(ids, replace(experiment, models=models), prices, samples, folds)
+        fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
+        training = {
+            model.name: [
+                [
+                    train_model.submit(samples[model.name], model, fold, member, *fixed)
+                    for member in range(experiment.members)
+                ]
+                for fold in range(folds)
+            ]
+            for model in models
+        }
+        traded, failures = {}, {}
+        for model in models:
+            try:
+                found = [[each.result() for each in members] for members in training[model.name]]
+            except TrainingError as error:
+                failures[model.name] = str(error)
+                continue
+            said = predict(samples[model.name], found, model, device)
+            rules = (experiment.trading, experiment.backtest)
+            traded[model.name] = trade_paths(model.name, said, prices, *rules, *cut)
+        return judge_paths(experiment, *cut, fits, traded, failures)

@@ -1,0 +1,277 @@
+"""Combinatorial purged cross-validation as tasks: how far choosing among models flatters."""
+
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from pydantic import BaseModel
+
+from rnntrade.config import BacktestConfig, Experiment, ModelConfig, TradingConfig
+from rnntrade.errors import ConfigError
+from rnntrade.evaluation.metrics import sharpe_ratio
+from rnntrade.evaluation.paths import Overfitting, PathRatios, overfitting, path_ratios, stitch
+from rnntrade.features.sets import check_names
+from rnntrade.labels.targets import direction
+from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
+from rnntrade.samples.files import FoldTargets, save_samples
+from rnntrade.samples.splits import require_samples
+from rnntrade.samples.windows import make_samples
+from rnntrade.trading.backtest import backtest, buy_and_hold
+from rnntrade.trading.positions import allocate, decide
+from rnntrade.types import Prices
+from tasks.artifacts import Ref, publish
+from tasks.caching import cached_task
+from tasks.tables import read_bars, read_prices
+
+Row = dict[str, str]
+
+DEAD_BANDS = (0.0, 0.05, 0.1, 0.2)  # tried with each model and member
+NOTICE = (
+    "A diagnosis of selection, never a result: its folds train on sessions after those that they "
+    "are judged on.  No verdict follows from it, and nothing is registered."
+)
+
+
+class Diagnosis(BaseModel):
+    """The result of the flow `diagnose`; None where a figure is undefined."""
+
+    notice: str = NOTICE
+    experiment: str
+    source: str  # of the prices
+    groups: int
+    test_groups: int
+    folds: int
+    fits: int
+    paths: int
+    ratios: dict[str, dict[str, float | int | None]]  # by model: fields of PathRatios
+    sharpe: dict[str, list[float | None]]  # by model: of each path, after costs
+    overfitting: dict[str, float | int | None]  # fields of Overfitting
+    configurations: dict[str, float | None]  # Sharpe ratio of their returns, averaged over paths
+    failures: dict[str, str]  # by model, why
+    text: str
+    prefect_run: str
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return self.model_dump()
+
+    def tables(self) -> dict[str, list[Row]]:
+        """Titles and rows, as a person reads them."""
+        title = f"Sharpe ratios after costs on {self.paths} paths (a diagnosis, not a result)"
+        return {title: [_row(name, PathRatios(**_nan(r))) for name, r in self.ratios.items()]}
+
+
+def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
+    """Return the models that trade; ConfigError when there is none."""
+    models = tuple(model for model in experiment.models if model.task == "direction")
+    if not models:
+        raise ConfigError(
+            f"{experiment.name} has no model of task direction, and only those trade.  "
+            "Diagnose an experiment that has one."
+        )
+    return models
+
+
+@cached_task("make_combinatorial_windows-{model.name}")
+def make_combinatorial_windows(
+    model: ModelConfig,
+    features: dict[str, Ref],
+    prices: dict[str, Ref],
+    groups: int,
+    test_groups: int,
+    validation_fraction: float,
+) -> Ref:
+    """Write a direction model's samples, and which of them each choice of test groups trains on."""
+    check_names(model.inputs)
+    tables = {
+        ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(model.inputs))
+        for ticker, ref in features.items()
+    }
+    targets = {t: direction(read_bars(ref)["close"]).to_frame() for t, ref in prices.items()}
+    samples = make_samples(tables, targets, model.lookback, model.horizon)
+    sessions = read_prices(prices).sessions
+    folds = combinatorial_folds(
+        spans_read(samples, tables), sessions, groups, test_groups, validation_fraction
+    )
+    unknown = np.full(len(samples), math.nan)
+    for fold in folds:
+        require_samples(samples.target, fold, model.name, model.horizon)
+    with publish("windows") as out:
+        save_samples(
+            out.folder, samples, [FoldTargets(fold, samples.target, unknown, {}) for fold in folds]
+        )
+    return out.ref
+
+
+@cached_task("trade_paths-{name}")
+def trade_paths(
+    name: str,
+    predictions: Ref,
+    prices: dict[str, Ref],
+    trading: TradingConfig,
+    config: BacktestConfig,
+    groups: int,
+    test_groups: int,
+) -> Ref:
+    """Backtest a model along every path: as the experiment trades it, and as it might have.
+
+    Writes returns per session: paths.parquet, configurations.parquet (each member alone with each
+    dead band, averaged over paths) and hold.parquet.  A regime filter is left out.
+    """
+    bars = read_prices(prices)
+    assignment, first = paths(groups, test_groups), first_sessions(bars.sessions, groups)
+    table = pd.read_parquet(predictions.folder / "predictions.parquet")
+    together = table[table["part"] == "test"]
+    apart = predictions.folder / "members.parquet"
+    alone = pd.read_parquet(apart) if apart.is_file() else together.assign(member=0)
+
+    def earned(rows: pd.DataFrame, dead_band: float) -> pd.DataFrame:
+        rule = replace(trading, dead_band=dead_band)
+        return pd.DataFrame(
+            {
+                str(number): backtest(allocate(decide(path, rule)), bars, config).returns
+                for number, path in enumerate(
+                    _on_sessions(each, bars) for each in stitch(rows, assignment, first)
+                )
+            }
+        )
+
+    traded = earned(together, trading.dead_band)
+    tried = {
+        f"{name}, member {member}, dead band {band:g}": earned(rows, band).mean(axis=1)
+        for member, rows in alone.groupby("member")
+        for band in sorted({*DEAD_BANDS, trading.dead_band})
+    }
+    held = buy_and_hold(bars, pd.DatetimeIndex(traded.index), config).returns
+    with publish("paths") as out:
+        traded.to_parquet(out.folder / "paths.parquet")
+        pd.DataFrame(tried).to_parquet(out.folder / "configurations.parquet")
+        held.to_frame("hold").to_parquet(out.folder / "hold.parquet")
+    return out.ref
+
+
+@task(task_run_name="judge_paths", cache_policy=NO_CACHE)
+def judge_paths(
+    experiment: Experiment,
+    groups: int,
+    test_groups: int,
+    fits: int,
+    traded: dict[str, Ref],
+    failures: dict[str, str],
+) -> Diagnosis:
+    """Put the paths beside buy and hold, judge the choosing, and show it on Prefect's pages."""
+    risk_free = experiment.backtest.risk_free_rate / 252
+    count, folds = paths(groups, test_groups).shape[0], math.comb(groups, test_groups)
+    ratios, sharpe, tried = {}, {}, []
+    for name, ref in traded.items():
+        own = pd.read_parquet(ref.folder / "paths.parquet")
+        held = pd.read_parquet(ref.folder / "hold.parquet")["hold"]
+        sharpe[name] = [sharpe_ratio(own[path], risk_free) for path in own]
+        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(held, risk_free))
+        tried.append(pd.read_parquet(ref.folder / "configurations.parquet"))
+    table = pd.concat(tried, axis=1) if tried else pd.DataFrame()
+    draws = max(experiment.report.bootstrap_draws // 20, 10)  # each costs what a whole figure does
+    chosen = overfitting(table - risk_free, draws, experiment.seed)
+    diagnosis = Diagnosis(
+        experiment=experiment.name,
+        source=experiment.data.source,
+        groups=groups,
+        test_groups=test_groups,
+        folds=folds,
+        fits=fits,
+        paths=count,
+        ratios={name: _none(asdict(each)) for name, each in ratios.items()},
+        sharpe={name: [_defined(each) for each in known] for name, known in sharpe.items()},
+        overfitting=_none(asdict(chosen)),
+        configurations={
+            str(name): _defined(sharpe_ratio(table[name], risk_free)) for name in table
+        },
+        failures=failures,
+        text=_text(count, ratios, chosen),
+        prefect_run=str(flow_run.id or ""),
+    )
+    for rows in diagnosis.tables().values():
+        create_table_artifact(
+            key="paths", table=[dict(row) for row in rows], description=diagnosis.notice
+        )
+    create_markdown_artifact(key="diagnosis", markdown=markdown(diagnosis), description=NOTICE)
+    return diagnosis
+
+
+def markdown(diagnosis: Diagnosis) -> str:
+    """The diagnosis as Markdown, its warning first."""
+    parts = [f"# Diagnosis of {diagnosis.experiment}", f"**{diagnosis.notice}**", diagnosis.text]
+    for title, rows in diagnosis.tables().items():
+        if rows:
+            head = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
+            lines = [*head, *(" | ".join(row.values()) for row in rows)]
+            parts += [f"### {title}", "\n".join(f"| {line} |" for line in lines)]
+    parts += [f"**failed** {name}: {reason}" for name, reason in diagnosis.failures.items()]
+    return "\n\n".join(parts)
+
+
+def _on_sessions(probability: pd.DataFrame, bars: Prices) -> pd.DataFrame:
+    """On every session from the first decision to the last, and for every ticker."""
+    days = bars.sessions
+    during = (days >= probability.index[0]) & (days <= probability.index[-1])
+    return probability.reindex(index=days[during], columns=bars.tickers)
+
+
+def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str:
+    """What was found, in sentences that claim nothing about the future."""
+    sentences = [
+        f"{name}: the Sharpe ratio after costs lies between {_shown(each.lowest)} and "
+        f"{_shown(each.highest)} on {count} paths, median {_shown(each.median)}, beside "
+        f"{_shown(each.hold)} for buy and hold; {_shown(100 * each.share_below, 0)} % of the paths "
+        f"are below it, and {each.undefined} never held anything."
+        for name, each in ratios.items()
+    ]
+    if not math.isfinite(chosen.probability):
+        why = "two configurations that held something, and 32 sessions, are wanted"
+        return " ".join([*sentences, f"Overfitting cannot be told: {why}."])
+    place = "inside" if chosen.low <= chosen.probability <= chosen.high else "outside"
+    sentences.append(
+        f"The best of {chosen.configurations} configurations on one half of the sessions was no "
+        f"better than their median on the other in {100 * chosen.probability:.0f} % of the splits "
+        f"(probability of backtest overfitting {chosen.probability:.2f}; below 0.20 is wanted).  "
+        f"That is {place} the {chosen.low:.2f} to {chosen.high:.2f} of configurations none of "
+        "which is better than another."
+    )
+    return " ".join(sentences)
+
+
+def _row(name: str, each: PathRatios) -> Row:
+    return {
+        "model": name,
+        "lowest": _shown(each.lowest),
+        "quartiles": f"{_shown(each.lower_quartile)} to {_shown(each.upper_quartile)}",
+        "median": _shown(each.median),
+        "highest": _shown(each.highest),
+        "buy and hold": _shown(each.hold),
+        "paths below it": f"{_shown(100 * each.share_below, 0)} %",
+        "never held anything": str(each.undefined),
+    }
+
+
+def _shown(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "none"
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _none(figures: dict[str, Any]) -> dict[str, float | int | None]:
+    """Undefined figures as None, which JSON can hold."""
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
+
+
+def _nan(figures: dict[str, float | int | None]) -> dict[str, Any]:
+    """And back."""
+    return {key: math.nan if value is None else value for key, value in figures.items()}
