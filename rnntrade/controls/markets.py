@@ -40,7 +40,7 @@ class Control:
     process: Process | None  # of the synthetic source; None: prices are real
     index: str = ""  # of the sample source, then
     training: int = 3000
-    validation: int = 1200
+    validation: int = 2000
     test: int = 3000
 
 

@@ -7,7 +7,7 @@ found    A P control passes when on at least 4 of 5 seeds the one-sided binomial
          (accuracy - 0.5) / (best - 0.5), is at least 0.6 (P1) or 0.5 (P2, P3).
 quiet    An N test is rejected when the one-sided binomial test against the best possible accuracy
          has p < 0.05.  Of all N tests together no more may be rejected than a sound library
-         exceeds in less than 5 % of cases: 3 of 20, which it exceeds in 1.6 %.
+         exceeds in at most 5 % of cases: 3 of 20, which it exceeds in 1.6 %.
 ceiling  An accuracy above the best possible one plus 3 standard errors, on any control and seed,
          is a leak and fails everything.
 
@@ -143,7 +143,7 @@ def judge(results: Sequence[ControlResult], expected: Sequence[str]) -> Controls
 
 
 def most_rejected(tests: int) -> int:
-    """Return the most N tests that may be rejected: exceeded by chance in less than 5 %."""
+    """Return the most N tests that may be rejected: exceeded by chance in at most 5 %."""
     return int(binom.ppf(1.0 - NOMINAL, tests, NOMINAL)) if tests else 0
 
 
