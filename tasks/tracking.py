@@ -5,6 +5,7 @@ thread, so a submitted task would log into a phantom of its own.
 """
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from getpass import getuser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import artifacts_folder, home
 
+SHORTEST = 6  # characters that tell a run from the others
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
 
@@ -174,10 +177,70 @@ def is_recorded(run_id: str) -> bool:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
+        raise _silent(error) from error
+
+
+class Recorded(BaseModel):
+    """One pipeline run, as MLflow has it."""
+
+    run_id: str
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
+
+
+def find_run(name: str) -> Recorded:
+    """Return the pipeline run of that id, of which SHORTEST characters are enough.
+
+    name    id of the run, or of one of its models; deleted runs are found too
+    errors  RnntradeError when MLflow knows no such run, several, or does not answer
+    """
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+    wanted = name.strip().lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", wanted):
         raise RnntradeError(
-            f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
-            "Start it, or mend MLFLOW_TRACKING_URI."
-        ) from error
+            f"{name!r} is no run id.  Give the id that MLflow's pages or `rnntrade run --json` "
+            f"(mlflow_run) show, or its first {SHORTEST} characters or more."
+        )
+    try:
+        known = client()
+        experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+        beginning = f"attributes.run_id LIKE '{wanted}%'"
+        found = known.search_runs(experiments, beginning, ViewType.ALL, max_results=10)
+        if not found:
+            raise RnntradeError(
+                f"no run {name!r} in {tracking_uri()}.  Look its id up (rnntrade ui), or name the "
+                "server that recorded it in MLFLOW_TRACKING_URI."
+            )
+        if len(found) > 1:
+            ids = ", ".join(each.info.run_id for each in found)
+            raise RnntradeError(f"{name!r} begins the ids of several runs: {ids}.  Give one whole.")
+        parent = found[0].data.tags.get("mlflow.parentRunId")
+        info = known.get_run(parent).info if parent else found[0].info
+    except MlflowException as error:
+        raise _silent(error) from error
+    return Recorded(run_id=info.run_id, status=info.status)
+
+
+def read_text_artifact(run_id: str, path: str) -> str:
+    """Return a text that a run has kept; FileNotFoundError when it kept none of that name."""
+    from mlflow.exceptions import MlflowException
+
+    known = client()
+    try:
+        if path not in {each.path for each in known.list_artifacts(run_id)}:
+            raise FileNotFoundError(path)
+        with TemporaryDirectory() as folder:
+            return Path(known.download_artifacts(run_id, path, folder)).read_text()
+    except MlflowException as error:
+        raise _silent(error) from error
+
+
+def _silent(error: Exception) -> RnntradeError:
+    return RnntradeError(
+        f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
+        "Start it, or mend MLFLOW_TRACKING_URI."
+    )
 
 
 def tag_trials(run_id: str, lineage: str, attempt: str, fits: list[str]) -> None:

@@ -1,0 +1,184 @@
+"""What a recorded run needs to be made again, and what differs when the answer does."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import BaseModel, ValidationError
+
+from rnntrade.config import DataConfig
+from rnntrade.data import store
+from rnntrade.data.bars import cut
+from rnntrade.errors import DataError, RnntradeError
+from rnntrade.fingerprint import folder_digest
+from tasks.artifacts import Ref
+from tasks.home import data_folder, home
+from tasks.provenance import FILE, Provenance
+from tasks.tracking import Recorded, read_text_artifact
+
+KEPT_BY_HAND = ("seals", "trials")  # in the home folder: they decide which sessions a run sees
+MISSING = "missing"
+
+
+class Row(BaseModel):
+    """One step's output: its digest then and now."""
+
+    step: str  # "fit regime_lstm, fold 0, member 0"
+    recorded: str
+    now: str
+    same: bool
+
+
+class Reproduction(BaseModel):
+    """Whether a run gave the same again, byte for byte; if not, why that may be."""
+
+    run_id: str
+    same: bool
+    compared: int  # digests
+    rows: list[Row]  # in the order of the steps
+    first_difference: str  # step; empty when all are the same
+    explanation: list[str]  # what is not as it was then; empty when nothing is
+
+
+def read_provenance(run: Recorded) -> Provenance:
+    """Return what the run was made of; RnntradeError when that was not, or cannot be, kept."""
+    name = f"run {run.run_id}"
+    try:
+        text = read_text_artifact(run.run_id, FILE)
+    except FileNotFoundError as error:
+        if run.status == "RUNNING":
+            reason, cure = "is still going on", "Wait for its end"
+        elif run.status == "FINISHED":
+            reason = "was recorded by a version that kept no digests"
+            cure = "Run the experiment again, and reproduce that run"
+        else:
+            reason = f"ended as {run.status}, before its digests were written down"
+            cure = "Start it again: it goes on from there; then reproduce that run"
+        raise RnntradeError(f"{name} {reason}, so there is nothing to compare.  {cure}.") from error
+    try:
+        known = Provenance.model_validate_json(text)
+        known.rebuilt()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RnntradeError(
+            f"{name} was recorded by a version with other settings ({where}: {first['msg']}).  "
+            "Use the version that recorded it: its commit is on its page in MLflow."
+        ) from error
+    return known
+
+
+def copy_inputs(recorded: Provenance, scratch: Path) -> None:
+    """Lay the recorded prices, the seals and the trials into another home folder.
+
+    Prices come from the artifacts; where these are gone, from the vintage in the store that gives
+    the very same bytes.
+    errors  DataError naming the ticker whose prices are in neither
+    """
+    data = recorded.rebuilt().data
+    for ticker, ref in recorded.fetched.items():
+        place = scratch / ref.folder.relative_to(home())
+        if ref.is_intact():
+            shutil.copytree(ref.folder, place, dirs_exist_ok=True)
+        else:
+            _rebuild(data, ticker, ref, place)
+    for name in KEPT_BY_HAND:
+        if (home() / name).is_dir():
+            left_out = shutil.ignore_patterns("*.lock")
+            shutil.copytree(home() / name, scratch / name, ignore=left_out)
+
+
+def _rebuild(data: DataConfig, ticker: str, ref: Ref, place: Path) -> None:
+    """Write the bars of the vintage whose cut has that digest, newest first."""
+    known = store.vintages(data_folder(), data.source, ticker)
+    for vintage in reversed(known):
+        bars = store.read_vintage(data_folder(), data.source, ticker, vintage.id)
+        with TemporaryDirectory() as folder:
+            cut(bars, data.start, data.end).to_parquet(Path(folder) / "bars.parquet")
+            if folder_digest(Path(folder)) == ref.digest:
+                shutil.copytree(folder, place, dirs_exist_ok=True)
+                return
+    stored = f"{len(known)} vintages" if len(known) != 1 else "one vintage"
+    tried = f"{stored} of {data.source} {ticker}, and none gives these bytes" if known else "none"
+    raise DataError(
+        f"{ticker}: the prices {ref.digest[:16]} of that run are gone.  Missing or changed: "
+        f"{ref.folder}; and of the vintages below {data_folder()}, there are {tried}.  Bring back "
+        "either from a copy: without the same prices nothing can be compared."
+    )
+
+
+def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
+    """Put the digests side by side, in the order of the steps."""
+    rows = []
+    for step in {**recorded.digests, **now.digests}:
+        then, new = recorded.digests.get(step, MISSING), now.digests.get(step, MISSING)
+        rows.append(Row(step=step, recorded=then, now=new, same=then == new))
+    different = [row for row in rows if not row.same]
+    changed = _changes(recorded, now, different)
+    if different and not changed:
+        changed = [
+            "Nothing that was recorded differs: not the prices, the code, the libraries, the "
+            "device or the machine.  This is a defect of rnntrade."
+        ]
+    return Reproduction(
+        run_id=run_id,
+        same=not different,
+        compared=len(rows),
+        rows=rows,
+        first_difference=different[0].step if different else "",
+        explanation=changed,
+    )
+
+
+def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> list[str]:
+    """Say what is not as it was: data, code, libraries, device, machine."""
+    told = []
+    if recorded.experiment != now.experiment:
+        told.append("Settings: this version has settings that the recorded one had not.")
+    tickers = [row.step.removeprefix("prices ") for row in different if row.step in _prices(now)]
+    if tickers and recorded.holdout == "none":
+        told.append(f"Data: the prices of {', '.join(tickers)} differ.")
+    elif tickers:
+        told.append(
+            f"Data: the sessions of {', '.join(tickers)} that the sealed holdout leaves differ.  "
+            "Was the folder seals/ lost or changed?"
+        )
+    if recorded.holdout != now.holdout:
+        told.append(f"Holdout: {recorded.holdout} then, {now.holdout} now.")
+    if steps := _differing(recorded.sources, now.sources):
+        told.append(
+            f"Code: that of {', '.join(steps)} differs; recorded at {_commit(recorded)}, now "
+            f"{_commit(now)}." + (_way_back(recorded) if different else "")
+        )
+    for name in _differing(recorded.versions, now.versions):
+        then, new = (each.versions.get(name, "not there") for each in (recorded, now))
+        told.append(f"Version: {name} {then} then, {new} now.")
+    if recorded.device != now.device:
+        told.append(f"Device: {recorded.device} then, {now.device} now; they round differently.")
+    if recorded.machine != now.machine:
+        told.append(
+            f"Machine: {recorded.machine} then, {now.machine} now; floating-point kernels differ "
+            "between processors."
+        )
+    return told
+
+
+def _prices(known: Provenance) -> set[str]:
+    return {f"prices {ticker}" for ticker in known.fetched}
+
+
+def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    return [name for name in {**then, **now} if then.get(name) != now.get(name)]
+
+
+def _commit(known: Provenance) -> str:
+    return f"commit {known.commit}" if known.commit else "no commit"
+
+
+def _way_back(recorded: Provenance) -> str:
+    """How to get the recorded code back."""
+    commit, _, edits = recorded.commit.partition(" ")
+    if not commit:
+        return "  Which code it was cannot be told."
+    lost = "; its edits are in no commit" if edits else ""
+    return f"  Try again after: git checkout {commit}{lost}."
