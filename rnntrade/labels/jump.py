@@ -75,7 +75,7 @@ def jump_features(returns: pd.Series) -> pd.DataFrame:
 
 
 def fit_jump(
-    features: Array, returns: Array, states: int, penalty: float, seed: int = 0, restarts: int = 10
+    features: Array, returns: Array, states: int, penalty: float, seed: int = 0, restarts: int = 5
 ) -> JumpStates:
     """Return the states that explain these features best for their number of jumps.
 
