@@ -6,8 +6,9 @@ sealed part, and no later setting opens a piece of it by stealth.
 """
 
 import json
-import os
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from rnntrade.config import Experiment
+from rnntrade.config import ComputeConfig, Experiment
 from rnntrade.errors import SealError
 from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
@@ -25,7 +26,7 @@ from tasks.artifacts import Ref, publish
 from tasks.home import home
 from tasks.tables import read_bars
 from tasks.tracking import RunIds
-from tasks.trials import lineage, read_lines
+from tasks.trials import append_lines, last_session, lineage, read_lines
 
 
 class Holdout(BaseModel):
@@ -72,10 +73,20 @@ def _open(
     path: Path, ids: RunIds, experiment: Experiment, prices: dict[str, Ref], first: str, spent: bool
 ) -> Holdout:
     """Write the opening down before anything looks; the very same run may look again."""
-    this = fingerprint((experiment, {t: ref.digest for t, ref in prices.items()}))
-    before = [each for each in _read(path) if each["event"] == "opened" and each["what"] != this]
+    if last_session(prices) < first:
+        raise SealError(
+            f"the holdout begins on {first}, and the prices end on {last_session(prices)}: there "
+            "is nothing to open.  Set data.end to a later day."
+        )
+    asked = replace(experiment, compute=ComputeConfig())  # how long it takes is another matter
+    this = fingerprint((asked, {t: ref.digest for t, ref in prices.items()}))
+    openings = [each for each in _read(path) if each["event"] == "opened"]
+    before = list(takewhile(lambda each: each["what"] != this, openings))
+    own = openings[len(before) :]  # what came after its own first opening did not help this run
+    until = own[0]["at"] if own else "9999"
+    who_opened = {each["run"] for each in openings}
     seen = [line for line in read_lines(experiment.data) if line.until >= first and line.run]
-    peeked = [line for line in seen if line.run not in _runs_that_opened(path)]
+    peeked = [line for line in seen if line.run not in who_opened and line.noted <= until]
     reasons = [f"it was opened on {each['at'][:10]} by run {each['run'][:8]}" for each in before]
     if peeked:
         day, run = peeked[0].noted[:10], peeked[0].run[:8]
@@ -122,19 +133,16 @@ def _before(prices: Ref, first: str) -> Ref:
     return out.ref
 
 
-def _runs_that_opened(path: Path) -> set[str]:
-    return {each["run"] for each in _read(path) if each["event"] == "opened"}
-
-
 def _read(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    """Return the events; one cut short by a kill is left out (its run saw nothing)."""
+    events = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events
 
 
 def _add(path: Path, event: dict[str, str]) -> None:
-    line = json.dumps({**event, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
-    with path.open("a") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_lines(path, [json.dumps({**event, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})])

@@ -157,15 +157,22 @@ def _note(config: DataConfig, lines: Iterable[Line]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             known = {line.id for line in read_lines(config)}
-            text = "".join(f"{each.model_dump_json()}\n" for each in lines if each.id not in known)
-            with path.open("ab+") as file:
-                file.seek(0, os.SEEK_END)
-                if file.tell() and text:
-                    file.seek(-1, os.SEEK_END)
-                    text = text if file.read(1) == b"\n" else f"\n{text}"
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            append_lines(path, [each.model_dump_json() for each in lines if each.id not in known])
+
+
+def append_lines(path: Path, lines: list[str]) -> None:
+    """Add lines, on the disk when this returns; they begin anew after one that a kill cut short."""
+    if not lines:
+        return
+    text = "".join(f"{line}\n" for line in lines)
+    with path.open("ab+") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            text = text if file.read(1) == b"\n" else f"\n{text}"
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _path(config: DataConfig) -> Path:
