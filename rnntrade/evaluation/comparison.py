@@ -1,4 +1,4 @@
-"""All models of one question together: is the best of them better by more than the picking?"""
+"""What comparing all models of one question, or all strategies, came to."""
 
 from dataclasses import dataclass
 

@@ -86,8 +86,14 @@ def dated(axes: Axes) -> None:
 
 
 def percent(axes: Axes, digits: int = 0) -> None:
-    """Write the vertical axis of fractions in percent."""
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %"))
+    """Write the vertical axis of fractions in percent; one digit more where a tick needs it."""
+
+    def written(value: float, _: int | None = None) -> str:
+        text = f"{100 * value:.{digits}f}"
+        exact = abs(float(text) - 100 * value) < 1e-6
+        return f"{text} %" if exact else f"{100 * value:.{digits + 1}f} %"
+
+    axes.yaxis.set_major_formatter(FuncFormatter(written))
 
 
 def few_ticks(axes: Axes, number: int = 4) -> None:

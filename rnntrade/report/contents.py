@@ -1,7 +1,8 @@
 """What a report is made of: the results of a run, and the pieces of a page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnntrade.config import Experiment
+from rnntrade.evaluation.comparison import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.report import canvas
@@ -39,6 +41,16 @@ class AttentionExample:
 
 
 @dataclass(frozen=True, eq=False)
+class AuditSummary:
+    """What the leak audit compared, and what it found."""
+
+    clean: bool  # nothing was found, and something was compared
+    comparisons: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))  # by stage
+    findings: Sequence[str] = ()  # one sentence each
+    warm_up: pd.DataFrame | None = None  # by feature: how much history it needs
+
+
+@dataclass(frozen=True, eq=False)
 class ReportContents:
     """Everything that a report shows; mappings are shown in their order."""
 
@@ -53,6 +65,9 @@ class ReportContents:
     strategies: Mapping[str, StrategyContents]
     attention: AttentionExample | None = None
     findings: Sequence[str] = ()  # what the checks of the data found
+    audit: AuditSummary | None = None  # None: nobody looked for leaks
+    comparison: Mapping[str, Comparison] | None = None  # by question
+    holdout: str = ""  # what became of the final holdout, in words; "" where none was set aside
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Figures of the market itself: prices, returns, regimes, indicators."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,9 @@ def price_and_returns(ticker: str, close: pd.Series) -> Figure:
     upper.plot(c.dates(close.index), close, color=c.BLUE, linewidth=1.1)
     _log_when_far(upper, close)
     c.label(upper, "adjusted close")
-    lower.vlines(c.dates(returns.index), 0.0, returns, color=c.GREY, linewidth=0.6)
+    stems = np.column_stack([np.zeros(len(returns)), returns, np.full(len(returns), np.nan)])
+    x = np.repeat(c.dates(returns.index), 3)
+    lower.plot(x, stems.ravel(), color=c.GREY, linewidth=0.6)  # one path: much faster than vlines
     lower.axhline(0.0, color=c.INK, linewidth=0.6)
     c.label(lower, "daily return")
     c.percent(lower)
@@ -69,12 +72,14 @@ def price_by_regime(
     )
     x, y = date2num(c.dates(close.index)), close.to_numpy(float)
     points = np.column_stack([x, y])
-    segments = np.stack([points[:-1], points[1:]], axis=1)  # (T-1, 2, 2)
     codes = regime.reindex(close.index).to_numpy(float)
     colours = np.array([*named, "#DDDDDD"])
     at = np.where(np.isnan(codes), len(named), np.nan_to_num(codes)).astype(int)
+    changes = np.flatnonzero(np.diff(at[1:])) + 1  # sessions that end a stretch of one regime
+    bounds = [0, *changes, len(points) - 1]
+    stretches = [points[a : b + 1] for a, b in pairwise(bounds)]
     upper.add_collection(
-        LineCollection(list(segments), colors=list(colours[at[1:]]), linewidths=1.4)
+        LineCollection(stretches, colors=list(colours[at[bounds[1:]]]), linewidths=1.4)
     )
     upper.autoscale_view()
     _log_when_far(upper, close)

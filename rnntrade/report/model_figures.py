@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.verdict import plain
 from rnntrade.report import canvas as c
-from rnntrade.types import Fit
+from rnntrade.types import Epoch, Fit
 
 
 def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
@@ -25,34 +27,33 @@ def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
     columns = [("training_loss", "validation_loss", "loss")]
     columns += [("training_score", "validation_score", "accuracy")] * scored
     faint = 1.0 if len(fits) == 1 else max(0.25, 1.0 / len(fits))
+    keys = [
+        Line2D([], [], color=c.GREY, linewidth=1.5, label="training"),
+        Line2D([], [], color=c.BLUE, linewidth=1.5, label="validation"),
+        Line2D([], [], color=c.RED, marker="o", markersize=6, linewidth=0, label="best epoch"),
+    ]
     for axes, (training, validation, unit) in zip(panels, columns, strict=True):
-        for number, fit in enumerate(fits):
-            epochs = [epoch.number + 1 for epoch in fit.history]  # people count from 1
-            parts = ((training, c.GREY, "training"), (validation, c.BLUE, "validation"))
-            for part, colour, part_name in parts:
-                values = [getattr(epoch, part) for epoch in fit.history]
-                axes.plot(
-                    epochs,
-                    values,
-                    color=colour,
-                    alpha=faint,
-                    linewidth=1.5,
-                    label=part_name if number == 0 else None,
-                )
-            best = next(epoch for epoch in fit.history if epoch.number == fit.best)
-            axes.plot(
-                [best.number + 1],
-                [getattr(best, validation)],
-                "o",
-                color=c.RED,
-                markersize=6,
-                zorder=3,
-                label="best epoch" if number == 0 else None,
-            )
+        for part, colour in ((training, c.GREY), (validation, c.BLUE)):
+            lines = [  # people count epochs from 1
+                np.array([(epoch.number + 1, getattr(epoch, part)) for epoch in fit.history])
+                for fit in fits
+            ]
+            axes.add_collection(LineCollection(lines, colors=colour, alpha=faint, linewidths=1.5))
+        best = [_best(fit) for fit in fits]
+        axes.plot(
+            [epoch.number + 1 for epoch in best],
+            [getattr(epoch, validation) for epoch in best],
+            "o",
+            color=c.RED,
+            alpha=max(0.4, faint),
+            markersize=6,
+            zorder=3,
+        )
+        axes.autoscale_view()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch", fontsize=c.SMALL)
         c.label(axes, unit)
-        c.legend(axes)
+        c.legend(axes, keys)
     return figure
 
 
@@ -264,6 +265,10 @@ def compared(evaluation: ModelEvaluation) -> str:
     return f"{evaluation.name} {finding}: {figures}"
 
 
+def _best(fit: Fit) -> Epoch:
+    return next(epoch for epoch in fit.history if epoch.number == fit.best)
+
+
 def _learned(name: str, fits: Sequence[Fit]) -> str:
     best = [fit.best + 1 for fit in fits]
     if len(fits) > 1:
@@ -271,7 +276,7 @@ def _learned(name: str, fits: Sequence[Fit]) -> str:
         return f"{name}: {len(fits)} fits, best epochs {min(best)} to {max(best)} (median {middle})"
     (fit,) = fits
     last = fit.history[-1]
-    loss = next(e.validation_loss for e in fit.history if e.number == fit.best)
+    loss = _best(fit).validation_loss
     if last.number == fit.best:
         return f"{name}: validation loss was lowest at the last epoch, {last.number + 1}"
     rise = 100 * (last.validation_loss / loss - 1)

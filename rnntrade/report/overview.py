@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
+from math import isfinite
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.verdict import CORRECTED, Interval, plain, summary
+from rnntrade.report import trust
 from rnntrade.report.contents import ReportContents
 from rnntrade.report.markup import bullets, paragraph
 from rnntrade.report.tables import NOTHING, Kind, formatted, html_table
+from rnntrade.report.wording import SCORES
 
 Parts = Iterator[str]
 
@@ -26,6 +29,8 @@ def verdict(contents: ReportContents) -> Parts:
             "Scores of regime models below see the future and show nothing.",
             "leaky",
         )
+    yield from trust.audit_warning(contents.audit)
+    yield from trust.holdout(contents.holdout)
     texts = [
         summary([e.verdict for e in evaluations], [e.verdict for e in strategies]),
         *(evaluation.sentence for evaluation in evaluations),
@@ -44,8 +49,8 @@ def models(contents: ReportContents) -> Parts:
         {
             "model": e.name,
             "verdict": e.verdict,
-            "asks": f"{e.task}, {e.horizon} ahead",
-            "measure": e.score_name,
+            "p, corrected": min(1.0, e.p_value * e.attempts) if isfinite(e.p_value) else None,
+            "asks": f"{e.task}, {e.horizon} ahead: {SCORES.get(e.score_name, e.score_name)}",
             "validation": _score(e, e.validation_score),
             "test": _score(e, e.score),
             "best baseline": plain(e.best_baseline),
@@ -57,11 +62,15 @@ def models(contents: ReportContents) -> Parts:
     ]
     numbers = ("validation", "test", "its test score", "difference", "interval")
     kinds: dict[str, Kind] = dict.fromkeys(numbers, "number")
+    kinds["p, corrected"] = "p"
     yield html_table(pd.DataFrame(rows), kinds)
+    attempts = sorted({e.attempts for e in contents.evaluations.values()})
+    tried = " or ".join(f"{number:,}" for number in attempts)
     yield paragraph(
-        "Differences are positive where the model is better: accuracy minus accuracy, or, for "
-        "forecasts of returns, the share of the baseline's squared error that is saved. The "
-        "best baseline is the best on the test part itself.",
+        f"Corrected: one-sided p times the models ever tried on this data, {tried}. Differences "
+        "are positive where the model is better: accuracy minus accuracy, or, for forecasts of "
+        "returns, the share of the baseline's squared error that is saved. The best baseline is "
+        "the best on the test part itself.",
         "note",
     )
     yield bullets([f"{e.name}: {e.power}" for e in contents.evaluations.values()])
@@ -81,6 +90,8 @@ def strategies(contents: ReportContents) -> Parts:
                 {
                     "strategy": name,
                     "verdict": e.verdict if main else "",
+                    "deflated Sharpe": e.deflated_sharpe if main else None,
+                    "trials": e.trials if main else None,
                     "filled": _filled(str(execution)),
                     "a year": figures["annual_return"],
                     "Sharpe": figures["sharpe_ratio"],
@@ -118,6 +129,8 @@ def strategies(contents: ReportContents) -> Parts:
             }
         )
     kinds: dict[str, Kind] = {
+        "deflated Sharpe": "score",
+        "trials": "count",
         "a year": "gain",
         "Sharpe": "ratio",
         "largest fall": "percent",
@@ -129,7 +142,9 @@ def strategies(contents: ReportContents) -> Parts:
     yield html_table(pd.DataFrame(rows), kinds)
     yield paragraph(
         "All figures are after costs, over the test sessions alone. The rules below each strategy "
-        "have learned nothing; random positions are the strategy's own, at another time.",
+        "have learned nothing; random positions are the strategy's own, at another time. The "
+        "deflated Sharpe ratio (2012/2014 form) counts every fit ever begun on this data as a "
+        "trial, and must reach the report's confidence.",
         "note",
     )
 
@@ -154,9 +169,9 @@ def provenance(contents: ReportContents) -> Parts:
         "Experiment": f"{x.name}. {x.description}",
         "Data": f"source {x.data.source}: {ranges}",
         "Split": _fields(x.split),
-        "Regime thresholds": x.labels.thresholds.replace("_", " "),
+        "Regimes": _fields(x.labels),
         "Training": _fields(x.training),
-        "Seed": f"{x.seed}, {x.members} fits per model and fold",
+        "Seed": f"{x.seed}, {x.members} fit{'s' * (x.members > 1)} per model and fold",
         "Filled at": _filled(costs.execution),
         "Costs": _fields(costs),
         "Positions": _fields(x.trading),

@@ -35,7 +35,8 @@ caption { text-align: left; font-weight: 600; padding: .2rem 0 .35rem; }
 th, td { padding: .26rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid #ececec; }
 th { color: #444; font-weight: 600; border-bottom: 2px solid #cfcfcf; vertical-align: bottom; }
-td.n, th.n { text-align: right; white-space: nowrap; }
+td.n, th.n { text-align: right; }
+td.n { white-space: nowrap; }
 figure { margin: .8rem 0 1.2rem; }
 img { max-width: 100%; height: auto; display: block; }
 details { margin: .5rem 0; }

@@ -8,7 +8,19 @@ import numpy as np
 import pandas as pd
 
 Kind = Literal[
-    "text", "number", "count", "ratio", "score", "percent", "gain", "fine_percent", "money", "date"
+    "text",
+    "number",
+    "count",
+    "ratio",
+    "score",
+    "signed",
+    "p",
+    "tiny",
+    "percent",
+    "gain",
+    "fine_percent",
+    "money",
+    "date",
 ]  # "number" is text already, aligned as numbers are
 NOTHING = "—"
 
@@ -16,6 +28,9 @@ _FORMATS: Mapping[Kind, Callable[[float], str]] = {
     "count": lambda value: f"{value:,.0f}",
     "ratio": lambda value: f"{value:.2f}",
     "score": lambda value: f"{value:.3f}",
+    "signed": lambda value: f"{value:+.3f}",
+    "p": lambda value: f"{value:.3f}" if value >= 0.001 else "< 0.001",
+    "tiny": lambda value: f"{value:.1e}" if value else "0",
     "percent": lambda value: f"{100 * value:.1f} %",
     "gain": lambda value: f"{100 * value:+.2f} %",
     "fine_percent": lambda value: f"{100 * value:.3f} %",

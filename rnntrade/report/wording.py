@@ -51,6 +51,33 @@ TRADE_KINDS: Mapping[str, Kind] = {
     "duration": "count",
     "confidence": "ratio",
 }
+SCORES: Mapping[str, str] = {
+    "auc": "AUC",
+    "brier": "Brier",
+    "ece": "calibration error",
+    "mae": "MAE",
+    "r2_zero": "R² against zero",
+    "rmse": "RMSE",
+}
+TEST_KINDS: Mapping[str, Kind] = {"statistic": "ratio", "p_value": "p"}
+TEST_HEADINGS: Mapping[str, str] = {"p_value": "one-sided p"}
+MONEY_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(["final_equity", "hold_final_equity"], "count"),
+    **dict.fromkeys(["annual_return", "hold_annual_return"], "gain"),
+    **dict.fromkeys(["sharpe_ratio", "hold_sharpe_ratio"], "ratio"),
+    **dict.fromkeys(["max_drawdown", "hold_max_drawdown"], "percent"),
+}
+MONEY_HEADINGS: Mapping[str, str] = {
+    "bps": "costs, bp",
+    "final_equity": "final equity",
+    "annual_return": "a year",
+    "sharpe_ratio": "Sharpe",
+    "max_drawdown": "largest fall",
+    "hold_final_equity": "held: final equity",
+    "hold_annual_return": "held: a year",
+    "hold_sharpe_ratio": "held: Sharpe",
+    "hold_max_drawdown": "held: largest fall",
+}
 
 READING: Mapping[str, str] = {
     "Test part": "Sessions that no network, scaler, threshold or choice of an epoch has seen.",
@@ -65,8 +92,11 @@ READING: Mapping[str, str] = {
     "themselves; 0 is none, 1 is perfect.",
     "Log loss, Brier": "Errors of the probabilities; less is better. A rule that is always certain "
     "pays dearly when it is wrong.",
-    "Accuracy at changes": "Accuracy on the sessions after which the regime did change: staying "
-    "with today's regime scores 0 there.",
+    "Transition recall": "Share of the true changes of regime that were foreseen, with the new "
+    "regime named right: staying with today's regime scores 0.",
+    "Reliability, calibration error": "A reliability figure compares what was said with what came: "
+    "of all samples said to be 70 % sure, 70 % should be right. The calibration error is the mean "
+    "gap, in ten bins, weighed by their samples (ECE); 0 is perfect.",
     "RMSE, MAE": "Root mean squared and mean absolute error of a session's return; less is better.",
     "R² against zero": "Share of squared error saved over always forecasting no move.",
     "Sign accuracy": "Share of right signs, where neither forecast nor return is 0.",
@@ -76,4 +106,33 @@ READING: Mapping[str, str] = {
     "do) or at that same close (what notebooks assume); the gap between them is information.",
     "Sharpe ratio": "Mean return over its deviation, a year. To tell two ratios that differ by 0.5 "
     "from each other takes many years.",
+    "Trials": "Every fit ever begun on this data, failed and aborted ones too, whoever began it: "
+    "the best of many looks good by luck.",
+    "Probabilistic, deflated Sharpe ratio": "The probability that the true Sharpe ratio is above "
+    "0, and that it is above what the best of all trials reaches by luck. The form of Bailey and "
+    "López de Prado (2012, 2014) decides; the 2025 form stands beside it.",
+    "Minimum track record": "Sessions that a Sharpe ratio as high as this needs before it is told "
+    "from 0.",
+    "PBO": "Probability of backtest overfitting: how often the strategy that was best on one half "
+    "of the sessions is no better than the median on the other half. Below 0.2 is needed; the "
+    "noise band is where it lies when no strategy is better than another.",
+    "SPA": "Superior predictive ability (Hansen): whether the best of several models is better "
+    "than a benchmark, allowing for its having been picked. The lower and upper variants leave out "
+    "all, or none, of the models worse than the benchmark.",
+    "StepM": "Which of them are better, with a 5 % chance that any is named wrongly "
+    "(Romano and Wolf).",
+    "McNemar": "Compares two classifiers on the samples where only one of them is right.",
+    "Diebold-Mariano": "Compares the squared errors of two forecasts, session by session.",
+    "Pesaran-Timmermann": "Whether calls of up and down have anything to do with what came.",
+    "Ledoit-Wolf": "Whether two Sharpe ratios, measured over the same sessions, differ.",
+    "Fold": "A stretch of test sessions with the networks trained on what came before it. What "
+    "holds in one fold alone is luck more often than not.",
+    "Member": "One of several fits of the same network that differ in the seed alone; their mean "
+    "is what is judged. What differs between them is luck.",
+    "Purge": "Samples are left out of training whose label was not known yet at the first decision "
+    "of the part that follows.",
+    "Seal": "The newest sessions, kept from every run until they are opened, once. A holdout that "
+    "was seen before is spent, and says so.",
+    "Leak audit": "Everything after a session is replaced, and all that is dated up to it must "
+    "stay the same to the last bit: what changes knew the future.",
 }

@@ -6,10 +6,17 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.config import MODELS, DataConfig, Experiment, ModelConfig, ReportConfig
+from rnntrade.evaluation.comparison import Comparison
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.strategies import evaluate_strategy
+from rnntrade.evaluation.trials import Trials
 from rnntrade.features.sets import ticker_features
-from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
+from rnntrade.report.contents import (
+    AttentionExample,
+    AuditSummary,
+    ReportContents,
+    StrategyContents,
+)
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import confidence, decide
 from rnntrade.types import Epoch, Fit, Prices, Scaler
@@ -19,6 +26,49 @@ BASELINES = {
     "direction": ("always_up", "persistence", "logistic_window", "gradient_boosting"),
     "forecast": ("zero", "mean", "ar1"),
     "return": ("zero", "mean", "ar1"),
+}
+
+TRIALS = Trials(
+    fits=tuple(f"fit {number}" for number in range(40)),
+    attempts=tuple(f"model {number}" for number in range(12)),
+    sharpes=(0.01, -0.02, 0.03),
+)
+AUDIT = AuditSummary(
+    clean=True,
+    comparisons={"features": 1_234_000, "thresholds": 56, "equity": 789},
+    warm_up=pd.DataFrame(
+        {
+            "first_defined": [50, 12],
+            "needs": [50, 431],
+            "memory": ["window", "decaying"],
+            "left_at_60": [0.0, 0.00003],
+        },
+        index=pd.Index(["sma_50", "ema_12"], name="feature"),
+    ),
+)
+COMPARISON = {
+    "direction, 1 ahead": Comparison(
+        question="direction, 1 ahead",
+        benchmark="logistic_window of many_to_one_lstm",
+        models=("many_to_one_lstm", "attention_bilstm"),
+        spa_p=0.41,
+        spa_range=(0.38, 0.45),
+        better=(),
+        overfitting=float("nan"),
+        overfitting_band=(float("nan"), float("nan")),
+        note="439 sessions, compared.",
+    ),
+    "strategies": Comparison(
+        question="strategies",
+        benchmark="buy_and_hold",
+        models=("many_to_one_lstm", "attention_bilstm"),
+        spa_p=0.0004,
+        spa_range=(0.0004, 0.01),
+        better=("attention_bilstm",),
+        overfitting=0.56,
+        overfitting_band=(0.3, 0.7),
+        note="",
+    ),
 }
 
 
@@ -49,6 +99,8 @@ def contents(
     draws: int = 50,
     folds: int = 1,
     flat: bool = False,
+    members: int = 1,
+    trials: Trials = TRIALS,
 ) -> ReportContents:
     rng = np.random.default_rng(1)
     report = ReportConfig(bootstrap_draws=draws)
@@ -58,16 +110,20 @@ def contents(
         data=DataConfig(source="synthetic", tickers=tuple(prices.tickers)),
         models=models,
         report=report,
+        members=members,
     )
     regimes = pd.DataFrame(
         {ticker: _regime(prices.close[ticker]) for ticker in prices.tickers}, prices.sessions
     )
-    predictions = {m.name: predicted(m, prices, regimes, rng) for m in models}
+    predictions = {m.name: predicted(m, prices, regimes, rng, folds) for m in models}
+    alone = {m.name: apart(predictions[m.name], m, members, rng) for m in models}
     strategies = {}
     for model in models:
         if model.task == "direction":
             table = predictions[model.name]
-            strategies[model.name] = _strategy(model, table, prices, experiment, flat)
+            strategies[model.name] = _strategy(
+                model, table, alone[model.name], prices, experiment, flat, trials
+            )
     attentive = next((m for m in models if m.architecture == "attention_bilstm"), None)
     return ReportContents(
         experiment=experiment,
@@ -75,30 +131,63 @@ def contents(
         prices=prices,
         features={ticker: ticker_features(prices.bars(ticker)) for ticker in prices.tickers},
         regimes=regimes,
-        fits={m.name: [fit(m, fold, rng) for fold in range(folds)] for m in models},
+        fits={
+            m.name: [fit(m, fold, rng) for fold in range(folds) for _ in range(members)]
+            for m in models
+        },
         predictions=predictions,
-        evaluations={m.name: evaluate_model(predictions[m.name], m, report) for m in models},
+        evaluations={
+            m.name: evaluate_model(predictions[m.name], m, report, trials, alone[m.name])
+            for m in models
+        },
         strategies=strategies,
         attention=attentive and _attention(attentive, prices, rng),
         findings=("close of the first ticker did not move for 6 sessions from 2016-02-01",),
+        audit=AUDIT,
+        comparison=COMPARISON,
+        holdout="Sessions from 2016-05-02 on are sealed: this run has not seen them.",
     )
 
 
 def predicted(
-    model: ModelConfig, prices: Prices, regimes: pd.DataFrame, rng: np.random.Generator
+    model: ModelConfig,
+    prices: Prices,
+    regimes: pd.DataFrame,
+    rng: np.random.Generator,
+    folds: int = 1,
 ) -> pd.DataFrame:
-    """A network as noise, and baselines; the last 40 % is the test part."""
+    """A network as noise, and baselines; the last 40 % is the test part, in folds one by one."""
     tables = []
     for ticker in prices.tickers:
         close = prices.close[ticker].dropna()
         count = len(close)
         rows = pd.DataFrame({"fold": 0, "ticker": ticker, "decision": close.index})
-        rows["part"] = np.where(np.arange(count) < 0.6 * count, "validation", "test")
+        seen = int(0.6 * count)
+        rows["part"] = np.where(np.arange(count) < seen, "validation", "test")
+        rows["fold"] = np.concatenate(
+            [np.arange(part) * folds // part for part in (seen, count - seen)]
+        )
         known = np.arange(count) + model.horizon < count
         rows["label_end"] = pd.Series(close.index).shift(-model.horizon).to_numpy()
         for source in (model.name, *BASELINES[model.task]):
             tables.append(_answered(rows.assign(source=source), source, model, close, regimes, rng))
         assert known.any()
+    return pd.concat(tables, ignore_index=True)
+
+
+def apart(
+    predictions: pd.DataFrame, model: ModelConfig, members: int, rng: np.random.Generator
+) -> pd.DataFrame | None:
+    """Members whose mean is what the network said on the test part; None for one alone."""
+    if members < 2:
+        return None
+    own = predictions[(predictions["source"] == model.name) & (predictions["part"] == "test")]
+    said = [name for name in own.columns if str(name).startswith(("p_", "r_"))]
+    noise = rng.normal(size=(members, len(own), len(said))) * 0.2 * own[said].std().to_numpy()
+    noise -= noise.mean(axis=0)
+    tables = [own.assign(member=number) for number in range(members)]
+    for table, moved in zip(tables, noise, strict=True):
+        table[said] = own[said].to_numpy() + moved
     return pd.concat(tables, ignore_index=True)
 
 
@@ -150,18 +239,54 @@ def fit(model: ModelConfig, fold: int, rng: np.random.Generator) -> Fit:
     return Fit(model, {}, scaler, {}, history, best, fold, 0, "2018-01-01")
 
 
-def _strategy(model, predictions, prices, experiment, flat) -> StrategyContents:
+def _strategy(
+    model: ModelConfig,
+    predictions: pd.DataFrame,
+    alone: pd.DataFrame | None,
+    prices: Prices,
+    experiment: Experiment,
+    flat: bool,
+    trials: Trials,
+) -> StrategyContents:
     own = predictions[(predictions["source"] == model.name) & (predictions["part"] == "test")]
-    probability = own.pivot_table(index="decision", columns="ticker", values="p_up")
-    probability = probability.rename_axis(index="date", columns=None)[prices.tickers]
-    weights = decide(probability, experiment.trading) / len(prices.tickers) * (not flat)
-    sure = confidence(probability)
+    probability = _probability(own, prices)
     config = experiment.backtest
+
+    def wanted(rising: pd.DataFrame) -> pd.DataFrame:
+        return decide(rising, experiment.trading) / len(prices.tickers) * (not flat)
+
+    weights, sure = wanted(probability), confidence(probability)
+    sessions = pd.DatetimeIndex(weights.index)
     run = backtest(weights, prices, config, sure)
-    held = buy_and_hold(prices, pd.DatetimeIndex(weights.index), config)
-    other = backtest(weights, prices, replace(config, execution="close"), sure)
-    evaluation = evaluate_strategy(model.name, run, held, other, config, experiment.report)
+    held = buy_and_hold(prices, sessions, config)
+    cases = {}
+    for bps in experiment.report.cost_cases:
+        costs = replace(config, commission_bps=bps, half_spread_bps=0.0)
+        cases[(bps, "strategy")] = backtest(weights, prices, costs).returns
+        cases[(bps, "buy_and_hold")] = buy_and_hold(prices, sessions, costs).returns
+    members = {}
+    if alone is not None:
+        for member, rows in alone.groupby("member"):
+            moved = wanted(_probability(rows, prices))
+            members[str(member)] = backtest(moved, prices, config).returns
+    evaluation = evaluate_strategy(
+        model.name,
+        run,
+        held,
+        backtest(weights, prices, replace(config, execution="close"), sure),
+        config,
+        experiment.report,
+        cost_cases=pd.DataFrame(cases),
+        members=pd.DataFrame(members) if members else None,
+        folds=own.groupby("decision")["fold"].first(),
+        trials=trials,
+    )
     return StrategyContents(weights, probability, run, held, evaluation)
+
+
+def _probability(rows: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    table = rows.pivot_table(index="decision", columns="ticker", values="p_up")
+    return table.rename_axis(index="date", columns=None)[prices.tickers]
 
 
 def _attention(model, prices, rng) -> AttentionExample:
