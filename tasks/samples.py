@@ -23,11 +23,15 @@ from tasks.tables import Labels, read_bars, read_prices
 def label_regimes(
     prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig, test_from: str = ""
 ) -> Labels:
-    """Place the folds in time, and label every session by what each fold's own past taught."""
+    """Place the folds in time, and label every session by what each fold's own past taught.
+
+    test_from  first session of the final holdout, when it is opened
+    """
     bars = read_prices(prices)
+    first = pd.Timestamp(test_from) if test_from else None
     folds = []
     with publish("regimes") as out:
-        for boundary in boundaries(bars.sessions, split):
+        for boundary in boundaries(bars.sessions, split, first):
             learned = {
                 ticker: _label_ticker(ticker, bars, labels, boundary) for ticker in bars.tickers
             }
