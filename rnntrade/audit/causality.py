@@ -1,0 +1,125 @@
+"""The causality audit: replace the future, and see that no number of the past moves.
+
+For every stage apart, and for the chain end to end, everything after a session t is replaced in
+seven ways (`perturb.py`) and every number dated t or before must come out bit-identical; labels
+must look ahead exactly their horizon.  Cheap stages (prices, features, regimes by rule, targets,
+positions) are probed at special sessions (fold boundaries and their neighbours, first and last
+rows, holes, listings) in three ways and at `audit.sessions` random ones in one, by turns, so that
+all seven are used all over.  Costly stages (samples, fits, predictions, baselines, the engine) are
+probed at the
+boundaries of the first and the last fold or at a few sessions, in two to seven ways, with networks
+of four hidden units on the newest sessions of each part.  Fold dates come from the calendar alone
+and are held fixed.
+
+A stage is fed with what is clean up to t, so a leak is told where it arises.  Stages after a leak
+in the samples or the parts are not judged, and the chain end to end only when every stage is clean.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rnntrade.audit import chain as stages
+from rnntrade.audit.chain import CHAIN, Chain, Labels
+from rnntrade.audit.end_to_end import audit_chain
+from rnntrade.audit.findings import Audited, merge
+from rnntrade.audit.learned_checks import (
+    Learner,
+    audit_baselines,
+    audit_fit,
+    audit_parts,
+    audit_predictions,
+    audit_samples,
+)
+from rnntrade.audit.money_checks import (
+    audit_engine_causality,
+    audit_positions,
+    audit_served,
+    audit_tuning,
+)
+from rnntrade.audit.series_checks import (
+    audit_features,
+    audit_prices,
+    audit_regimes,
+    audit_targets,
+)
+from rnntrade.audit.setting import Setting
+from rnntrade.config import Experiment, ModelConfig
+from rnntrade.types import Prices
+
+SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 3}
+LEARNING_RATE = 1e-2  # so that a few epochs differ
+
+
+def audit_causality(
+    prices: Prices, experiment: Experiment, chain: Chain = CHAIN, seed: int = 0
+) -> Audited:
+    """Hunt for numbers that knew their future.
+
+    prices      all that the experiment would see
+    experiment  its labels, split, models, trading and backtest; networks are made tiny
+    chain       the stages, the library's own unless replaced
+    seed        of the random sessions and futures
+    returns     comparisons by stage, and a finding for each kind of leak in each stage
+    errors      DataError when the prices are too few for the experiment
+    """
+    experiment = _small(experiment)
+    setting = Setting(chain, experiment, prices, chain.prices(prices), seed)
+    labels = [_label(setting, number) for number in range(len(setting.folds))]
+    parts = [
+        audit_prices(setting),
+        audit_features(setting),
+        audit_regimes(setting, labels),
+        *(audit_targets(setting, labels[-1], model) for model in _asked(experiment.models)),
+        *audit_learners(setting, labels),
+        audit_positions(setting),
+        audit_engine_causality(setting),
+    ]
+    audited = merge(parts)
+    return merge([audited, audit_chain(setting)]) if audited.clean else audited
+
+
+def audit_learners(setting: Setting, labels: Sequence[Labels]) -> list[Audited]:
+    """All that is learned, model by model and fold by fold."""
+    found = []
+    compared_baselines = set()
+    features = stages.compute_features(setting.chain, setting.prices)
+    for model in setting.experiment.models:
+        for fold in labels:
+            targets = stages.make_targets(setting.chain, setting.prices, fold, model)
+            sampled = stages.sample(setting.chain, features, targets, fold, model)
+            learner = Learner(setting, model, fold, features, targets, *sampled)
+            if fold is labels[0]:
+                found.append(audit_samples(learner))
+                sound = not found[-1].findings
+            found.append(audit_parts(learner))
+            if found[-1].findings or not sound:
+                continue
+            audited, fit = audit_fit(learner)
+            found += [audited, audit_predictions(learner, fit), audit_served(learner, fit)]
+            found.append(audit_tuning(learner, fit))
+            if fold is labels[-1] and model.task not in compared_baselines:
+                found.append(audit_baselines(learner))
+                compared_baselines.add(model.task)
+    return found
+
+
+def _small(experiment: Experiment) -> Experiment:
+    """The same questions, asked of networks that train in a moment."""
+    models = tuple(replace(model, **SMALL) for model in experiment.models)  # type: ignore[arg-type] # names of fields
+    training = replace(experiment.training, learning_rate=LEARNING_RATE)
+    return replace(experiment, models=models, training=training, members=1)
+
+
+def _label(setting: Setting, number: int) -> Labels:
+    return stages.label(
+        setting.chain,
+        setting.prices,
+        setting.experiment.labels,
+        setting.folds[number],
+        setting.prices.sessions,
+    )
+
+
+def _asked(models: tuple[ModelConfig, ...]) -> list[ModelConfig]:
+    """One model a question."""
+    return list({(model.task, model.horizon): model for model in models}.values())

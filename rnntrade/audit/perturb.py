@@ -1,0 +1,146 @@
+"""Other futures: prices that are the same up to a session, bit for bit, and differ after it.
+
+Every perturbation changes all tickers at once and leaves valid bars behind: positive, the high the
+highest, the low the lowest, whole or not there at all.
+
+values  (R, K, 6) fields of the rows to replace, in the order of FIELDS; NaN: not traded
+past    (K,) last close that each ticker had before them, NaN where it never traded
+rng     whence randomness comes
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.types import FIELDS, Prices
+
+Array = NDArray[np.float64]
+Perturbation = Callable[[Array, Array, np.random.Generator], Array]
+
+CLOSE, VOLUME = FIELDS.index("close"), FIELDS.index("volume")
+LARGEST_LOG = 200.0  # of a price over its original: keeps ten times the volatility finite
+HOLES = 0.5  # share of the bars that go missing
+
+
+def replace_future(prices: Prices, last: int, name: str, rng: np.random.Generator) -> Prices:
+    """Prices whose rows after position `last` are others; those up to it are the very same.
+
+    last     position of the last session that stays
+    name     one of PERTURBATIONS
+    returns  as many sessions, but for "cut", which ends at `last`
+    errors   KeyError for another name
+    """
+    if name == "cut":
+        return take(prices, slice(0, last + 1))
+    values = np.stack([getattr(prices, field).to_numpy(float) for field in FIELDS], axis=2)
+    past = prices.close.iloc[: last + 1].ffill().to_numpy(float)
+    known = past[-1] if len(past) else np.full(values.shape[1], np.nan)
+    with np.errstate(invalid="ignore"):
+        values[last + 1 :] = PERTURBATIONS[name](values[last + 1 :].copy(), known, rng)
+    return Prices(
+        **{
+            field: pd.DataFrame(values[:, :, i], prices.close.index, prices.close.columns)
+            for i, field in enumerate(FIELDS)
+        }
+    )
+
+
+def take(prices: Prices, rows: slice) -> Prices:
+    """Some of the sessions, in their order."""
+    return Prices(**{field: getattr(prices, field).iloc[rows] for field in FIELDS})
+
+
+def replace_rows(
+    table: pd.DataFrame, after: pd.Timestamp, name: str, rng: np.random.Generator
+) -> pd.DataFrame:
+    """A table of anything whose rows after a session are others, in the same seven ways.
+
+    table    (T, C) of numbers by session
+    returns  as many rows, but for "cut"; those up to `after` are the very same
+    """
+    stays = int(table.index.searchsorted(after, side="right"))
+    if name == "cut":
+        return table.iloc[:stays]
+    values = table.to_numpy(float, copy=True)
+    future = values[stays:]
+    past = values[stays - 1] if stays else np.zeros(values.shape[1])
+    values[stays:] = {
+        "jitter 1 %": lambda: future * np.exp(0.01 * rng.standard_normal(future.shape)),
+        "volatility x10": lambda: past + 10.0 * (future - past),
+        "flat": lambda: np.where(np.isfinite(future), past, np.nan),
+        "x1000": lambda: future * 1000.0,
+        "reversed": lambda: future[::-1].copy(),
+        "missing": lambda: np.where(rng.random((len(future), 1)) < HOLES, np.nan, future),
+    }[name]()
+    return pd.DataFrame(values, table.index, table.columns)
+
+
+def _jitter(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Move every bar, and every volume, by 1 % or so."""
+    noise = np.exp(0.01 * rng.standard_normal((*values.shape[:2], 2)))
+    return _scaled(values, noise[:, :, 0]) * _only_volume(noise[:, :, 1], values)
+
+
+def _volatile(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Make every logarithmic return ten times as large."""
+    close = values[:, :, CLOSE]
+    start = np.where(np.isfinite(past), past, _first(close))
+    steps = np.log(close / start)
+    return _scaled(values, np.exp(np.clip(9.0 * steps, -LARGEST_LOG, LARGEST_LOG)))
+
+
+def _flat(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Stand still at the last close (a ticker not listed yet: at its first); nothing is traded."""
+    still = np.where(np.isfinite(past), past, _first(values[:, :, CLOSE]))
+    flat = np.where(np.isfinite(values), still[:, None], np.nan)
+    flat[:, :, VOLUME] *= 0.0
+    return flat
+
+
+def _thousandfold(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Trade at a thousand times the price."""
+    return _scaled(values, np.full(values.shape[:2], 1000.0))
+
+
+def _reversed(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Let the last bar come first."""
+    return values[::-1]
+
+
+def _missing(values: Array, past: Array, rng: np.random.Generator) -> Array:
+    """Drop half of the bars, the first one certainly."""
+    gone = rng.random(values.shape[:2]) < HOLES
+    gone[:1] = True
+    return np.where(gone[:, :, None], np.nan, values)
+
+
+PERTURBATIONS: Mapping[str, Perturbation] = {
+    "cut": lambda values, past, rng: values[:0],
+    "jitter 1 %": _jitter,
+    "volatility x10": _volatile,
+    "flat": _flat,
+    "x1000": _thousandfold,
+    "reversed": _reversed,
+    "missing": _missing,
+}
+
+
+def _scaled(values: Array, factor: Array) -> Array:
+    """Multiply the prices of each bar, (R, K) factors; the volume stays."""
+    return values * np.where(np.arange(len(FIELDS)) == VOLUME, 1.0, factor[:, :, None])
+
+
+def _only_volume(factor: Array, values: Array) -> Array:
+    return np.where(np.arange(len(FIELDS)) == VOLUME, factor[:, :, None], 1.0)
+
+
+def _first(close: Array) -> Array:
+    """(K,) the first close there is; NaN where there is none."""
+    there = np.isfinite(close)
+    if len(close) == 0:
+        return np.full(close.shape[1], np.nan)
+    return np.where(
+        there.any(axis=0), close[there.argmax(axis=0), np.arange(close.shape[1])], np.nan
+    )
