@@ -336,8 +336,10 @@ def _few(prices: Prices) -> Prices:
 
 
 def _stretch(prices: Prices, length: int) -> Prices:
-    """The sessions with the most listings and halts among them, the newest if there are none."""
-    edges = prices.close.isna().astype(int).diff().abs().sum(axis=1)
-    inside = edges[::-1].rolling(length, min_periods=min(length, len(edges))).sum().to_numpy()[::-1]
-    start = len(edges) - 1 - int(np.nanargmax(inside[::-1]))
+    """The sessions with the most listings and halts inside; the newest if there are none."""
+    edges = prices.close.isna().astype(int).diff().abs().sum(axis=1).to_numpy()  # (T,)
+    length = min(length, len(edges))
+    inside = np.convolve(edges, np.ones(length, int), mode="valid")  # (T-L+1,)
+    (best,) = np.nonzero(inside == inside.max())
+    start = best[len(best) // 2] if inside.max() > 0 else best[-1]
     return Prices(**{name: getattr(prices, name).iloc[start : start + length] for name in FIELDS})

@@ -1,0 +1,217 @@
+"""The audit of a run, as a task, and the gate behind it."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from rnntrade.audit.findings import Audited, Finding, merge
+from rnntrade.config import Experiment, ModelConfig
+from rnntrade.errors import LeakError
+from rnntrade.samples.files import load_samples
+from rnntrade.samples.splits import Boundary
+from rnntrade.storage import write_json
+from rnntrade.trading.files import load_backtest
+from rnntrade.types import Prices, Thresholds
+from tasks.artifacts import Ref, publish, refs_in
+from tasks.caching import cached_task
+from tasks.tables import Labels, read_prices
+
+if TYPE_CHECKING:
+    from rnntrade.audit.record import RunRecord
+
+log = logging.getLogger("prefect.rnntrade")
+
+SHOWN = 5  # findings in an error
+SERVED = 5  # sessions that the registered model is asked about
+OTHER_DEVICE = 1e-5  # how far a GPU's prediction may be from the served model's, which uses the CPU
+
+
+class AuditedLine(BaseModel):
+    """What one model's steps made, as far as it is audited; `ModelLine` has all of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    model: ModelConfig
+    samples: Ref
+    fits: list[list[Ref]]  # by fold, then by member
+    predictions: Ref
+    backtest: Ref | None = None
+
+
+def to_audit(lines: Mapping[str, Any]) -> dict[str, AuditedLine]:
+    """The part of each `ModelLine` that the audit reads, so that no other part is in its key."""
+    return {name: AuditedLine.model_validate(line) for name, line in lines.items()}
+
+
+@cached_task("audit")
+def audit(
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    features: dict[str, Ref],
+    labels: Labels,
+    lines: dict[str, AuditedLine],
+    device: str = "cpu",
+    test_from: str = "",
+) -> Ref:
+    """Hunt leaks in the library on these prices, and compare the run's record with both.
+
+    lines      of the models that were trained, see `to_audit`
+    device     that the run predicted on
+    test_from  first session of an opened holdout, as `label_regimes` was given it
+    returns    audit.json (see `Audited.as_json`, and `checks`: comparisons and findings of each)
+               and warmup.parquet
+    """
+    import torch
+
+    from rnntrade.audit.causality import audit_causality
+    from rnntrade.audit.oracles import audit_engine
+    from rnntrade.audit.record import audit_record
+    from rnntrade.audit.replay import audit_replay
+    from rnntrade.audit.warmup import judged, warmup_table
+
+    torch.set_num_threads(1)  # one order of additions, so one result
+    bars = read_prices(prices)
+    warmup = warmup_table()
+    record = _record(features, labels, lines, test_from)
+    checks: dict[str, Callable[[], Audited]] = {
+        "files": partial(_files, prices, features, labels, lines),
+        "record": partial(audit_record, bars, experiment, record, device),
+        "replay": partial(audit_replay, bars, experiment, record, device),
+        "served model": partial(_served, bars, record, device),
+        "oracle": partial(audit_engine, bars, experiment.backtest, seed=experiment.seed),
+        "warm-up": partial(judged, warmup),
+        "causality": partial(audit_causality, bars, experiment, seed=experiment.seed),
+    }
+    found = {}
+    for name, check in checks.items():
+        started = time.perf_counter()
+        found[name] = check()
+        count, seconds = sum(found[name].comparisons.values()), time.perf_counter() - started
+        log.info(
+            "audit, %s: %d comparisons, %d findings, %.1f s",
+            *(name, count, len(found[name].findings), seconds),
+        )
+    about = merge(found.values()).as_json()
+    about["checks"] = {
+        name: {"compared": sum(each.comparisons.values()), "findings": len(each.findings)}
+        for name, each in found.items()
+    }
+    with publish("audits") as out:
+        write_json(out.folder / "audit.json", about)
+        warmup.to_parquet(out.folder / "warmup.parquet")
+    return out.ref
+
+
+def load_audit(ref: Ref) -> dict[str, Any]:
+    """What `audit` found: clean, compared, comparisons, findings, checks."""
+    about: dict[str, Any] = json.loads((ref.folder / "audit.json").read_text())
+    return about
+
+
+def require_clean(ref: Ref) -> None:
+    """Raise LeakError with the first findings, if there are any."""
+    about = load_audit(ref)
+    if about["clean"]:
+        return
+    findings = [Finding(**each) for each in about["findings"]]
+    if not findings:
+        raise LeakError("the audit compared nothing: there was nothing to audit.")
+    shown = "\n".join(f"  {each.sentence()}" for each in findings[:SHOWN])
+    more = f"\n  and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+    raise LeakError(
+        f"the audit found {len(findings)} numbers that do not follow from what was known:\n"
+        f"{shown}{more}\n"
+        f"Do not believe this run.  All findings are in {ref.folder / 'audit.json'}: mend the "
+        "first stage that is named, or, if only files changed, remove them and run again."
+    )
+
+
+def _files(
+    prices: dict[str, Ref], features: dict[str, Ref], labels: Labels, lines: dict[str, AuditedLine]
+) -> Audited:
+    """Every file is as it was written."""
+    refs = list(dict.fromkeys(refs_in([prices, features, labels, lines])))
+    broken = [ref for ref in refs if not ref.is_intact()]
+    kind = "files changed since they were written"
+    return Audited(
+        {"files": len(refs)},
+        tuple(
+            Finding("record", ref.step, ref.digest[:16], "", kind, "its digest is another")
+            for ref in broken
+        ),
+    )
+
+
+def _record(
+    features: dict[str, Ref], labels: Labels, lines: dict[str, AuditedLine], test_from: str
+) -> "RunRecord":
+    """The run's files as values; samples are read when asked for."""
+    from rnntrade.audit.record import ModelRecord, RunRecord
+    from rnntrade.training.fits import load_fit
+
+    folds = json.loads((labels.ref.folder / "folds.json").read_text())
+    models = {}
+    for name, line in lines.items():
+        traded: dict[str, Any] = {}
+        if line.backtest:
+            folder = line.backtest.folder
+            books = ("strategy", "other", "benchmark")
+            traded = {
+                "probability": pd.read_parquet(folder / "probability.parquet"),
+                "target": pd.read_parquet(folder / "target.parquet"),
+                "backtests": {part: load_backtest(folder / part) for part in books},
+            }
+        models[name] = ModelRecord(
+            model=line.model,
+            samples=partial(load_samples, line.samples.folder),
+            fits=[[load_fit(ref.folder) for ref in members] for members in line.fits],
+            predictions=pd.read_parquet(line.predictions.folder / "predictions.parquet"),
+            **traded,
+        )
+    return RunRecord(
+        features={
+            ticker: pd.read_parquet(ref.folder / "features.parquet")
+            for ticker, ref in features.items()
+        },
+        folds=[_boundary(each) for each in folds],
+        regimes=[
+            pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
+            for each in folds
+        ],
+        thresholds=[
+            {ticker: Thresholds(**values) for ticker, values in each["thresholds"].items()}
+            for each in folds
+        ],
+        models=models,
+        test_from=pd.Timestamp(test_from) if test_from else None,
+    )
+
+
+def _served(prices: Prices, record: "RunRecord", device: str) -> Audited:
+    """Every model, asked as it would be served, on sessions all over its newest test part."""
+    from rnntrade.audit.replay import audit_served
+
+    tolerance = 0.0 if device == "cpu" else OTHER_DEVICE
+    parts = []
+    for each in record.models.values():
+        mine = each.predictions
+        newest = mine[(mine["part"] == "test") & (mine["fold"] == mine["fold"].max())]
+        days = sorted(newest["decision"].unique())
+        chosen = {days[round(step * (len(days) - 1) / (SERVED - 1))] for step in range(SERVED)}
+        asked = [pd.Timestamp(day) for day in sorted(chosen)]
+        parts.append(
+            audit_served(prices, each.fits[-1], each.predictions, asked, tolerance=tolerance)
+        )
+    return merge(parts)
+
+
+def _boundary(each: dict[str, Any]) -> Boundary:
+    days = {name: pd.Timestamp(each[name]) for name in ("training", "validation", "test")}
+    end = each["end"]
+    return Boundary(int(each["number"]), **days, end=pd.Timestamp(end) if end else None)

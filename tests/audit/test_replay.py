@@ -1,0 +1,151 @@
+"""The last days again: what was recorded, and what would have been served."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnntrade.audit.record import positions
+from rnntrade.audit.replay import audit_replay, audit_served
+from rnntrade.trading.filters import stitch_regimes
+from rnntrade.training.latest import predict_latest
+from tasks.audit import _record
+from tasks.tables import read_prices
+from tests.audit.made_run import shared_run
+
+REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
+
+
+@pytest.fixture(scope="module")
+def run(prices):
+    home, made = shared_run(prices)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNTRADE_HOME", str(home))
+        record = _record(made.features, made.labels, made.lines, "")
+        yield read_prices(made.prices), made.experiment, record
+
+
+def replayed(run, **changes):
+    bars, experiment, record = run
+    model = replace(record.models[DIRECTION], **changes)
+    return audit_replay(bars, experiment, replace(record, models={DIRECTION: model}))
+
+
+def test_the_last_days_come_out_to_the_last_bit(run):
+    audited = replayed(run)
+    assert [each.sentence() for each in audited.findings] == []
+    sessions = run[1].audit.replayed
+    assert audited.comparisons == {"probability": 2 * sessions, "positions": 2 * sessions}
+
+
+def test_days_of_two_folds_are_each_decided_by_their_own_fits(run):
+    bars, experiment, record = run
+    everything = replace(experiment, audit=replace(experiment.audit, replayed=260))
+    audited = audit_replay(bars, everything, record)
+    assert audited.clean
+    assert audited.comparisons["positions"] == 2 * 260
+
+
+def test_without_a_direction_model_nothing_is_replayed(run):
+    bars, experiment, record = run
+    models = {REGIME: record.models[REGIME]}
+    assert audit_replay(bars, experiment, replace(record, models=models)).comparisons == {}
+
+
+def test_a_position_recorded_a_day_off_is_told(run):
+    target = run[2].models[DIRECTION].target
+    (one,) = replayed(run, target=target.shift(1)).findings
+    assert (one.check, one.stage) == ("replay", "positions")
+    assert one.session == f"{target.index[-run[1].audit.replayed]:%Y-%m-%d}"
+
+
+def test_a_probability_off_by_its_last_bit_is_told(run):
+    probability = run[2].models[DIRECTION].probability.copy()
+    probability.iloc[-3, 1] = np.nextafter(probability.iloc[-3, 1], 1.0)
+    first = replayed(run, probability=probability).findings[0]
+    assert (first.stage, first.series) == ("probability", f"{DIRECTION}, HALTED")
+
+
+@pytest.mark.parametrize("mode", ["half", "flat"])
+def test_a_regime_filter_is_replayed_too(run, mode):
+    bars, experiment, record = run
+    trading = replace(experiment.trading, regime_filter=mode)
+    filtered = replace(experiment, trading=trading)
+    model = record.models[DIRECTION]
+    known = stitch_regimes(record.regimes, [each.test for each in record.folds])
+    target = positions(model.probability, filtered, known)
+    assert not target.equals(model.target)
+    one = replace(record, models={DIRECTION: replace(model, target=target)})
+    assert audit_replay(bars, filtered, one).clean
+    (finding,) = audit_replay(bars, experiment, one).findings
+    assert finding.stage == "positions"
+
+
+def served(run, name, serve=predict_latest, sessions=(-1, -40)):
+    bars, _, record = run
+    model = record.models[name]
+    days = [bars.sessions[each] for each in sessions]
+    return audit_served(bars, model.fits[-1], model.predictions, days, serve)
+
+
+@pytest.mark.parametrize("name", [REGIME, DIRECTION, FORECAST])
+def test_the_served_model_answers_as_the_record(run, name):
+    audited = served(run, name)
+    assert [each.sentence() for each in audited.findings] == []
+    outputs = {REGIME: 4, DIRECTION: 1, FORECAST: 5}[name]
+    assert audited.comparisons == {"served model": 2 * 2 * (outputs + 1)}
+
+
+def drops_the_newest_session(fits, bars):
+    return predict_latest(fits, bars[bars["date"] < bars["date"].max()])
+
+
+def reads_one_bar_too_few(fits, bars):
+    newest = bars["date"].max()
+    said = predict_latest(fits, bars[bars["date"] < newest])
+    return said.assign(as_of=f"{newest:%Y-%m-%d}")
+
+
+def uses_another_scaler(fits, bars):
+    wrong = [replace(f, scaler=replace(f.scaler, mean=f.scaler.mean + 1e-3)) for f in fits]
+    return predict_latest(wrong, bars)
+
+
+def averages_fewer_members(fits, bars):
+    return predict_latest(fits[:1], bars)
+
+
+def forgets_the_temperature(fits, bars):
+    return predict_latest([replace(fit, temperature=fit.temperature * 1.1) for fit in fits], bars)
+
+
+def sees_a_short_history(fits, bars):
+    return predict_latest(fits, bars.groupby("ticker").tail(10))
+
+
+def fills_a_missing_bar(fits, bars):
+    whole = bars.assign(close=bars.groupby("ticker")["close"].shift(1).fillna(bars["close"]))
+    return predict_latest(fits, whole)
+
+
+OTHER = "other features, scaler, weights or temperature than the pipeline's"
+
+
+@pytest.mark.parametrize(
+    ("serve", "kind"),
+    [
+        (drops_the_newest_session, "newest session left out"),
+        (reads_one_bar_too_few, "one bar too few"),
+        (uses_another_scaler, OTHER),
+        (forgets_the_temperature, OTHER),
+        (fills_a_missing_bar, OTHER),
+        (averages_fewer_members, "1 of 2 members averaged"),
+        (sees_a_short_history, "served model refuses the bars of its day"),
+    ],
+)
+def test_a_served_model_that_answers_otherwise_is_named(run, serve, kind):
+    found = served(run, DIRECTION, serve).findings
+    assert {each.kind for each in found} == {kind}
+    assert {each.check for each in found} == {"served model"}
+    assert isinstance(pd.Timestamp(found[0].session), pd.Timestamp)
