@@ -230,6 +230,8 @@ def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str
         f"{_shown(each.highest)} on {count} paths, median {_shown(each.median)}, beside "
         f"{_shown(each.hold)} for buy and hold; {_shown(100 * each.share_below, 0)} % of the paths "
         f"are below it, and {each.undefined} never held anything."
+        if each.undefined < count
+        else f"{name} never held anything on any of {count} paths."
         for name, each in ratios.items()
     ]
     if not math.isfinite(chosen.probability):
