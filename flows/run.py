@@ -1,6 +1,6 @@
 """One experiment, from prices to a recorded run, registered models and a report."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -9,18 +9,20 @@ from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
+from tasks.audit import audit, require_clean, to_audit
 from tasks.comparison import compare
 from tasks.data import download_prices
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
 from tasks.prediction import fit_baselines, predict
 from tasks.provenance import provenance
-from tasks.recording import record
+from tasks.recording import record, record_audit
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
 from tasks.samples import label_regimes, make_windows
 from tasks.seal import seal
 from tasks.summary import Summary, summarise
+from tasks.tables import Labels
 from tasks.tracking import tracked_run
 from tasks.trading import backtest
 from tasks.training import prepare_device, train_model
@@ -38,7 +40,7 @@ def run(
 ) -> Summary:
     """Download, label, train, predict, trade, audit, judge, report, record, register.
 
-    A model whose training fails is told as failed; the others go on.
+    A model whose training fails is told as failed; the others go on.  A leak fails the run.
     open_holdout  judge on the sealed sessions, which is done once
     spent         ... although they were opened or seen before
     given         prices of an earlier run, instead of a download
@@ -48,82 +50,59 @@ def run(
         fetched, warnings = (given, []) if given else fetch(experiment.data)
         holdout = seal(ids, experiment, fetched, open_holdout, spent)
         prices = holdout.prices
-        features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
-        labels = label_regimes(prices, experiment.labels, experiment.split, holdout.test_from)
-        samples = {}
-        for model in experiment.models:
-            shape = (model.task, model.inputs, model.lookback, model.horizon)
-            samples[model.name] = make_windows(model.name, features, prices, labels, *shape)
+        made = prepare(experiment, prices, holdout.test_from)
 
-        tried = note_fits(ids, experiment, prices, samples, labels.folds)
-        fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
-        training = {
-            model.name: [
-                [
-                    train_model.submit(samples[model.name], model, fold, member, *fixed)
-                    for member in range(experiment.members)
-                ]
-                for fold in range(labels.folds)
-            ]
-            for model in experiment.models
-        }
+        tried = note_fits(ids, experiment, prices, made.samples, made.labels.folds)
+        training = start_training(experiment, made, device)
         rivals = {
             model.name: fit_baselines(
-                model.name, samples[model.name], model.task, labels.folds, experiment.seed
+                *(model.name, made.samples[model.name], model.task),
+                *(made.labels.folds, experiment.seed),
             )
             for model in experiment.models
         }  # while the networks train
+        lines, failures = finish_training(experiment, prices, made, training, device)
 
-        lines: dict[str, ModelLine] = {}
-        failures: dict[str, str] = {}
-        for model in experiment.models:
-            try:
-                fits = [[each.result() for each in members] for members in training[model.name]]
-            except TrainingError as error:
-                failures[model.name] = str(error)
-                continue
-            predictions = predict(samples[model.name], fits, model, device)
-            trades = (
-                *(experiment.trading, experiment.backtest, experiment.report.cost_cases),
-                labels if experiment.trading.regime_filter != "off" else None,
-                tuple(sorted(turbulent_classes(experiment.labels))),
-            )
-            lines[model.name] = ModelLine(
-                model=model,
-                samples=samples[model.name],
-                fits=fits,
-                predictions=predictions,
-                baselines=rivals[model.name],
-                backtest=backtest(model.name, predictions, prices, *trades)
-                if model.task == "direction"
-                else None,
-            )
+        checked = (prices, made.features, made.labels, to_audit(lines))
+        audited = audit(experiment, *checked, device, holdout.test_from)
+        record_audit(ids, audited)
+        if experiment.labels.thresholds != "full_sample":  # a leak by name: tagged and stamped
+            require_clean(audited)
 
         earned = {name: line.backtest for name, line in lines.items() if line.backtest}
         tried = note_strategies(ids, experiment, prices, earned)
         for name, line in lines.items():
-            judged = (line.predictions, line.baselines, line.model, experiment.report, tried)
-            line.evaluation = evaluate(*judged)
+            line.baselines = rivals[name]
+            judged = (line.predictions, line.baselines, line.model, experiment.report)
+            line.evaluation = evaluate(*judged, tried, made.labels.classes)
             if line.backtest:
                 money = (line.backtest, experiment.backtest, experiment.report, tried)
                 line.strategy = evaluate_trading(name, *money)
-
         together = compare(
             {name: line.model for name, line in lines.items()},
-            {name: (line.predictions, line.baselines) for name, line in lines.items()},
-            earned,
-            experiment.report,
+            {name: (line.predictions, rivals[name]) for name, line in lines.items()},
+            *(earned, experiment.report),
         )
 
         about = describe(experiment, prices, device, holdout.note)
-        page = report(experiment, prices, warnings, features, labels, lines, about)
-        summary = summarise(experiment, ids, lines, failures, page, together)
-        made_of = provenance(experiment, fetched, holdout, features, labels.ref, lines, device)
-        others = [*features.values(), labels.ref, together]
+        shown = (made.features, made.labels, lines, about, audited, together)
+        page = report(experiment, prices, warnings, *shown)
+        summary = summarise(experiment, ids, lines, failures, page, together, audited)
+        steps = (made.features, made.labels.ref, lines, device)
+        made_of = provenance(experiment, fetched, holdout, *steps)
+        others = [*made.features.values(), made.labels.ref, together, audited]
         record(ids, experiment, prices, lines, summary, page, made_of, others)
         for line in lines.values():
             register(ids, line, prices, summary)
     return summary
+
+
+class Made(NamedTuple):
+    """What is ready before anything trains."""
+
+    features: dict[str, Ref]  # by ticker
+    labels: Labels
+    samples: dict[str, Ref]  # by model
 
 
 def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[str]]:
@@ -132,3 +111,60 @@ def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[str]]:
     downloads = [each.result() for each in asked]
     warnings = [warning for each in downloads for warning in each.warnings]
     return {each.ticker: each.prices for each in downloads}, warnings
+
+
+def prepare(experiment: Experiment, prices: dict[str, Ref], test_from: str = "") -> Made:
+    """Features, regimes with the folds' dates, and every model's windows."""
+    features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
+    labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
+    samples = {
+        model.name: make_windows(
+            *(model.name, features, prices, labels),
+            *(model.task, model.inputs, model.lookback, model.horizon),
+        )
+        for model in experiment.models
+    }
+    return Made(features, labels, samples)
+
+
+def start_training(experiment: Experiment, made: Made, device: str) -> dict[str, list[list[Any]]]:
+    """Futures of all fits: by model, fold and member."""
+    fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
+    return {
+        model.name: [
+            [
+                train_model.submit(made.samples[model.name], model, fold, member, *fixed)
+                for member in range(experiment.members)
+            ]
+            for fold in range(made.labels.folds)
+        ]
+        for model in experiment.models
+    }
+
+
+def finish_training(
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    made: Made,
+    training: dict[str, list[list[Any]]],
+    device: str,
+) -> tuple[dict[str, ModelLine], dict[str, str]]:
+    """Predict and trade with every model that was trained; the others, and why they were not."""
+    trades = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
+    filtered = made.labels if experiment.trading.regime_filter != "off" else None
+    turbulent = tuple(sorted(turbulent_classes(experiment.labels)))
+    lines: dict[str, ModelLine] = {}
+    failures: dict[str, str] = {}
+    for model in experiment.models:
+        samples = made.samples[model.name]
+        try:
+            fits = [[each.result() for each in members] for members in training[model.name]]
+        except TrainingError as error:
+            failures[model.name] = str(error)
+            continue
+        said = predict(samples, fits, model, device)
+        line = ModelLine(model=model, samples=samples, fits=fits, predictions=said)
+        if model.task == "direction":
+            line.backtest = backtest(model.name, said, prices, *trades, filtered, turbulent)
+        lines[model.name] = line
+    return lines, failures

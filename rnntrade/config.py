@@ -83,6 +83,15 @@ class LabelConfig:
     thresholds: Literal["training", "expanding", "full_sample"] = "training"
     min_sessions: PositiveInt = 252  # of the past, before expanding thresholds say anything
 
+    @model_validator(mode="after")
+    def _states_learn_from_training(self) -> Self:
+        if self.kind != "rule" and self.thresholds != "training":
+            raise ValueError(
+                f"thresholds is {self.thresholds}, but kind {self.kind} learns its states from "
+                "the training part alone; set labels.thresholds to training"
+            )
+        return self
+
 
 @dataclass(frozen=True, config=STRICT)
 class SplitConfig:

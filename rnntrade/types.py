@@ -26,6 +26,11 @@ def regime_names(labels: LabelConfig) -> tuple[str, ...]:
     return REGIMES if labels.kind == "rule" else STATES[labels.states]
 
 
+def used_classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the classes that occur."""
+    return tuple(name for name in names if not name.startswith("Unused"))
+
+
 def turbulent_classes(labels: LabelConfig) -> frozenset[int]:
     """Classes in which a regime filter holds less: Bear and High volatility, or the last state."""
     return frozenset({0, 3} if labels.kind == "rule" else {labels.states - 1})
@@ -185,6 +190,7 @@ class Fit:
     seed: int  # derived from the run's seed, the model's name, the fold and the member
     trained_until: str  # last decision that trained, as YYYY-MM-DD
     temperature: float = 1.0  # divides the logits; learned on the validation part
+    classes: tuple[str, ...] = REGIMES  # what the outputs of a regime model are called
 
 
 @dataclass(frozen=True, eq=False)

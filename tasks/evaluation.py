@@ -21,13 +21,18 @@ E = TypeVar("E", ModelEvaluation, StrategyEvaluation)
 
 @cached_task("evaluate-{model.name}")
 def evaluate(
-    predictions: Ref, baselines: Ref, model: ModelConfig, config: ReportConfig, trials: Trials
+    predictions: Ref,
+    baselines: Ref,
+    model: ModelConfig,
+    config: ReportConfig,
+    trials: Trials,
+    regimes: tuple[str, ...],
 ) -> Ref:
     """Judge a network against the best of its baselines, on the same samples."""
     alone = predictions.folder / "members.parquet"
     members = pd.read_parquet(alone) if alone.is_file() else None
     table = read_predictions(predictions, baselines)
-    judged = evaluate_model(table, model, config, trials, members)
+    judged = evaluate_model(table, model, config, trials, members, regimes)
     with publish("evaluations") as out:
         _save(out.folder, judged)
     return out.ref

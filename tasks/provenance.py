@@ -67,7 +67,8 @@ def provenance(
     digests["regimes"] = labels.digest
     for name, line in lines.items():
         digests[f"windows {name}"] = line.samples.digest
-        digests[f"baselines {name}"] = line.baselines.digest
+        if line.baselines:
+            digests[f"baselines {name}"] = line.baselines.digest
         for fold, members in enumerate(line.fits):
             for member, ref in enumerate(members):
                 digests[f"fit {name}, fold {fold}, member {member}"] = ref.digest

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import Experiment
 from tasks.artifacts import Ref, refs_in, write_manifest
+from tasks.audit import load_audit
 from tasks.provenance import FILE, Provenance
 from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary, markdown
@@ -91,6 +92,17 @@ def record(
     known.set_experiment_tag(
         ids.experiment_id, "mlflow.note.content", _best_so_far(known, ids, experiment)
     )
+
+
+@task(task_run_name="record_audit", cache_policy=NO_CACHE)
+def record_audit(ids: RunIds, audited: Ref) -> None:
+    """Put the audit and its outcome into the run, before anything fails because of it."""
+    known, about = client(), load_audit(audited)
+    known.log_artifacts(ids.parent, str(audited.folder), "audit")
+    outcome = "clean" if about["clean"] else f"{len(about['findings'])} findings"
+    for run_id in (ids.parent, *ids.children.values()):
+        known.set_tag(run_id, "audit", outcome)
+    known.log_metric(ids.parent, "audit.comparisons", float(about["compared"]))
 
 
 def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:

@@ -21,10 +21,6 @@ from tasks.tracking import RunIds, client, fluent_api
 
 WARM_UP = 60  # sessions before every feature is known, and some to spare
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
-OUTPUTS = {
-    "regime": ["p_bear", "p_consolidation", "p_bull", "p_high_volatility"],
-    "direction": ["p_up"],
-}  # else returns, one a step
 
 
 def registered_name(task: str) -> str:
@@ -110,11 +106,14 @@ def _log_model(run_id: str, model: ModelConfig, fits: Sequence[Ref], example: Re
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
+    from rnntrade.training.fits import load_fit
+    from rnntrade.training.latest import output_names
+
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # "validating the example"
     enough = WARM_UP + model.lookback
     bars = pd.read_parquet(example.folder / "bars.parquet").tail(enough).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
-    numbers = OUTPUTS.get(model.task) or [f"r_{step}" for step in range(1, model.horizon + 1)]
+    numbers = output_names(load_fit(fits[0].folder))
     words = ["ticker", "as_of", *(["regime"] if model.task == "regime" else [])]
     signature = ModelSignature(
         Schema(

@@ -8,11 +8,17 @@ from importlib.metadata import version
 import pandas as pd
 from pydantic import BaseModel
 
+from rnntrade.audit.findings import Finding
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
-from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
+from rnntrade.report.contents import (
+    AttentionExample,
+    AuditSummary,
+    ReportContents,
+    StrategyContents,
+)
 from rnntrade.report.page import write_report
 from rnntrade.samples.files import load_samples
 from rnntrade.samples.scaling import standardise
@@ -20,7 +26,9 @@ from rnntrade.samples.windows import gather
 from rnntrade.trading.files import load_backtest
 from rnntrade.types import Fit
 from tasks.artifacts import Ref, publish
+from tasks.audit import load_audit
 from tasks.caching import cached_task
+from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.tables import Labels, read_predictions, read_prices
 from tasks.tracking import commit
@@ -33,7 +41,7 @@ class ModelLine(BaseModel):
     samples: Ref
     fits: list[list[Ref]]  # by fold, then by member
     predictions: Ref
-    baselines: Ref
+    baselines: Ref | None = None
     evaluation: Ref | None = None
     backtest: Ref | None = None
     strategy: Ref | None = None  # its evaluation
@@ -48,6 +56,8 @@ def report(
     labels: Labels,
     lines: dict[str, ModelLine],
     about: dict[str, str],
+    audited: Ref,
+    together: Ref,
 ) -> Ref:
     """Draw every figure, fill every table, and bind them into one page."""
     from rnntrade.training.fits import load_fit
@@ -70,12 +80,17 @@ def report(
             for name, line in lines.items()
         },
         predictions={
-            name: read_predictions(line.predictions, line.baselines) for name, line in lines.items()
+            name: read_predictions(line.predictions, line.baselines)
+            for name, line in lines.items()
+            if line.baselines
         },
         evaluations=evaluations,
         strategies={name: _strategy(line) for name, line in lines.items() if line.strategy},
         attention=_attention(lines, tables),
         findings=warnings,
+        audit=_audit(audited),
+        comparison={each.question: each for each in load_comparisons(together)},
+        holdout=about["final holdout"],
     )
     with publish("report") as out:
         write_report(out.folder, contents)
@@ -105,6 +120,16 @@ def describe(
 def data_fingerprint(prices: Mapping[str, Ref]) -> str:
     """One name for the bars of all tickers."""
     return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
+
+
+def _audit(audited: Ref) -> AuditSummary:
+    about = load_audit(audited)
+    return AuditSummary(
+        clean=about["clean"],
+        comparisons=about["comparisons"],
+        findings=[Finding(**each).sentence() for each in about["findings"]],
+        warm_up=pd.read_parquet(audited.folder / "warmup.parquet"),
+    )
 
 
 def _strategy(line: ModelLine) -> StrategyContents:

@@ -13,7 +13,7 @@ from rnntrade.labels.targets import direction, future_regime, multi_step, next_r
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
-from rnntrade.types import Prices, Thresholds
+from rnntrade.types import Prices, Thresholds, regime_names
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.tables import Labels, read_bars, read_prices
@@ -46,7 +46,7 @@ def label_regimes(
             about = {"number": boundary.number, "thresholds": thresholds, "states": states}
             folds.append({**days, **about})
         (out.folder / "folds.json").write_text(json.dumps(folds, indent=1) + "\n")
-    return Labels(ref=out.ref, folds=len(folds))
+    return Labels(ref=out.ref, folds=len(folds), classes=regime_names(labels))
 
 
 def _label_ticker(ticker: str, bars: Prices, labels: LabelConfig, boundary: Boundary) -> Regimes:
@@ -93,6 +93,7 @@ def make_windows(
                 target=samples.target,
                 current=now if task == "regime" else now * float("nan"),
                 thresholds=thresholds if task == "regime" else {},
+                classes=labels.classes,
             )
         )
     with publish("windows") as out:

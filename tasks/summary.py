@@ -17,6 +17,7 @@ from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.evaluation.verdict import CORRECTED, overall, plain
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from tasks.artifacts import Ref
+from tasks.audit import load_audit
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.report import ModelLine
@@ -31,6 +32,7 @@ class Summary(BaseModel):
     experiment: str
     source: str  # of the prices
     verdict: str
+    audit: str  # what was compared, and what was found
     outcome: str  # "evidence", "weak evidence" or "no evidence": the best that anything showed
     models: list[Row]
     strategies: list[Row]
@@ -63,6 +65,7 @@ class Summary(BaseModel):
         base = uri if uri.startswith("http") else "http://127.0.0.1:5000"
         return {
             "verdict": self.verdict,
+            "audit": self.audit,
             "report": self.report,
             "MLflow": f"{base}/{link}"
             + ("" if uri.startswith("http") else "  (after: rnntrade ui)"),
@@ -78,6 +81,7 @@ def summarise(
     failures: dict[str, str],
     page: Ref,
     together: Ref,
+    audited: Ref,
 ) -> Summary:
     """Put the verdicts side by side, and show them on Prefect's pages."""
     judged = {n: load_evaluation(ModelEvaluation, each.evaluation) for n, each in lines.items()}
@@ -92,6 +96,7 @@ def summarise(
         verdict=in_one_sentence(
             [each.verdict for each in judged.values()], [each.verdict for each in traded.values()]
         ),
+        audit=_audit_sentence(load_audit(audited)),
         outcome=overall(
             [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
         ),
@@ -119,7 +124,7 @@ def markdown(summary: Summary) -> str:
         if rows:
             parts += [f"### {title}", _markdown_table(rows)]
     parts += [f"**failed** {name}: {reason}" for name, reason in summary.failures.items()]
-    parts += [CORRECTED, f"Report: `{summary.report}`"]
+    parts += [summary.audit, CORRECTED, f"Report: `{summary.report}`"]
     return "\n\n".join(parts)
 
 
@@ -159,6 +164,12 @@ def _strategy_row(each: StrategyEvaluation) -> Row:
         "deflated": f"{_ratio(each.deflated_sharpe)} of {each.trials} trials",
         "verdict": each.verdict,
     }
+
+
+def _audit_sentence(about: dict[str, Any]) -> str:
+    if about["clean"]:
+        return f"No leak in {about['compared']:,} comparisons."
+    return f"{len(about['findings'])} findings in {about['compared']:,} comparisons: a known leak."
 
 
 def _comparison_row(each: Comparison) -> Row:

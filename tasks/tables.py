@@ -14,6 +14,7 @@ class Labels(BaseModel):
 
     ref: Ref  # regimes_<fold>.parquet (T, K), folds.json
     folds: int
+    classes: tuple[str, ...]  # what the regimes are called
 
 
 def read_bars(prices: Ref) -> pd.DataFrame:

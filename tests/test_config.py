@@ -96,14 +96,19 @@ def test_every_experiment_is_sound(name):
     assert override(find_experiment(name), {}) == EXPERIMENTS[name]
 
 
-def test_walk_forward_is_the_default_and_the_short_experiments_hold_out():
+def test_walk_forward_is_the_default_and_only_the_notebook_and_debug_hold_out():
     assert SplitConfig().kind == "walk_forward"
-    assert {name: experiment.split.kind for name, experiment in EXPERIMENTS.items()} == {
-        "quick": "holdout",
-        "notebook": "holdout",
-        "walk_forward": "walk_forward",
-        "debug": "holdout",
-    }
+    held_out = {name for name, each in EXPERIMENTS.items() if each.split.kind == "holdout"}
+    assert held_out == {"notebook", "debug"}
+    assert {EXPERIMENTS["walk_forward"].members, EXPERIMENTS["rolling"].members} == {3}
+    assert EXPERIMENTS["rolling"].split.window == "rolling"
+
+
+def test_statistical_regimes_learn_from_the_training_part_alone():
+    with pytest.raises(ConfigError, match=r"set labels\.thresholds to training"):
+        override(
+            find_experiment("quick"), {"labels.kind": "hmm", "labels.thresholds": "full_sample"}
+        )
 
 
 def test_an_unknown_experiment_gets_a_near_name():

@@ -28,10 +28,10 @@ from rnntrade.evaluation.predictions import (
 )
 from rnntrade.evaluation.trials import ALONE, Trials
 from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
-from rnntrade.types import REGIMES
+from rnntrade.types import REGIMES, used_classes
 
 SEED = 0  # of the bootstrap: the same predictions, the same intervals
-CLASSES: Mapping[str, tuple[str, ...]] = {"regime": REGIMES, "direction": ("Down", "Up")}
+UP = ("Down", "Up")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,14 @@ def evaluate_model(
     config: ReportConfig,
     trials: Trials = ALONE,
     members: pd.DataFrame | None = None,
+    regimes: tuple[str, ...] = REGIMES,
 ) -> ModelEvaluation:
     """Judge a network against the best of its baselines.
 
     The interval is a paired stationary bootstrap of whole decision sessions, all tickers of a
     session together, in blocks of at least twice the horizon: labels that overlap stay together.
     trials   attempts on this data: the best of many is good by luck
+    regimes  what the classes of a regime model are called
     members  test rows of the network, one set a member of its ensemble, told apart by `member`
     errors   ValueError where there is no network, no baseline, no known future, or a source
              lacks rows that another has
@@ -111,6 +113,7 @@ def evaluate_model(
     score, rival_score = _score(worth[model.name], kind), _score(worth[rival], kind)
     smallest = (wide[1] - wide[0]) / 2.0
     validated = losses(validation[model.name], model.task).mean() if validation else math.nan
+    classes = used_classes(regimes) if model.task == "regime" else UP
     return ModelEvaluation(
         name=model.name,
         task=model.task,
@@ -141,9 +144,9 @@ def evaluate_model(
         sessions=sessions,
         smallest_edge=smallest,
         power=_power(model, smallest, sessions, config.confidence),
-        scores=_scores(test, model.task),
-        classes=_class_table(judged, model.task),
-        confusion=_confusion(judged, model.task),
+        scores=_scores(test, model.task, classes),
+        classes=_class_table(judged, model.task, classes),
+        confusion=_confusion(judged, model.task, classes),
         steps=_steps(test, model.task),
         coverage=_coverage(judged, validation.get(model.name), model.task),
         folds=_folds(judged, cost[model.name], cost[rival], scale, kind),
@@ -227,7 +230,7 @@ def _session_interval(
     )
 
 
-def _scores(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame:
+def _scores(test: Mapping[str, pd.DataFrame], task: str, classes: tuple[str, ...]) -> pd.DataFrame:
     """(sources, scores), and for regimes the recall where the regime did change."""
     table = {}
     for source, rows in test.items():
@@ -236,7 +239,8 @@ def _scores(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame:
             pooled = forecasts.step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
             table[source] = {str(name): float(value) for name, value in pooled.iloc[0].items()}
             continue
-        truth, probability = rows["truth"].to_numpy(float), probabilities_of(rows, task)
+        truth = rows["truth"].to_numpy(float)
+        probability = probabilities_of(rows, task)[:, : len(classes)]
         table[source] = classification.scores(truth, probability)
         if task == "regime":
             table[source]["transition_recall"] = classification.transition_recall(
@@ -245,18 +249,20 @@ def _scores(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("source")
 
 
-def _class_table(rows: pd.DataFrame, task: str) -> pd.DataFrame | None:
+def _class_table(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
     if is_return(task):
         return None
     truth = rows["truth"].to_numpy(float)
-    return classification.class_table(truth, probabilities_of(rows, task), CLASSES[task])
+    said = probabilities_of(rows, task)[:, : len(classes)]
+    return classification.class_table(truth, said, classes)
 
 
-def _confusion(rows: pd.DataFrame, task: str) -> pd.DataFrame | None:
+def _confusion(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
     if is_return(task):
         return None
     truth = rows["truth"].to_numpy(float)
-    return classification.confusion(truth, probabilities_of(rows, task), CLASSES[task])
+    said = probabilities_of(rows, task)[:, : len(classes)]
+    return classification.confusion(truth, said, classes)
 
 
 def _steps(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame | None:

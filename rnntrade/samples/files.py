@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.types import Fold, Samples, Spans, Thresholds
+from rnntrade.types import REGIMES, Fold, Samples, Spans, Thresholds
 
 PARTS = ("purged", "training", "validation", "test")
 
@@ -23,6 +23,7 @@ class FoldTargets:
     target: NDArray[np.float64]  # (N, O)
     current: NDArray[np.float64]  # (N,) regime at the decision; NaN where none is predicted
     thresholds: Mapping[str, Thresholds]  # by ticker, as the training part defines them
+    classes: tuple[str, ...] = REGIMES  # what the regimes are called
 
 
 def save_samples(folder: Path, samples: Samples, folds: Sequence[FoldTargets]) -> None:
@@ -44,6 +45,7 @@ def save_samples(folder: Path, samples: Samples, folds: Sequence[FoldTargets]) -
         "thresholds": [
             {ticker: asdict(values) for ticker, values in each.thresholds.items()} for each in folds
         ],
+        "classes": folds[0].classes if folds else REGIMES,
     }
     (folder / "samples.json").write_text(json.dumps(about, indent=1) + "\n")
 
@@ -76,6 +78,7 @@ def load_samples(folder: Path, fold: int) -> tuple[Samples, FoldTargets]:
         target=target,
         current=table["current"].to_numpy(dtype=float),
         thresholds={t: Thresholds(**values) for t, values in about["thresholds"][fold].items()},
+        classes=tuple(about["classes"]),
     )
 
 

@@ -43,6 +43,7 @@ def save_fit(fit: Fit, folder: Path) -> None:
             "seed": fit.seed,
             "trained_until": fit.trained_until,
             "temperature": fit.temperature,
+            "classes": fit.classes,
         },
     )
 
@@ -84,4 +85,5 @@ def _fit(about: dict[str, Any], weights: dict[str, Any]) -> Fit:
         seed=int(about["seed"]),
         trained_until=str(about["trained_until"]),
         temperature=float(about["temperature"]),
+        classes=tuple(about["classes"]),
     )

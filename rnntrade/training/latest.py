@@ -9,7 +9,7 @@ from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.windows import make_samples
 from rnntrade.training.predict import predict
-from rnntrade.types import REGIMES, Fit
+from rnntrade.types import Fit, used_classes
 
 
 def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
             )
         outputs = np.mean([predict(fit, samples, newest) for fit in fits], axis=0)[0]
         as_of = f"{features.index[-1]:%Y-%m-%d}"
-        rows.append({"ticker": str(ticker), "as_of": as_of, **_named(model.task, outputs)})
+        rows.append({"ticker": str(ticker), "as_of": as_of, **_named(fits[0], outputs)})
     return pd.DataFrame(rows)
 
 
@@ -61,13 +61,20 @@ def _history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
     return history
 
 
-def _named(task: str, outputs: np.ndarray) -> dict[str, float | str]:
-    if task == "regime":
-        named: dict[str, float | str] = {
-            f"p_{name.lower().replace(' ', '_')}": float(p)
-            for name, p in zip(REGIMES, outputs, strict=True)
-        }
-        return named | {"regime": REGIMES[int(outputs.argmax())]}
-    if task == "direction":
-        return {"p_up": float(outputs[0])}
-    return {f"r_{step}": float(value) for step, value in enumerate(outputs, start=1)}
+def output_names(fit: Fit) -> list[str]:
+    """What the numbers are called that `predict_latest` gives, in their order."""
+    if fit.model.task == "regime":
+        return [f"p_{name.lower().replace(' ', '_')}" for name in used_classes(fit.classes)]
+    if fit.model.task == "direction":
+        return ["p_up"]
+    return [f"r_{step}" for step in range(1, fit.model.horizon + 1)]
+
+
+def _named(fit: Fit, outputs: np.ndarray) -> dict[str, float | str]:
+    names = output_names(fit)
+    named: dict[str, float | str] = {
+        name: float(value) for name, value in zip(names, outputs, strict=False)
+    }
+    if fit.model.task == "regime":
+        named["regime"] = fit.classes[int(outputs[: len(names)].argmax())]
+    return named

@@ -19,7 +19,7 @@ from rnntrade.training.checkpoints import Progress, identify, resume, save_check
 from rnntrade.training.devices import reproducible, resolve_device
 from rnntrade.training.losses import accuracy, inverse_frequencies, loss_function
 from rnntrade.training.parts import Part, answer, answers, check_inputs, known_rows, to_device
-from rnntrade.types import Epoch, Fit, Fold, Samples, Thresholds
+from rnntrade.types import REGIMES, Epoch, Fit, Fold, Samples, Thresholds
 
 
 def train(
@@ -31,6 +31,7 @@ def train(
     seed: int,
     device: str = "auto",
     thresholds: Mapping[str, Thresholds] = MappingProxyType({}),
+    classes: tuple[str, ...] = REGIMES,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fit:
@@ -41,7 +42,7 @@ def train(
     and seed give the same bits on one machine, interrupted or not.
 
     seed        of weights, dropout, teacher forcing and order, see `derive_seed`
-    thresholds  learned by the labels, kept in the fit
+    thresholds  learned by the labels, kept in the fit; so are the names of their classes
     checkpoint  file to go on from, and to write after each epoch; the caller removes it
     on_epoch    sees each epoch trained now (not those of a checkpoint), after its checkpoint
     returns     weights of the epoch with the lowest validation loss, epochs count from 0, and the
@@ -143,6 +144,7 @@ def train(
         seed=seed,
         trained_until=str(samples.spans.decision[rows_trained].max().astype("datetime64[D]")),
         temperature=temperature,
+        classes=classes,
     )
 
 

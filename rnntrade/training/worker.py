@@ -80,6 +80,7 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
         seed=job["seed"],
         device=job["device"],
         thresholds=targets.thresholds,
+        classes=targets.classes,
         checkpoint=checkpoint,
         on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
     )
