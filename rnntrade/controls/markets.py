@@ -31,10 +31,9 @@ BLOCK = 20  # sessions, of N4
 class Control:
     """Where a control's prices come from, and how many samples each part has.
 
-    The test parts are long enough for the rules: with 3,000 sessions the standard error of an
-    accuracy is 0.009, so that a model with the whole edge of P1 (0.10) is found in all but 1 of
-    100,000 fits, one with 0.75 of P2's edge (0.15) in all but 2 of 100,000, and an N model that
-    gains 0.042 by a leak passes the ceiling in 95 of 100 fits.
+    The test parts are long enough for the rules: over 3,000 sessions the standard error of an
+    accuracy is 0.009.  A fit with 0.8 of P1's edge is missed in 1 of 80 cases, one with 0.75 of
+    P2's in 1 of 80,000, and a leak worth 0.0425 of an N accuracy breaks the ceiling in 95 of 100.
     """
 
     process: Process | None  # of the synthetic source; None: prices are real
