@@ -258,15 +258,18 @@ def _fill_kind(
     for name in ("low", "high", "close", "open"):
         if np.isclose(price, bar[name], rtol=TOLERANCE, atol=0.0):
             return (name == "close" and closing) or f"fill at the {name}"
-    return "fill missing" if price != price else "fill at a price of another session"
+    if price != price:
+        return "fill missing"
+    halted = bar["open"] != bar["open"]
+    return "fill while not trading" if halted else "fill at a price of another session"
 
 
 def _random(prices: Prices, seed: int, whole: bool) -> pd.DataFrame:
-    """Random targets, half of the sessions without a decision; whole ones never borrow."""
+    """Random targets, a fifth of the sessions without a decision; whole ones never borrow."""
     draws = np.random.default_rng(seed)
     shape = prices.close.shape
     sizes = draws.choice([-1.0, 0.0, 1.0], shape) if whole else draws.uniform(-1.0, 2.0, shape)
-    sizes[draws.random(shape) < 0.5] = np.nan
+    sizes[draws.random(shape) < 0.2] = np.nan
     return pd.DataFrame(sizes / shape[1], prices.sessions, prices.close.columns)
 
 

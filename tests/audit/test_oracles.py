@@ -160,7 +160,7 @@ MUTANTS = [
     (no_interest_on_flat, "costs", "interest on cash missing"),
     (no_borrow, "costs", "borrow cost missing"),
     (no_financing, "costs", "financing missing"),
-    (filled_while_halted, "fills", "fill at a price of another session"),
+    (filled_while_halted, "fills", "fill while not trading"),
 ]
 
 
