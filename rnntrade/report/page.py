@@ -31,7 +31,7 @@ nav ol { columns: 3 15rem; padding-left: 1.4rem; margin: .3rem 0; font-size: .92
 a { color: #005a91; }
 .wide { overflow-x: auto; margin: .6rem 0 1rem; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .2rem 0 .35rem; }
+caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .2rem 0 .35rem; }
 th, td { padding: .26rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid #ececec; }
 th { color: #444; font-weight: 600; border-bottom: 2px solid #cfcfcf; vertical-align: bottom; }

@@ -21,11 +21,11 @@ def holdout(note: str) -> Parts:
 
 
 def audit_warning(audit: AuditSummary | None) -> Parts:
-    """A warning for the head of the page, where the audit found something."""
-    if audit is not None and audit.findings:
+    """A warning for the head of the page, where the audit was not clean."""
+    if audit is not None and not audit.clean:
         yield paragraph(
-            f"LEAK: the audit found {_count(len(audit.findings), 'number')} that knew what could "
-            "not be known. Nothing below shows skill until that is mended.",
+            f"LEAK AUDIT FAILED with {_count(len(audit.findings), 'finding')}: nothing below shows "
+            "skill until that is mended.",
             "leaky",
         )
 
@@ -107,7 +107,7 @@ def _sentence(each: Comparison) -> str:
     told = f"SPA p {p}" if p.startswith("<") else f"SPA p = {p}"
     if each.better:
         verb = "is" if len(each.better) == 1 else "are"
-        found = f"of {compared} {', '.join(each.better)} {verb} better than {_benchmark(each)}"
+        found = f"of {compared}, {', '.join(each.better)} {verb} better than {_benchmark(each)}"
     else:
         found = f"none of {compared} is better than {_benchmark(each)}"
     return f"{each.question}: {found} once the choice among them counts; {told}."

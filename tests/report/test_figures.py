@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from rnntrade.config import DIRECTION, REGIME
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.report import canvas, market_figures, model_figures, strategy_figures
-from rnntrade.types import Epoch
+from rnntrade.types import STATES, Epoch
 from tests.report.builder import fit
 
 DAYS = pd.bdate_range("2020-01-01", periods=253)
@@ -115,6 +116,42 @@ def test_learning_curves_find_the_best_epoch():
     assert title(model_figures.learning_curves("LSTM", [one, replace(one, best=2), one])) == (
         "LSTM: 3 fits, best epochs 2 to 3 (median 2)"
     )
+
+
+def test_many_fits_are_drawn_as_few_artists():
+    many = [fit(REGIME, fold, np.random.default_rng(fold)) for fold in range(45)]
+    figure = model_figures.learning_curves("LSTM", many)
+    for axes in figure.axes:
+        assert len(axes.get_children()) < 25
+        assert [len(lines.get_segments()) for lines in axes.collections] == [45, 45]
+
+
+def test_ticks_in_percent_are_never_rounded_to_what_they_are_not():
+    _, (axes,) = canvas.canvas("x")
+    canvas.percent(axes)
+    write = axes.yaxis.get_major_formatter()
+    assert [write(tick) for tick in (-0.025, 0.0, 0.05, 0.29)] == ["-2.5 %", "0 %", "5 %", "29 %"]
+
+
+def test_statistical_states_have_their_own_names():
+    close = pd.Series(100.0, DAYS[:4])
+    figure = market_figures.price_by_regime(
+        "SPY", close, pd.Series([0.0, 1, 1, 1], DAYS[:4]), STATES[2]
+    )
+    assert title(figure) == "SPY: Turbulent 75 %, Calm 25 % of sessions; Turbulent on 2020-01-06"
+    legend = figure.axes[0].get_legend().get_texts()
+    assert [text.get_text() for text in legend] == ["Calm", "Turbulent"]
+
+
+def test_a_session_has_the_colour_of_its_own_regime():
+    close = pd.Series([1.0, 2, 3, 4, 5], DAYS[:5])
+    regime = pd.Series([np.nan, 2, 2, 0, 2], DAYS[:5])
+    figure = market_figures.price_by_regime("SPY", close, regime)
+    lines = figure.axes[0].collections[0]
+    heights = [list(segment[:, 1]) for segment in lines.get_segments()]
+    assert heights == [[1, 2, 3], [3, 4], [4, 5]]
+    bull, bear = (to_rgba(canvas.REGIME_COLOURS[code]) for code in (2, 0))
+    assert [tuple(colour) for colour in lines.get_colors()] == [bull, bear, bull]
 
 
 def test_the_fan_says_whether_the_truth_was_inside():

@@ -41,6 +41,8 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+        if tag in {"td", "th", "li", "p", "caption"}:
+            self.words.append(" ")
 
     def handle_data(self, data):
         self.words.append(data)
@@ -54,7 +56,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def drawn() -> ReportContents:
-    return contents(random_prices(420, ("AAA", "BBB")))
+    return contents(random_prices(420, ("AAA", "BBB")), folds=2, members=2)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,8 @@ def test_every_section_is_there(folder, drawn):
     assert page.headings == [
         "Models beside their best baselines",
         "Strategies beside buy and hold",
+        "All models together",
+        "Leak audit",
         "Data warnings",
         "Provenance",
         "Market: AAA",
@@ -107,6 +111,8 @@ def test_every_figure_is_saved_as_it_is_shown(folder):
     assert len(files) == shown
     kinds = {re.sub(r"^\d+_|_AAA|_BBB", "", file.stem) for file in files}
     for kind in ("prices", "regimes", "indicators", "scores", "confusion", "learning", "fan"):
+        assert any(kind in name for name in kinds), kind
+    for kind in ("folds", "reliability"):
         assert any(kind in name for name in kinds), kind
     for kind in ("attention", "equity", "monthly", "distribution", "rolling_sharpe"):
         assert any(kind in name for name in kinds), kind
