@@ -44,7 +44,8 @@ def audit_replay(
     for each in traded:
         assert each.probability is not None
         asked |= set(each.probability.index[-experiment.audit.replayed :])
-    days = {day: _newest(_cut(prices, day), day, inputs, longest) for day in sorted(asked)}
+    bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
+    days = {day: _newest(bars, day, inputs, longest) for day in sorted(asked)}
     folds = boundaries(prices.sessions, experiment.split, record.test_from)
     return merge(
         _replayed(prices, experiment, record, each, days, folds, device) for each in traded
@@ -52,15 +53,14 @@ def audit_replay(
 
 
 def _newest(
-    known: Prices, day: pd.Timestamp, inputs: tuple[str, ...], length: int
+    bars: dict[str, pd.DataFrame], day: pd.Timestamp, inputs: tuple[str, ...], length: int
 ) -> dict[str, pd.DataFrame]:
-    """The newest rows of features of the tickers that traded that day."""
-    found = {}
-    for ticker in known.tickers:
-        bars = known.bars(ticker)
-        if len(bars) and bars.index[-1] == day:
-            found[ticker] = ticker_features(bars, inputs).iloc[-length:]
-    return found
+    """The newest rows of features, from bars cut at that day, of the tickers that traded."""
+    return {
+        ticker: ticker_features(table.loc[:day], inputs).iloc[-length:]
+        for ticker, table in bars.items()
+        if day in table.index
+    }
 
 
 def _replayed(
@@ -98,7 +98,7 @@ def _replayed(
     seen = pd.concat([before, again])
     decided = pd.DataFrame(np.nan, told.index, told.columns)
     for day in told.index:
-        regimes = _regimes(_cut(prices, day), experiment, record, folds, day)
+        regimes = _regimes(prices, experiment, record, folds, day)
         decided.loc[day] = positions(seen.loc[:day], experiment, regimes).loc[day]
     kind = "decided otherwise with the bars of its day"
     target = each.target.iloc[-len(told) :]
@@ -111,7 +111,7 @@ def _replayed(
 
 
 def _regimes(
-    known: Prices,
+    prices: Prices,
     experiment: Experiment,
     record: RunRecord,
     folds: Sequence[Boundary],
@@ -120,6 +120,7 @@ def _regimes(
     """Regimes up to that day, the newest fold's from the bars of the day; None without a filter."""
     if experiment.trading.regime_filter == "off":
         return None
+    known = _cut(prices, day)
     begun = [fold for fold in folds if fold.test <= day]
     newest = label(CHAIN, known, experiment.labels, begun[-1], known.sessions)
     table = pd.DataFrame(dict(newest.regimes), known.sessions)
