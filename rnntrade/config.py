@@ -328,6 +328,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
                 for model in MODELS
             ),
             report=ReportConfig(bootstrap_draws=200),
+            audit=AuditConfig(sessions=3, replayed=5),
         ),
     )
 }
