@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,11 +57,17 @@ def audit_command(
             raise typer.Exit(1)
 
 
-@app.command("controls", epilog="Examples:\n\nrnntrade controls --fast\n\nrnntrade controls --json")
+@app.command(
+    "controls",
+    epilog="Examples:\n\nrnntrade controls --fast\n\nrnntrade controls --page docs/controls.md",
+)
 def controls_command(
     fast: Annotated[
         bool, typer.Option("--fast", help="A small network: a minute instead of a quarter hour.")
     ] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Markdown page to write the table into, between its marks.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Is the edge found where there is one, and none where there is none?  Exit 1 if not."""
@@ -69,6 +76,10 @@ def controls_command(
         from flows.controls import controls
 
         summary = controls(fast)
+        if page:
+            from rnntrade.controls.table import insert
+
+            insert(page, summary.version, summary.table)
         if as_json:
             _json(summary.as_json())
         else:
