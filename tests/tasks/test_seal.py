@@ -1,6 +1,8 @@
 """The final holdout: no step sees it, it is opened once, and whoever looks is written down."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -270,3 +272,34 @@ def test_other_data_have_a_seal_of_their_own(home):
     elsewhere = replace(SEALED, data=replace(SEALED.data, seed=1))
     assert asked(elsewhere, run="b", opening=True).state == "opened"
     assert len(list((home / "seals").glob("*.jsonl"))) == 2
+
+
+def command(*changes: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of `rnntrade run debug --open-holdout` with a seal of 60."""
+    program = str(Path(sys.executable).with_name("rnntrade"))
+    asked = ("run", "debug", "--json", "--open-holdout", "--set", "split.sealed_sessions=60")
+    done = subprocess.run([program, *asked, *changes], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_the_command_opens_once_and_judges_on_nothing_but_the_sealed_sessions(home):
+    code, out, err = command()
+    assert code == 0, err
+    run_id = json.loads(out)["mlflow_run"]
+    assert client().get_run(run_id).data.tags["holdout"] == "opened"
+    sealed = json.loads(path(home).read_text().splitlines()[0])["first"]
+    for each in (home / "artifacts" / "predictions").iterdir():
+        table = pd.read_parquet(each / "predictions.parquet")
+        judged = table[table["part"] == "test"]["decision"]
+        assert judged.min() == pd.Timestamp(sealed)
+        assert judged.nunique() == 60
+        assert table[table["part"] == "validation"]["decision"].max() < pd.Timestamp(sealed)
+
+    code, out, err = command("--set", "seed=1")
+    assert (code, out) == (1, "")
+    told = err.splitlines()[-1]
+    assert told.startswith(f"error: the holdout from {sealed} on is spent: it was opened on")
+    assert f"by run {run_id[:8]}" in told
+    assert "Traceback" not in err

@@ -1,6 +1,7 @@
 """How often the same data was asked: noted before, never less, by two records."""
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -282,3 +283,19 @@ def test_the_risk_free_rate_is_taken_off_before():
 def test_the_variance_leaves_out_what_is_not_a_number():
     assert Trials(sharpes=(1.0, float("nan"), 3.0)).sharpe_variance == 2.0
     assert Trials(sharpes=(1.0,)).sharpe_variance == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_killed_at_its_first_epoch_a_run_has_noted_every_fit_it_began(home):
+    command = [str(Path(sys.executable).with_name("rnntrade")), "run", "debug"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    assert process.stderr is not None
+    assert any("epoch 1 of" in line for line in process.stderr)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    noted = known_trials(DEBUG.data)
+    assert (len(noted.fits), len(noted.attempts)) == (5, 5)
+    assert len(list((home / "artifacts" / "fits").glob("[!.]*"))) < 5  # most were never finished
+    path(DEBUG).unlink()
+    assert known_trials(DEBUG.data) == noted  # MLflow had been told before, too
