@@ -39,7 +39,8 @@ def model_section(contents: ReportContents, name: str) -> Parts:
         yield picture(f"{name}_confusion", model_figures.confusion_and_classes(e))
     if e.reliability is not None:
         rival = _sure_baseline(contents, e)
-        drawn = trust_figures.reliability(name, e.task, e.reliability, rival)
+        told = "a rise" if e.task == "direction" else ""
+        drawn = trust_figures.reliability(name, told, e.reliability, rival)
         yield picture(f"{name}_reliability", drawn)
     if e.task == "forecast":
         yield from _fan(contents, e)

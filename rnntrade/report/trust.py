@@ -11,13 +11,16 @@ from rnntrade.report.contents import AuditSummary, ReportContents
 from rnntrade.report.markup import bullets, folded, paragraph
 from rnntrade.report.tables import NOTHING, Kind, formatted, html_table
 
+FINDINGS_SHOWN = 20
+
 Parts = Iterator[str]
 
 
 def holdout(note: str) -> Parts:
     """What became of the final holdout; a spent one is stamped."""
     if note:
-        yield paragraph(note, "leaky" if "spent" in note.lower() else "")
+        text = f"Final holdout: {note[0].lower()}{note[1:]}"
+        yield paragraph(text, "leaky" if "spent" in note.lower() else "")
 
 
 def audit_warning(audit: AuditSummary | None) -> Parts:
@@ -41,7 +44,9 @@ def leak_audit(audit: AuditSummary | None) -> Parts:
         yield paragraph(f"No leak found: all of {compared} came out as they must.")
     elif audit.findings:
         yield paragraph(f"{_count(len(audit.findings), 'finding')}, from {compared}:", "leaky")
-        yield bullets(audit.findings)
+        more = len(audit.findings) - FINDINGS_SHOWN
+        rest = [f"and {more:,} more, in the audit's own file"] if more > 0 else []
+        yield bullets([*audit.findings[:FINDINGS_SHOWN], *rest])
     else:
         yield paragraph("The audit compared nothing, so it says nothing.", "leaky")
     if audit.comparisons:

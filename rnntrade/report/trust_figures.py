@@ -19,15 +19,16 @@ def calibration_error(table: pd.DataFrame) -> float:
 
 
 def reliability(
-    name: str, task: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
+    name: str, told: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
 ) -> Figure:
     """Draw how often came true what was said with some confidence, above how often it was said.
 
+    told   of what the probability is: "a rise"; "" for that of the class predicted
     own    of `classification.reliability`
     rival  a baseline's name and its table; None: none gives probabilities
     """
     figure, (upper, lower) = c.canvas(
-        _calibrated(name, task, own, rival), rows=(2.6, 1.0), height=4.6, below=0.55
+        _calibrated(name, told, own, rival), rows=(2.6, 1.0), height=4.6, below=0.55
     )
     upper.plot([0, 1], [0, 1], color=c.INK, linewidth=0.8, linestyle="--", label="as promised")
     shown = [(name, own, c.BLUE, "o")]
@@ -51,11 +52,10 @@ def reliability(
     low, high = _range([table for _, table, *_ in shown])
     upper.set_xlim(low, high)
     upper.set_ylim(-0.08, 1.06)
-    rose = task == "direction"
-    c.label(upper, "share that rose" if rose else "share that was right")
+    c.label(upper, "how often it came" if told else "share that was right")
     c.label(lower, "samples")
     lower.set_xlabel(
-        "probability of a rise, as said" if rose else "probability of the class predicted, as said",
+        f"probability of {told or 'the class predicted'}, as said",
         fontsize=c.SMALL,
     )
     lower.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -116,15 +116,15 @@ def _difference(evaluation: ModelEvaluation, value: float) -> str:
 
 
 def _calibrated(
-    name: str, task: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
+    name: str, told: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
 ) -> str:
     """Return the finding as a title, the calibration error in it."""
     weight = own["count"] / own["count"].sum()
     said, came = float((own["confidence"] * weight).sum()), float((own["accuracy"] * weight).sum())
     other = f" ({plain(rival[0])} {calibration_error(rival[1]):.3f})" if rival else ""
     error = f"calibration error {calibration_error(own):.3f}{other}"
-    if task == "direction":
-        return f"{name} says a rise at {c.share(said)}, {c.share(came)} rose: {error}"
+    if told:
+        return f"{name} says {told} at {c.share(said)}, it came in {c.share(came)}: {error}"
     return f"{name} says {c.share(said)}, is right in {c.share(came)}: {error}"
 
 

@@ -59,6 +59,14 @@ def test_findings_are_shouted_at_the_head_and_listed(tmp_path):
     assert "No leak found" not in page.text
 
 
+def test_a_flood_of_findings_is_cut():
+    found = AuditSummary(False, {"equity": 10}, tuple(f"finding {n}." for n in range(1000)))
+    text = words(trust.leak_audit(found))
+    assert "finding 19." in text
+    assert "finding 20." not in text
+    assert "and 980 more" in text
+
+
 def test_an_audit_that_did_not_look_is_no_clean_one():
     assert "was not audited" in words(trust.leak_audit(None))
     nothing = AuditSummary(clean=False)
@@ -76,7 +84,7 @@ def test_an_audit_that_did_not_look_is_no_clean_one():
 )
 def test_only_a_spent_holdout_is_stamped(note, red):
     (html,) = trust.holdout(note)
-    assert note in html
+    assert f"Final holdout: {note[0].lower()}{note[1:]}" in html
     assert ('class="leaky"' in html) == red
 
 
@@ -126,14 +134,14 @@ def test_reliability_tells_the_error_worked_out_by_hand():
     )
     # |0.45 - 0.50| × 30/40 + |0.75 - 0.45| × 10/40 = 0.0375 + 0.075
     assert trust_figures.calibration_error(own) == pytest.approx(0.1125)
-    figure = trust_figures.reliability("LSTM", "regime", own, ("markov_chain", own.iloc[:1]))
+    figure = trust_figures.reliability("LSTM", "", own, ("markov_chain", own.iloc[:1]))
     assert figure.texts[0].get_text() == (
         "LSTM says 52 %, is right in 49 %: calibration error 0.113 (markov chain 0.050)"
     )
     assert [text.get_text() for text in figure.axes[0].texts] == ["30", "10"]
-    alone = trust_figures.reliability("LSTM", "direction", own, None)
+    alone = trust_figures.reliability("LSTM", "a rise", own, None)
     assert alone.texts[0].get_text() == (
-        "LSTM says a rise at 52 %, 49 % rose: calibration error 0.113"
+        "LSTM says a rise at 52 %, it came in 49 %: calibration error 0.113"
     )
 
 
