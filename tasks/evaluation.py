@@ -64,7 +64,7 @@ def evaluate_trading(
         folds=pd.read_parquet(backtest.folder / "folds.parquet")["fold"],
         trials=trials,
     )
-    with publish("evaluations") as out:
+    with publish("strategies") as out:
         _save(out.folder, judged)
     return out.ref
 
