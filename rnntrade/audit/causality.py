@@ -44,6 +44,7 @@ from rnntrade.audit.series_checks import (
 )
 from rnntrade.audit.setting import Setting
 from rnntrade.config import Experiment, ModelConfig
+from rnntrade.features.sets import FEATURES
 from rnntrade.types import Prices
 
 SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 3}
@@ -51,7 +52,11 @@ LEARNING_RATE = 1e-2  # so that a few epochs differ
 
 
 def audit_causality(
-    prices: Prices, experiment: Experiment, chain: Chain = CHAIN, seed: int = 0
+    prices: Prices,
+    experiment: Experiment,
+    chain: Chain = CHAIN,
+    seed: int = 0,
+    features: tuple[str, ...] = tuple(FEATURES),
 ) -> Audited:
     """Hunt for numbers that knew their future.
 
@@ -59,6 +64,7 @@ def audit_causality(
     experiment  its labels, split, models, trading and backtest; networks are made tiny
     chain       the stages, the library's own unless replaced
     seed        of the random sessions and futures
+    features    which ones; the models' inputs are sampled from the same functions anyway
     returns     comparisons by stage, and a finding for each kind of leak in each stage
     errors      DataError when the prices are too few for the experiment
     """
@@ -67,7 +73,7 @@ def audit_causality(
     labels = [_label(setting, number) for number in range(len(setting.folds))]
     parts = [
         audit_prices(setting),
-        audit_features(setting),
+        audit_features(setting, features),
         audit_regimes(setting, labels),
         *(audit_targets(setting, labels[-1], model) for model in _asked(experiment.models)),
         *audit_learners(setting, labels),
@@ -82,8 +88,8 @@ def audit_learners(setting: Setting, labels: Sequence[Labels]) -> list[Audited]:
     """All that is learned, model by model and fold by fold."""
     found = []
     compared_baselines = set()
-    features = stages.compute_features(setting.chain, setting.prices)
     for model in setting.experiment.models:
+        features = stages.compute_features(setting.chain, setting.prices, model.inputs)
         for fold in labels:
             targets = stages.make_targets(setting.chain, setting.prices, fold, model)
             sampled = stages.sample(setting.chain, features, targets, fold, model)

@@ -49,7 +49,7 @@ def _run(setting: Setting, given: Prices, model: ModelConfig) -> dict[str, pd.Da
     """
     chain, experiment, fold = setting.chain, setting.experiment, setting.folds[-1]
     prices = chain.prices(given)
-    features = stages.compute_features(chain, prices)
+    features = stages.compute_features(chain, prices, model.inputs)
     labels = stages.label(chain, prices, experiment.labels, fold, setting.prices.sessions)
     targets = stages.make_targets(chain, prices, labels, model)
     samples, parts = stages.sample(chain, features, targets, labels, model)

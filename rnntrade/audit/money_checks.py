@@ -19,7 +19,7 @@ from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
 from rnntrade.types import Backtest, Fit, Prices
 
-TRADED = 250  # sessions of a backtest, the newest
+TRADED = 150  # sessions of a backtest, the newest
 QUOTES = ("open", "high", "low", "close")
 SERVED = 3  # sessions at which the served model is asked
 FREE = dict.fromkeys(
@@ -44,7 +44,7 @@ def audit_positions(setting: Setting) -> Audited:
         return setting.chain.allocate(setting.chain.decide(chance, rule))
 
     clean = decided(probability)
-    for last in setting.few(0, len(sessions) - 1, 24):
+    for last in setting.few(0, len(sessions) - 1, 8):
         for name in EVERY:
             other = replace_rows(probability, sessions[last], name, setting.rng(last, name))
             again = decided(other.clip(0.0, 1.0))
@@ -106,8 +106,8 @@ def _money(
     evidence = {name: Evidence(name) for name in ("equity", "costs", "weights")}
     clean = _books(setting.chain.backtest(target, prices, config))
     inner = replace(setting, prices=prices)
-    for last in setting.few(1, len(prices.sessions) - 2, 4):
-        for name in EVERY:
+    for turn, last in enumerate(setting.few(1, len(prices.sessions) - 2, 5)):
+        for name in ("cut", *(EVERY[1 + (2 * turn + i) % 6] for i in range(2))):
             other, probe = inner.replaced(last, name), inner.probe(last, name)
             asked = target.iloc[: last + 1] if name == "cut" else _other_decisions(target, last + 1)
             again = _books(setting.chain.backtest(asked, other, config))
@@ -126,7 +126,7 @@ def _lag(setting: Setting, prices: Prices, target: pd.DataFrame, config: Backtes
     evidence = {name: Evidence(name) for name in ("equity", "weights")}
     free = replace(config, **FREE)  # type: ignore[arg-type] # every one of them is a rate
     clean = _books(setting.chain.backtest(target, prices, free))
-    for row in setting.few(1, len(target) - 2, 8):
+    for row in setting.few(1, len(target) - 2, 5):
         other = _other_decisions(target, row)
         again = _books(setting.chain.backtest(other, prices, free))
         probe = Probe(target.index[row], "decisions from here on replaced, prices as they were;")

@@ -4,13 +4,14 @@ Each stage is fed with prices that are clean up to t and replaced after it, so a
 before it cannot show here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import count
 
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.chain import Labels, compute_features, label
+from rnntrade.audit.chain import Labels, compute_features
 from rnntrade.audit.evidence import Change, Evidence, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.perturb import replace_future
@@ -28,7 +29,7 @@ ASKED = 10  # sessions at which targets are looked at
 def audit_prices(setting: Setting) -> Audited:
     """What is done to the prices before anything else."""
     evidence = Evidence("prices")
-    for last, name in setting.probes():
+    for last, name, _ in setting.probes():
         other = replace_future(setting.given, last, name, setting.rng(last, name))
         changed, probe = setting.chain.prices(other), setting.probe(last, name)
         whole = all(setting.ordinary(ticker, last) for ticker in setting.given.tickers)
@@ -43,14 +44,12 @@ def audit_features(setting: Setting, names: tuple[str, ...] = tuple(FEATURES)) -
     """Every feature of every ticker, row by row."""
     evidence = Evidence("features")
     clean = compute_features(setting.chain, setting.prices, names)
-    for last, name in setting.probes():
-        other, probe = setting.replaced(last, name), setting.probe(last, name)
-        for ticker, table in clean.items():
-            bars = other.bars(ticker)
-            if len(bars):
-                again = setting.chain.features(bars, names)
-                ordinary = setting.ordinary(ticker, last)
-                evidence.compare(ticker, table, again, probe, ordinary)
+    for last, name, ticker in setting.probes():
+        bars = setting.replaced(last, name).bars(ticker)
+        if len(bars):
+            again, probe = setting.chain.features(bars, names), setting.probe(last, name)
+            ordinary = setting.ordinary(ticker, last)
+            evidence.compare(ticker, clean[ticker], again, probe, ordinary)
     return evidence.audited(kind_of_series)
 
 
@@ -62,28 +61,27 @@ def audit_regimes(setting: Setting, labels: Sequence[Labels]) -> Audited:
     evidence, learned = Evidence("regimes"), Evidence("thresholds")
     for clean in labels:
         fold = clean.boundary
-        for last, name in _from_eve(setting, fold):
-            other, probe = setting.replaced(last, name), setting.probe(last, name)
-            again = label(
-                setting.chain, other, setting.experiment.labels, fold, setting.prices.sessions
+        span = (fold.training, _eve(setting, fold))
+        for last, name, ticker in _from_eve(setting, fold):
+            close = setting.replaced(last, name).bars(ticker)["close"]
+            probe, series = setting.probe(last, name), f"fold {fold.number} {ticker}"
+            regimes, after = setting.chain.regimes(close, setting.experiment.labels, span)
+            before = clean.thresholds[ticker]
+            same = learned.compare_numbers(
+                series,
+                np.array([before.median, before.upper]),
+                np.array([after.median, after.upper]),
+                span[1],
+                probe,
             )
-            for ticker, regimes in clean.regimes.items():
-                before, after = clean.thresholds[ticker], again.thresholds[ticker]
-                same = learned.compare_numbers(
-                    f"fold {fold.number} {ticker}",
-                    np.array([before.median, before.upper]),
-                    np.array([after.median, after.upper]),
-                    _eve(setting, fold),
+            if same:
+                evidence.compare(
+                    series,
+                    clean.regimes[ticker].to_frame("regime"),
+                    regimes.to_frame("regime"),
                     probe,
+                    setting.ordinary(ticker, last),
                 )
-                if same:
-                    evidence.compare(
-                        f"fold {fold.number} {ticker}",
-                        regimes.to_frame("regime"),
-                        again.regimes[ticker].to_frame("regime"),
-                        probe,
-                        setting.ordinary(ticker, last),
-                    )
     tests = {f"fold {each.boundary.number}": each.boundary.test for each in labels}
     return merge(
         [
@@ -160,14 +158,18 @@ def _is_of(change: Change, fold: str) -> bool:
     return change.series.startswith(f"{fold} ")
 
 
-def _from_eve(setting: Setting, fold: Boundary) -> list[tuple[int, str]]:
+def _from_eve(setting: Setting, fold: Boundary) -> Iterator[tuple[int, str, str]]:
     """Probes that a fold's regimes must survive: cheap regimes many, statistical ones few."""
     first = setting.position(fold.validation) - 1
     if setting.experiment.labels.kind == "rule":
-        return [(last, name) for last, name in setting.probes() if last >= first]
+        yield from (each for each in setting.probes() if each[0] >= first)
+        return
+    tickers, turns = setting.prices.tickers, count()
     edges = [first, setting.position(fold.test)]
     inside = setting.few(first + 1, len(setting.prices.sessions) - 1, 3)
-    return [(last, name) for last in sorted({*edges, *inside}) for name in COSTLY]
+    for last in sorted({*edges, *inside}):
+        for name in COSTLY:
+            yield last, name, tickers[next(turns) % len(tickers)]
 
 
 def _eve(setting: Setting, fold: Boundary) -> pd.Timestamp:

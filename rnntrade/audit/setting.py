@@ -6,6 +6,7 @@ Costly stages are audited on the first and the last fold, cheap ones on every se
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from rnntrade.samples.splits import Boundary
 from rnntrade.types import Prices
 
 LONG = 100  # sessions that a ticker has traded: every feature is long defined
-HOLES = 3  # of each ticker, looked into
+HOLES = 3  # of each ticker, looked into ...
+LISTED = 4  # ... of so many tickers
 EVERY = tuple(PERTURBATIONS)
 
 
@@ -39,46 +41,50 @@ class Setting:
         return tuple(dict.fromkeys((every[0], every[-1])))
 
     @cached_property
-    def special(self) -> tuple[int, ...]:
-        """Positions of the sessions where leaks like to sit.
+    def special(self) -> dict[int, str]:
+        """Positions of the sessions where leaks like to sit, and whose they are ("": anybody's).
 
         Each fold's first validation and test session and their neighbours, the first and the last
         rows, the last session before a hole and one in it, the eve of a listing and a month later.
         """
-        sessions, chosen = self.prices.sessions, [0, 30, 60, len(self.prices.sessions) - 2]
+        total = len(self.prices.sessions)
+        chosen = dict.fromkeys((0, 30, 60, total - 2), "")
+        for ticker in self.prices.tickers[:LISTED]:
+            there = np.flatnonzero(self.given.close[ticker].notna())
+            holes = np.flatnonzero(np.diff(there) > 1)[:HOLES]
+            near = [position for hole in holes for position in (there[hole], there[hole] + 1)]
+            chosen |= {int(each): ticker for each in (there[0] - 1, there[0] + 20, *near)}
         for fold in self.folds:
             for day in (fold.validation, fold.test):
-                chosen += [int(sessions.searchsorted(day)) + step for step in (-1, 0, 1)]
-        for ticker in self.prices.tickers:
-            there = np.flatnonzero(self.given.close[ticker].notna())
-            chosen += [there[0] - 1, there[0] + 20]
-            holes = np.flatnonzero(np.diff(there) > 1)[:HOLES]
-            chosen += [position for hole in holes for position in (there[hole], there[hole] + 1)]
-        return tuple(sorted({int(each) for each in chosen if 0 <= each < len(sessions) - 1}))
+                first = self.position(day)
+                chosen |= dict.fromkeys((first - 1, first, first + 1), "")
+        return {each: chosen[each] for each in sorted(chosen) if 0 <= each < total - 1}
 
     @cached_property
     def random(self) -> tuple[int, ...]:
         """Positions of `audit.sessions` others, drawn by the seed."""
-        count = len(self.prices.sessions) - 1
-        wanted = min(self.experiment.audit.sessions, count)
-        rng = np.random.default_rng([self.seed, count])
-        return tuple(sorted(rng.choice(count, wanted, replace=False).tolist()))
+        total = len(self.prices.sessions) - 1
+        wanted = min(self.experiment.audit.sessions, total)
+        rng = np.random.default_rng([self.seed, total])
+        return tuple(sorted(rng.choice(total, wanted, replace=False).tolist()))
 
-    def probes(self) -> Iterator[tuple[int, str]]:
-        """Position and perturbation: a cut and two others at special sessions, one elsewhere.
+    def probes(self) -> Iterator[tuple[int, str, str]]:
+        """Position, perturbation and a ticker: a cut and two others at special sessions, else one.
 
-        The others take turns, so neighbours see all seven.
+        The others take turns, so neighbours see all seven; and so do the tickers, whose stages are
+        the same functions of one ticker's bars.  At its own holes and listing it is that ticker.
         """
-        others = EVERY[1:]
-        for turn, last in enumerate(self.special):
-            yield last, EVERY[0]
-            yield from ((last, others[(2 * turn + i) % len(others)]) for i in range(2))
+        others, tickers = EVERY[1:], self.prices.tickers
+        turns = count()
+        for turn, (last, own) in enumerate(self.special.items()):
+            for name in (EVERY[0], *(others[(2 * turn + i) % len(others)] for i in range(2))):
+                yield last, name, own or tickers[next(turns) % len(tickers)]
         for turn, last in enumerate(self.random):
-            yield last, EVERY[turn % len(EVERY)]
+            yield last, EVERY[turn % len(EVERY)], tickers[next(turns) % len(tickers)]
 
-    def few(self, first: int, end: int, count: int) -> list[int]:
-        """`count` positions of first <= position < end: the ends and what lies evenly between."""
-        return sorted({int(each) for each in np.linspace(first, end - 1, count)})
+    def few(self, first: int, end: int, wanted: int) -> list[int]:
+        """Positions of first <= position < end: both ends and what lies evenly between."""
+        return sorted({int(each) for each in np.linspace(first, end - 1, wanted)})
 
     def position(self, session: pd.Timestamp) -> int:
         """Row of a session."""

@@ -7,12 +7,14 @@ from tests.audit.experiments import experiment, holed_prices
 from tests.audit.mutants import Mutant, mutants
 
 PRICES = holed_prices()
+FEATURES = ("returns", "rsi", "macd", "sma_50", "bb_width", "momentum_5", "momentum_20")
+FEATURES += ("volatility_20",)  # those that mutants spoil
 MUTANTS = mutants(PRICES)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_leak_is_caught_and_named(mutant: Mutant) -> None:
-    audited = audit_causality(PRICES, experiment(mutant.models), mutant.chain)
+    audited = audit_causality(PRICES, experiment(mutant.models), mutant.chain, features=FEATURES)
     told = "\n".join(finding.sentence() for finding in audited.findings)
     assert not audited.clean
     assert audited.findings[0].stage == mutant.stage, told
