@@ -43,12 +43,9 @@ def reliability(
         middle = (table["low"] + table["high"]) / 2.0
         step = (table["high"] - table["low"]).to_numpy(float) * width
         shift = step * (place - (len(shown) - 1) / 2.0)
-        lower.bar(middle + shift, table["count"], step, color=colour)
-    for x, y, count in own[["confidence", "accuracy", "count"]].itertuples(index=False):
-        upper.annotate(
-            f"{count:,.0f}", (x, y), (0, -15 if y > 0.1 else 8), textcoords="offset points",
-            ha="center", fontsize=7.5, color=c.BLUE,
-        )  # fmt: skip
+        bars = lower.bar(middle + shift, table["count"], step, color=colour)
+        lower.bar_label(bars, fmt="{:,.0f}", fontsize=7, color=c.INK, padding=1)
+    lower.margins(y=0.25)  # room for the counts
     low, high = _range([table for _, table, *_ in shown])
     upper.set_xlim(low, high)
     upper.set_ylim(-0.08, 1.06)

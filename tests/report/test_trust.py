@@ -138,7 +138,8 @@ def test_reliability_tells_the_error_worked_out_by_hand():
     assert figure.texts[0].get_text() == (
         "LSTM says 52 %, is right in 49 %: calibration error 0.113 (markov chain 0.050)"
     )
-    assert [text.get_text() for text in figure.axes[0].texts] == ["30", "10"]
+    counts = [text.get_text() for text in figure.axes[1].texts]
+    assert counts == ["30", "30", "10"]  # of the baseline's one bin, then the network's
     alone = trust_figures.reliability("LSTM", "a rise", own, None)
     assert alone.texts[0].get_text() == (
         "LSTM says a rise at 52 %, it came in 49 %: calibration error 0.113"
