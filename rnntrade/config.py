@@ -314,6 +314,32 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             members=3,
         ),
         Experiment(
+            name="control",
+            description="A small network on a made-up market (data.process): p1 has an edge of "
+            "known size in its signs, n1 and n2 have none.  Trades cost nothing.",
+            data=DataConfig(
+                source="synthetic",
+                tickers=("AAA",),
+                start=date(1995, 1, 1),
+                end=date(2020, 1, 1),
+                process="p1",
+            ),
+            split=SplitConfig(kind="holdout", test_fraction=0.4, validation_fraction=0.3),
+            models=(
+                replace(
+                    DIRECTION,
+                    lookback=5,
+                    hidden_size=16,
+                    num_layers=1,
+                    dropout=0.0,
+                    max_epochs=20,
+                ),
+            ),
+            training=TrainingConfig(learning_rate=0.01, batch_size=128, patience=5),
+            backtest=BacktestConfig(commission_bps=0.0, half_spread_bps=0.0),
+            audit=AuditConfig(sessions=10, replayed=20),
+        ),
+        Experiment(
             name="debug",
             description="Tiny networks on made-up prices, in seconds; the figures mean nothing.",
             data=DataConfig(

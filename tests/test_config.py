@@ -99,7 +99,7 @@ def test_every_experiment_is_sound(name):
 def test_walk_forward_is_the_default_and_only_the_notebook_and_debug_hold_out():
     assert SplitConfig().kind == "walk_forward"
     held_out = {name for name, each in EXPERIMENTS.items() if each.split.kind == "holdout"}
-    assert held_out == {"notebook", "debug"}
+    assert held_out == {"notebook", "control", "debug"}
     assert {EXPERIMENTS["walk_forward"].members, EXPERIMENTS["rolling"].members} == {3}
     assert EXPERIMENTS["rolling"].split.window == "rolling"
 

@@ -152,7 +152,7 @@ def evaluate_model(
         folds=_folds(judged, cost[model.name], cost[rival], scale, kind),
         seeds=_seeds(members, judged, model, cost[rival], scale, kind),
         tests=tests(test, model),
-        reliability=_reliability(judged, model.task),
+        reliability=_reliability(judged, model.task, classes),
     )
 
 
@@ -202,10 +202,11 @@ def _seeds(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("member")
 
 
-def _reliability(rows: pd.DataFrame, task: str) -> pd.DataFrame | None:
+def _reliability(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
     if is_return(task):
         return None
-    return classification.reliability(rows["truth"].to_numpy(float), probabilities_of(rows, task))
+    said = probabilities_of(rows, task)[:, : len(classes)]
+    return classification.reliability(rows["truth"].to_numpy(float), said)
 
 
 def _score(mean_loss: float, kind: str) -> float:
