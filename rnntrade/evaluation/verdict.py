@@ -131,12 +131,13 @@ def overall(verdicts: Sequence[str]) -> str:
 
 
 def summary(models: Sequence[str], strategies: Sequence[str]) -> str:
-    """Return the one paragraph of the run, from the verdicts of all its models and strategies."""
+    """Return the one paragraph of the run, what shows evidence first."""
     parts = [
         _count(models, "model", "models", "against the best baseline of each"),
         _count(strategies, "strategy", "strategies", "Sharpe ratio against buy and hold"),
     ]
-    return " ".join([part for part in parts if part] or ["Nothing was evaluated."])
+    said = [part for part in parts if part] or ["Nothing was evaluated."]
+    return " ".join(sorted(said, key=lambda part: not part.startswith("Evidence")))
 
 
 def _count(verdicts: Sequence[str], one: str, many: str, measure: str) -> str:

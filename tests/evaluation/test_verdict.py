@@ -103,9 +103,9 @@ def test_sentences_carry_the_figures_that_decide():
         (
             ["loses to zero", "weak evidence"],
             ["evidence"],
-            "No evidence of skill in any of 2 models (against the best baseline of each): 1 with "
-            "weak evidence, 1 measurably worse. Evidence of skill in 1 of 1 strategy (Sharpe ratio "
-            "against buy and hold).",
+            "Evidence of skill in 1 of 1 strategy (Sharpe ratio against buy and hold). No evidence "
+            "of skill in any of 2 models (against the best baseline of each): 1 with weak "
+            "evidence, 1 measurably worse.",
         ),
     ],
 )
