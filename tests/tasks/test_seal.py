@@ -148,12 +148,20 @@ def test_the_first_sealed_session_is_fixed_for_good(home):
 
 
 def test_runs_that_seal_at_once_agree_on_the_session(home):
-    def sealed(sessions: int) -> dict[str, Ref]:
-        return asked(override(SEALED, {"split.sealed_sessions": sessions})).prices
+    def bought_with(volume: float) -> dict[str, Ref]:
+        with publish("prices") as out:
+            bars = read_bars(bought()["A"]).assign(volume=volume)
+            bars.to_parquet(out.folder / "bars.parquet")
+        return {"A": out.ref}
+
+    different = [bought_with(volume) for volume in (1.0, 2.0, 3.0, 4.0)]
+
+    def last(number: int) -> pd.Timestamp:
+        sealed = override(SEALED, {"split.sealed_sessions": 40 + number})
+        return read_bars(asked(sealed, prices=different[number]).prices["A"]).index[-1]
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(sealed, (40, 50, 60, 70)))
-    assert answers == answers[:1] * 4
+        assert len(set(pool.map(last, range(4)))) == 1
     assert events(home) == ["sealed"]
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -170,7 +171,14 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_the_next_one_stands_alone():
         assert [line.id for line in read_lines(TWO.data)][left:] == ["new"]
 
 
-def test_threads_at_once_lose_nothing():
+def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
+    def read_slowly(config: DataConfig) -> list[Line]:
+        lines = read_lines(config)
+        time.sleep(0.005)  # time enough for another to write in between, were it not locked out
+        return lines
+
+    monkeypatch.setattr(trials, "read_lines", read_slowly)
+
     def note(number: int) -> None:
         shared = {"kind": "fit", "attempt": "x", "model": "m", "data": "", "until": "", "run": ""}
         for each in range(10):
