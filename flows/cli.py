@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+import flows.trust  # noqa: F401 # its commands join the application
 from flows.options import (
     NAMES,
     Device,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from rnntrade.fingerprint import folder_digest
@@ -50,8 +51,11 @@ def publish(step: str) -> Iterator[Pending]:
         pending = Pending(folder)
         yield pending
         pending.ref = Ref(step=step, digest=folder_digest(folder))
-        if not pending.ref.is_intact():  # else the same content stands there already
-            move_folder(folder, pending.ref.folder)
+        locks = artifacts_folder() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / "publish.guard"):  # nobody takes away what another has just put there
+            if not pending.ref.is_intact():  # else the same content stands there already
+                move_folder(folder, pending.ref.folder)
     pending.folder = pending.ref.folder
 
 
