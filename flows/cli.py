@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-import flows.trust  # noqa: F401 # its commands join the application
 from flows.options import (
     NAMES,
     Device,
@@ -196,6 +195,9 @@ def _print(summary: Any) -> None:
         screen.print(f"[red]failed[/red]   {name}: {reason}", highlight=False)
     for label, text in summary.places().items():
         screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
+
+
+import flows.trust  # noqa: E402, F401 # its commands join the application, after these
 
 
 def main() -> None:
