@@ -11,8 +11,9 @@ boundaries of the first and the last fold or at a few sessions, in two to seven 
 of four hidden units on the newest sessions of each part.  Fold dates come from the calendar alone
 and are held fixed.
 
-A stage is fed with what is clean up to t, so a leak is told where it arises.  Stages after a leak
-in the samples or the parts are not judged, and the chain end to end only when every stage is clean.
+A stage is fed with what is clean up to t, so a leak is told where it arises.  A model is judged
+from its target to its served predictions, until something leaks; so are the books; and the chain
+end to end only when every stage is clean.
 """
 
 from collections.abc import Sequence
@@ -71,12 +72,17 @@ def audit_causality(
     experiment = _small(experiment)
     setting = Setting(chain, experiment, prices, chain.prices(prices), seed)
     labels = [_label(setting, number) for number in range(len(setting.folds))]
+    asked = {
+        question: audit_targets(setting, labels[-1], model)
+        for question, model in _asked(experiment.models).items()
+    }
+    sound = [model for model in experiment.models if not asked[_question(model)].findings]
     parts = [
         audit_prices(setting),
         audit_features(setting, features),
         audit_regimes(setting, labels),
-        *(audit_targets(setting, labels[-1], model) for model in _asked(experiment.models)),
-        *audit_learners(setting, labels),
+        *asked.values(),
+        *audit_learners(setting, labels, sound),
         audit_positions(setting),
         audit_engine_causality(setting),
     ]
@@ -84,11 +90,13 @@ def audit_causality(
     return merge([audited, audit_chain(setting)]) if audited.clean else audited
 
 
-def audit_learners(setting: Setting, labels: Sequence[Labels]) -> list[Audited]:
-    """All that is learned, model by model and fold by fold."""
+def audit_learners(
+    setting: Setting, labels: Sequence[Labels], models: Sequence[ModelConfig]
+) -> list[Audited]:
+    """All that is learned, model by model and fold by fold, each as far as it is clean."""
     found = []
     compared_baselines = set()
-    for model in setting.experiment.models:
+    for model in models:
         features = stages.compute_features(setting.chain, setting.prices, model.inputs)
         for fold in labels:
             targets = stages.make_targets(setting.chain, setting.prices, fold, model)
@@ -97,12 +105,19 @@ def audit_learners(setting: Setting, labels: Sequence[Labels]) -> list[Audited]:
             if fold is labels[0]:
                 found.append(audit_samples(learner))
                 sound = not found[-1].findings
+            if not sound:
+                continue
             found.append(audit_parts(learner))
-            if found[-1].findings or not sound:
+            if found[-1].findings:
                 continue
             audited, fit = audit_fit(learner)
-            found += [audited, audit_predictions(learner, fit), audit_served(learner, fit)]
-            found.append(audit_tuning(learner, fit))
+            found.append(audited)
+            if audited.findings:
+                continue
+            found.append(audit_predictions(learner, fit))
+            if found[-1].findings:
+                continue
+            found += [audit_served(learner, fit), audit_tuning(learner, fit)]
             if fold is labels[-1] and model.task not in compared_baselines:
                 found.append(audit_baselines(learner))
                 compared_baselines.add(model.task)
@@ -126,6 +141,10 @@ def _label(setting: Setting, number: int) -> Labels:
     )
 
 
-def _asked(models: tuple[ModelConfig, ...]) -> list[ModelConfig]:
+def _asked(models: tuple[ModelConfig, ...]) -> dict[tuple[str, int], ModelConfig]:
     """One model a question."""
-    return list({(model.task, model.horizon): model for model in models}.values())
+    return {_question(model): model for model in models}
+
+
+def _question(model: ModelConfig) -> tuple[str, int]:
+    return model.task, model.horizon

@@ -101,7 +101,8 @@ def audit_samples(learner: Learner) -> Audited:
             again, _ = learner.replaced(last, last, name)
             before, after = (_dated(each, probe.session) for each in (clean, again))
             for what, table in before.items():
-                evidence.compare(f"{learner.model.name} {what}", table, after[what], probe)
+                again_known = after.get(what, table.iloc[:0])
+                evidence.compare(f"{learner.model.name} {what}", table, again_known, probe)
     return evidence.audited(_kind_of_sample)
 
 
@@ -170,7 +171,7 @@ def audit_predictions(learner: Learner, fit: Fit) -> Audited:
             samples, other = learner.replaced(last, last, name)
             again = stages.predict_fold(setting.chain, [fit], samples, learner.thin(samples, other))
             _compare_tables(evidence, learner, clean, again, setting.probe(last, name))
-    return evidence.audited(kind_of_series)
+    return evidence.audited(partial(kind_of_series, near="reads later sessions"))
 
 
 def audit_baselines(learner: Learner) -> Audited:
@@ -294,7 +295,8 @@ def _dated(samples: Samples, session: pd.Timestamp) -> dict[str, pd.DataFrame]:
         inside = samples.last[newest] < len(samples.rows)
         window = gather(samples.rows, samples.last[newest[inside]], samples.lookback)
         tables[f"{ticker} window"] = pd.DataFrame(
-            window.reshape(len(window), -1), index[-LAST_WINDOWS:][inside]
+            window.reshape(len(window), window.shape[1] * window.shape[2]),
+            index[-LAST_WINDOWS:][inside],
         )
     return tables
 

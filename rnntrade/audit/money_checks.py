@@ -5,6 +5,7 @@ The engine trades made-up positions here: it must be causal for any.
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,9 @@ from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
 from rnntrade.types import Backtest, Fit, Prices
 
-TRADED = 150  # sessions of a backtest, the newest
+TRADED = 100  # sessions of a backtest, the newest
 QUOTES = ("open", "high", "low", "close")
+ROUNDING = 1e-12
 SERVED = 3  # sessions at which the served model is asked
 FREE = dict.fromkeys(
     (
@@ -62,9 +64,10 @@ def audit_tuning(learner: Learner, fit: Fit) -> Audited:
     eve, test = learner.validation_known
     clean = asdict(setting.chain.tune(table, setting.prices, setting.experiment.trading))
     known = table["decision"] <= setting.prices.sessions[eve]
-    for name in EVERY:
+    for turn, name in enumerate(EVERY):
+        sure = 0.5 + (table["p_up"] - 0.5) * (1.0, 0.1, -1.0)[turn % 3]
         other = table.assign(
-            p_up=table["p_up"].where(known, 1.0 - table["p_up"]),
+            p_up=table["p_up"].where(known, sure),
             truth=table["truth"].where(
                 table["label_end"] <= setting.prices.sessions[test], 1.0 - table["truth"]
             ),
@@ -90,13 +93,12 @@ def audit_engine_causality(setting: Setting) -> Audited:
     prices = take(setting.prices, slice(-TRADED - 1, None))
     target = _made_up_target(setting, prices)
     config = setting.experiment.backtest
-    return merge(
-        [
-            _money(setting, prices, target, config),
-            _lag(setting, prices, target, config),
-            _fills(setting, prices, target, config),
-        ]
-    )
+    parts = [_lag(setting, prices, target, config)]
+    if not parts[0].findings:
+        parts.append(_money(setting, prices, target, config))
+    if not parts[-1].findings:  # a trade scaled in by a leak has another average price
+        parts.append(_fills(setting, prices, target, config))
+    return merge(parts)
 
 
 def _money(
@@ -106,14 +108,15 @@ def _money(
     evidence = {name: Evidence(name) for name in ("equity", "costs", "weights")}
     clean = _books(setting.chain.backtest(target, prices, config))
     inner = replace(setting, prices=prices)
-    for turn, last in enumerate(setting.few(1, len(prices.sessions) - 2, 5)):
-        for name in ("cut", *(EVERY[1 + (2 * turn + i) % 6] for i in range(2))):
+    for turn, last in enumerate(setting.few(1, len(prices.sessions) - 2, 6)):
+        for name in ("cut", EVERY[1 + turn % 6]):
             other, probe = inner.replaced(last, name), inner.probe(last, name)
             asked = target.iloc[: last + 1] if name == "cut" else _other_decisions(target, last + 1)
             again = _books(setting.chain.backtest(asked, other, config))
             for what, table in clean.items():
                 evidence[what].compare("", table, again[what], probe)
-    return merge(each.audited(kind_of_series) for each in evidence.values())
+    judge = partial(kind_of_series, near="reads later sessions")
+    return merge(each.audited(judge) for each in evidence.values())
 
 
 def _lag(setting: Setting, prices: Prices, target: pd.DataFrame, config: BacktestConfig) -> Audited:
@@ -126,11 +129,13 @@ def _lag(setting: Setting, prices: Prices, target: pd.DataFrame, config: Backtes
     evidence = {name: Evidence(name) for name in ("equity", "weights")}
     free = replace(config, **FREE)  # type: ignore[arg-type] # every one of them is a rate
     clean = _books(setting.chain.backtest(target, prices, free))
-    for row in setting.few(1, len(target) - 2, 5):
+    for row in setting.few(1, len(target) - 2, 4):
         other = _other_decisions(target, row)
         again = _books(setting.chain.backtest(other, prices, free))
         probe = Probe(target.index[row], "decisions from here on replaced, prices as they were;")
-        evidence["equity"].compare("", clean["equity"], again["equity"], probe)
+        equal = np.isclose(again["equity"], clean["equity"], rtol=ROUNDING, atol=ROUNDING)
+        moved = again["equity"].mask(equal, clean["equity"])  # a fill rounds the sum that it moves
+        evidence["equity"].compare("", clean["equity"], moved, probe)
         if at_open:
             evidence["weights"].compare("", clean["weights"], again["weights"], probe)
     early = merge(

@@ -12,7 +12,9 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+from rnntrade.audit.causality import audit_causality
 from rnntrade.audit.chain import CHAIN, Chain
+from rnntrade.audit.findings import Audited
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import classify, label_regimes, learn_thresholds, regime_inputs
 from rnntrade.labels.targets import direction, future_regime, multi_step
@@ -26,6 +28,7 @@ from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.types import Fold, Prices, Samples, Scaler, Thresholds
+from tests.audit.experiments import experiment
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Mutant:
     kind: str  # words that the finding's kind must hold
     models: tuple[str, ...] = ()  # that the audit needs to see it
     series: str = ""  # words that the finding's series must hold
+    features: tuple[str, ...] = ("returns",)  # that are audited
 
 
 # Features: a table of one ticker, (T, F) on the sessions that it traded.
@@ -270,7 +274,7 @@ def scaled_on_all(samples: Samples, fold: Fold, *rest: Any, **more: Any) -> Any:
 
 def scaled_through_validation(samples: Samples, fold: Fold, *rest: Any, **more: Any) -> Any:
     both = np.concatenate([fold.training, fold.validation])
-    with scaler_of(lambda samples, training, target: fit_scaler(samples, both, target)):
+    with scaler_of(lambda samples, training, scale_target: fit_scaler(samples, both, scale_target)):
         return train(samples, fold, *rest, **more)
 
 
@@ -308,7 +312,7 @@ def trained_on_test_too(samples: Samples, fold: Fold, *rest: Any, **more: Any) -
     """The final refit on everything, kept for the backtest."""
     known = fold.test[np.isfinite(samples.target[fold.test]).all(axis=1)]
     honest = fit_scaler(samples, fold.training, False)
-    with scaler_of(lambda *_: honest):
+    with scaler_of(lambda *_, **__: honest):
         every = replace(fold, training=np.concatenate([fold.training, known]))
         return train(samples, every, *rest, **more)
 
@@ -410,6 +414,12 @@ def serves_next_bar(everything: Prices) -> Callable[..., pd.DataFrame]:
     return latest
 
 
+def audit_mutant(mutant: Mutant, prices: Prices) -> Audited:
+    """A short audit of the chain with the leak in it."""
+    chosen = experiment(mutant.models, sessions=8)
+    return audit_causality(prices, chosen, mutant.chain, features=mutant.features)
+
+
 def mutants(prices: Prices) -> list[Mutant]:
     """Every planted leak; `prices` are those that the audit will be given."""
     shifts = "negative shift or centred window, reach"
@@ -417,9 +427,8 @@ def mutants(prices: Prices) -> list[Mutant]:
     d, f, g = ("direction",), ("forecast",), ("regime",)
 
     def feature(name: str, column: str, change: Any, kind: str) -> Mutant:
-        return Mutant(
-            name, of_features(one_column(column, change)), "features", kind, series=column
-        )
+        chain, seen = of_features(one_column(column, change)), ("log_returns", column)
+        return Mutant(name, chain, "features", kind, series=column, features=seen)
 
     def stage(field: str, value: Any) -> Chain:
         return replace(CHAIN, **{field: value})
@@ -465,7 +474,7 @@ def mutants(prices: Prices) -> list[Mutant]:
             stage("prices", divided_by_last_close),
             "prices",
             "prices adjusted with later information",
-            series="close",
+            series="WHOLE",
         ),
         Mutant(
             "back-adjusted for later splits",
@@ -564,14 +573,14 @@ def mutants(prices: Prices) -> list[Mutant]:
             "predicts with the next window",
             stage("predict", predicts_next_window),
             "predictions",
-            "reach 1 session",
+            "reads later sessions, reach 1 session",
             d,
         ),
         Mutant(
             "smoothed predictions",
             stage("predict", smooths_predictions),
             "predictions",
-            "two-sided smoothing, reach 2",
+            "reads later sessions, reach 2",
             d,
         ),
         Mutant(
@@ -608,7 +617,7 @@ def mutants(prices: Prices) -> list[Mutant]:
             "weights by later volatility",
             stage("backtest", knows_later_volatility),
             "equity",
-            "reach",
+            "reads later sessions, reach",
         ),
         Mutant(
             "served with another scaler",

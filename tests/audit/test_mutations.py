@@ -2,19 +2,16 @@
 
 import pytest
 
-from rnntrade.audit.causality import audit_causality
-from tests.audit.experiments import experiment, holed_prices
-from tests.audit.mutants import Mutant, mutants
+from tests.audit.experiments import holed_prices
+from tests.audit.mutants import Mutant, audit_mutant, mutants
 
 PRICES = holed_prices()
-FEATURES = ("returns", "rsi", "macd", "sma_50", "bb_width", "momentum_5", "momentum_20")
-FEATURES += ("volatility_20",)  # those that mutants spoil
 MUTANTS = mutants(PRICES)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_leak_is_caught_and_named(mutant: Mutant) -> None:
-    audited = audit_causality(PRICES, experiment(mutant.models), mutant.chain, features=FEATURES)
+    audited = audit_mutant(mutant, PRICES)
     told = "\n".join(finding.sentence() for finding in audited.findings)
     assert not audited.clean
     assert audited.findings[0].stage == mutant.stage, told
