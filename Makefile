@@ -9,7 +9,7 @@ run: .venv/ready   ## the experiment `quick`, on real prices that need no networ
 	$(BIN)/rnntrade run quick
 
 test: .venv/ready   ## every test, the slow ones too; no network
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: .venv/ready   ## style, types, architecture
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
