@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 RNNTRADE = str(Path(sys.executable).with_name("rnntrade"))
 COSTLY = ("compute_indicators", "label_regimes", "make_windows", "train_model", "predict")
-COSTLY += ("fit_baselines", "evaluate", "backtest", "report")
+COSTLY += ("fit_baselines", "backtest", "audit", "evaluate", "compare", "report")
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -82,8 +82,10 @@ def test_a_run_leaves_figures_a_report_and_registered_models(first):
         }
         kept = {file.path for file in client.list_artifacts(child.info.run_id)}
         assert {"predictions", "baselines", "evaluations"} <= kept
+        assert child.data.tags["audit"] == "clean"
     parent = client.get_run(summary["mlflow_run"])
     assert parent.data.tags["leaky"] == "false"
+    assert parent.data.tags["outcome"] == summary["outcome"] == "no evidence"
     assert {"report.html", "figures"} <= {
         file.path for file in client.list_artifacts(parent.info.run_id)
     }
@@ -105,7 +107,7 @@ def test_again_everything_is_cached_and_the_same_to_the_last_digit(first):
     assert set(states(log).values()) == {"Completed"}
     again, log = run(home)
     costly = {name: state for name, state in states(log).items() if name.startswith(COSTLY)}
-    assert len(costly) == 2 + 1 + 5 * 5 + 2 * 2 + 1
+    assert len(costly) == 2 + 1 + 5 * 5 + 2 * 2 + 3
     assert {name for name, state in costly.items() if state != "Cached"} == set()
     assert again["figures"] == summary["figures"]
     assert len(mlflow(home).search_model_versions()) == 5
