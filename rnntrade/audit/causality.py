@@ -7,8 +7,8 @@ positions) are probed at special sessions (fold boundaries and their neighbours,
 rows, holes, listings) in three ways and at `audit.sessions` random ones in one, by turns, so that
 all seven are used all over.  Costly stages (samples, fits, predictions, baselines, the engine) are
 probed at the
-boundaries of the first and the last fold or at a few sessions, in two to seven ways, with networks
-of four hidden units on the newest sessions of each part.  Fold dates come from the calendar alone
+boundaries of the last fold, and of the first for one model a task, or at a few sessions, in two to
+seven ways, with networks of four hidden units on the newest sessions of each part.  Fold dates come from the calendar alone
 and are held fixed.
 
 A stage is fed with what is clean up to t, so a leak is told where it arises.  A model is judged
@@ -23,20 +23,14 @@ from rnntrade.audit import chain as stages
 from rnntrade.audit.chain import CHAIN, Chain, Labels
 from rnntrade.audit.end_to_end import audit_chain
 from rnntrade.audit.findings import Audited, merge
-from rnntrade.audit.learned_checks import (
-    Learner,
-    audit_baselines,
-    audit_fit,
-    audit_parts,
-    audit_predictions,
-    audit_samples,
-)
+from rnntrade.audit.learned_checks import audit_baselines, audit_fit, audit_predictions
 from rnntrade.audit.money_checks import (
     audit_engine_causality,
     audit_positions,
     audit_served,
     audit_tuning,
 )
+from rnntrade.audit.sample_checks import Learner, audit_parts, audit_samples
 from rnntrade.audit.series_checks import (
     audit_features,
     audit_prices,
@@ -95,14 +89,15 @@ def audit_learners(
 ) -> list[Audited]:
     """All that is learned, model by model and fold by fold, each as far as it is clean."""
     found = []
-    compared_baselines = set()
+    told: set[str] = set()  # tasks of which every fold and the baselines were audited
     for model in models:
         features = stages.compute_features(setting.chain, setting.prices, model.inputs)
-        for fold in labels:
+        sound = True
+        for fold in labels[-1:] if model.task in told else labels[::-1]:
             targets = stages.make_targets(setting.chain, setting.prices, fold, model)
             sampled = stages.sample(setting.chain, features, targets, fold, model)
             learner = Learner(setting, model, fold, features, targets, *sampled)
-            if fold is labels[0]:
+            if fold is labels[-1]:
                 found.append(audit_samples(learner))
                 sound = not found[-1].findings
             if not sound:
@@ -118,9 +113,9 @@ def audit_learners(
             if found[-1].findings:
                 continue
             found += [audit_served(learner, fit), audit_tuning(learner, fit)]
-            if fold is labels[-1] and model.task not in compared_baselines:
+            if fold is labels[-1] and model.task not in told:
                 found.append(audit_baselines(learner))
-                compared_baselines.add(model.task)
+        told.add(model.task)
     return found
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Evidence, kind_of_series
 from rnntrade.audit.findings import Audited
-from rnntrade.audit.learned_checks import NEWEST, Learner
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
+from rnntrade.audit.sample_checks import NEWEST, Learner
 from rnntrade.audit.setting import Setting
 from rnntrade.config import ModelConfig
 from rnntrade.types import Fit, Prices, Thresholds

@@ -90,7 +90,7 @@ class Evidence:
             first = int(rows_changed[0])
             self.changes.append(
                 Change(
-                    series=f"{series} {known.columns[column]}".strip(),
+                    series=f"{series} {known.columns[int(column)]}".strip(),
                     probe=probe,
                     session=f"{pd.Timestamp(known.index[first]):%Y-%m-%d}",
                     reach=len(known) - first,

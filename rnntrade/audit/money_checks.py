@@ -13,8 +13,8 @@ import pandas as pd
 from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Evidence, Probe, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.learned_checks import Learner
 from rnntrade.audit.perturb import replace_rows, take
+from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
@@ -167,18 +167,17 @@ def _fills(
         bar = {f: float(getattr(prices, f).loc[entry, ticker]) for f in QUOTES}
         if not np.isclose(price, bar[promised], rtol=1e-9, atol=0.0):
             like = [name for name, value in bar.items() if np.isclose(price, value, rtol=1e-9)]
-            wrong.append((str(ticker), entry, price, like[0] if like else "another price"))
+            where = f"the {like[0]}" if like else "another price"
+            wrong.append((str(ticker), entry, price, where))
     if not wrong:
         return Audited({"fills": len(trades)})
-    ticker, entry, price, like = wrong[0]
+    ticker, entry, price, where = wrong[0]
     finding = Finding(
         "causality",
         "fills",
         ticker,
         f"{entry:%Y-%m-%d}",
-        f"filled at the {like}, {promised} was promised"
-        if like in QUOTES
-        else f"filled at {like}, {promised} was promised",
+        f"filled at {where}, {promised} was promised",
         f"{len(wrong)} of {len(trades)} trades; the first was entered at {price:.10g}",
     )
     return Audited({"fills": len(trades)}, (finding,))
@@ -190,13 +189,12 @@ def audit_served(learner: Learner, fit: Fit) -> Audited:
     parts = learner.thin(learner.samples, learner.parts)
     table = stages.predict_fold(setting.chain, [fit], learner.samples, parts, ("test",))
     said = [name for name in table.columns if name.startswith(("p_", "r_"))]
-    by_day = table.set_index(["ticker", "decision"])[said]
+    by_ticker = {str(t): each.set_index("decision")[said] for t, each in table.groupby("ticker")}
     days = pd.DatetimeIndex(np.sort(table["decision"].unique()))
     findings = []
     for day in days[setting.few(1, len(days) - 1, SERVED)]:
-        bars = _served_bars(
-            setting.prices, day, [t for t in setting.prices.tickers if (t, day) in by_day.index]
-        )
+        there = [ticker for ticker, each in by_ticker.items() if day in each.index]
+        bars = _served_bars(setting.prices, day, there)
         try:
             answers = setting.chain.latest([fit], bars)
         except DataError as error:
@@ -207,12 +205,11 @@ def audit_served(learner: Learner, fit: Fit) -> Audited:
             got = np.array(
                 [value for value in answer.iloc[2:] if not isinstance(value, str)], float
             )
-            want = by_day.loc[(ticker, day)].to_numpy(float)
+            want = by_ticker[ticker].loc[day].to_numpy(float)
             evidence.compared += len(want)
             if np.array_equal(got, want) and answer["as_of"] == f"{day:%Y-%m-%d}":
                 continue
-            others = by_day.loc[ticker]
-            kind = _kind_of_served(others, day, got, str(answer["as_of"]))
+            kind = _kind_of_served(by_ticker[ticker], day, got, str(answer["as_of"]))
             detail = f"predicted {want[0]:.10g}, served {got[0]:.10g} as of {answer['as_of']}"
             findings.append(_served(learner, day, kind, detail, ticker))
     first = {finding.kind: finding for finding in reversed(findings)}

@@ -66,14 +66,15 @@ def replace_rows(
     values = table.to_numpy(float, copy=True)
     future = values[stays:]
     past = values[stays - 1] if stays else np.zeros(values.shape[1])
-    values[stays:] = {
+    ways: Mapping[str, Callable[[], Array]] = {
         "jitter 1 %": lambda: future * np.exp(0.01 * rng.standard_normal(future.shape)),
         "volatility x10": lambda: past + 10.0 * (future - past),
         "flat": lambda: np.where(np.isfinite(future), past, np.nan),
         "x1000": lambda: future * 1000.0,
         "reversed": lambda: future[::-1].copy(),
         "missing": lambda: np.where(rng.random((len(future), 1)) < HOLES, np.nan, future),
-    }[name]()
+    }
+    values[stays:] = ways[name]()
     return pd.DataFrame(values, table.index, table.columns)
 
 

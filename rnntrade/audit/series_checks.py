@@ -4,7 +4,7 @@ Each stage is fed with prices that are clean up to t and replaced after it, so a
 before it cannot show here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 
@@ -179,16 +179,16 @@ def _eve(setting: Setting, fold: Boundary) -> pd.Timestamp:
 def _other_close(close: pd.Series, row: int, name: str) -> pd.Series:
     """Closes of one ticker, replaced after a row."""
     future, past = close.iloc[row + 1 :], float(close.iloc[row])
-    other = {
+    ways: Mapping[str, Callable[[], pd.Series]] = {
         "flat": lambda: future * 0.0 + past,
         "x1000": lambda: future * 1000.0,
         "cut": lambda: future * np.nan,
-    }[name]()
-    return pd.concat([close.iloc[: row + 1], other])
+    }
+    return pd.Series(pd.concat([close.iloc[: row + 1], ways[name]()]))
 
 
 def _other_regimes(regimes: pd.Series, row: int, name: str) -> pd.Series:
     """Regimes after a row are all others; cut, they are missing."""
     future = regimes.iloc[row + 1 :]
     other = future * np.nan if name == "cut" else (future + 1.0) % 4.0
-    return pd.concat([regimes.iloc[: row + 1], other])
+    return pd.Series(pd.concat([regimes.iloc[: row + 1], other]))
