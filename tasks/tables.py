@@ -34,8 +34,9 @@ def cost_cases(returns: Mapping[tuple[float, str], pd.Series]) -> pd.DataFrame:
 
 def read_cost_cases(table: pd.DataFrame) -> pd.DataFrame:
     """Return the same with columns (bps, "strategy" or "buy_and_hold")."""
-    keys = [(float(name.split()[0]), name.split()[1]) for name in table.columns]
-    return table.set_axis(pd.MultiIndex.from_tuples(keys), axis=1)
+    bps = [float(name.split()[0]) for name in table.columns]
+    who = [name.split()[1] for name in table.columns]
+    return table.set_axis(pd.MultiIndex.from_arrays([bps, who]), axis=1)
 
 
 def read_predictions(predictions: Ref, baselines: Ref) -> pd.DataFrame:
