@@ -29,7 +29,7 @@ from flows.options import (
     table,
     told_plainly,
 )
-from rnntrade.errors import RnntradeError
+from rnntrade.errors import ConfigError, RnntradeError
 
 
 @app.callback()
@@ -64,6 +64,8 @@ def run_command(
 ) -> None:
     """Run an experiment: download, train, backtest, audit, record, register, report."""
     with told_plainly():
+        if spent and not open_holdout:
+            raise ConfigError("--spent opens nothing by itself.  Write --open-holdout --spent.")
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
         prepare_logging()
         from flows.run import run

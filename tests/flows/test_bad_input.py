@@ -119,6 +119,7 @@ def test_a_wrong_range_is_told(folder, arguments, words):
         (("run", "quick", "--set", "training.patiense=1"), "Did you mean 'patience'"),
         (("run", "quick", "--set", "training.patience"), "has no value"),
         (("run", "debug", "--device", "cuda"), "cuda"),
+        (("run", "debug", "--spent"), "--open-holdout --spent"),
         (("run", "debug", "--source", "files"), "--folder"),
         (("run", "debug", "--source", "sample", "--tickers", "SPY"), "^GSPC"),
         (("run", "debug", "--set", "data.calendar=NYSEE"), "NYSEE"),
