@@ -5,6 +5,9 @@ to, before a fit begins, so that neither a kill nor deleting a run lowers the co
 runs in MLflow hold the same ids, so that losing the file does not either.  What is the same fit,
 down to its seed and the bytes of its samples, is one trial however often it runs.
 
+`rnntrade diagnose` leaves no run in MLflow: its fits are in the file alone.  What an audit trains
+is not noted, since nobody judges it.
+
 Prices count as the same data when source and tickers are the same, whatever the first and last day:
 else one more session would make every earlier trial forgotten.
 """
