@@ -6,10 +6,9 @@ must look ahead exactly their horizon.  Cheap stages (prices, features, regimes 
 positions) are probed at special sessions (fold boundaries and their neighbours, first and last
 rows, holes, listings) in three ways and at `audit.sessions` random ones in one, by turns, so that
 all seven are used all over.  Costly stages (samples, fits, predictions, baselines, the engine) are
-probed at the
-boundaries of the last fold, and of the first for one model a task, or at a few sessions, in two to
-seven ways, with networks of four hidden units on the newest sessions of each part.  Fold dates come from the calendar alone
-and are held fixed.
+probed at the boundaries of the last fold, and of the first for one model a task, or at a few
+sessions, in two to seven ways, with networks of four hidden units on the newest sessions of each
+part.  Fold dates come from the calendar alone and are held fixed.
 
 A stage is fed with what is clean up to t, so a leak is told where it arises.  A model is judged
 from its target to its served predictions, until something leaks; so are the books; and the chain

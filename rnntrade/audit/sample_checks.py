@@ -66,7 +66,8 @@ class Learner:
         decision = samples.spans.decision
         chosen = {}
         for part, end in (("training", boundary.validation), ("validation", boundary.test)):
-            first = sessions[max(self.setting.position(end) - NEWEST[part], 0)]
+            newest = NEWEST[part] + self.model.horizon  # the newest labels are purged
+            first = sessions[max(self.setting.position(end) - newest, 0)]
             rows = getattr(parts.fold, part)
             chosen[part] = rows[decision[rows] >= first.to_datetime64()]
         test = self.setting.position(boundary.test)
