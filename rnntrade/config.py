@@ -75,7 +75,7 @@ class LabelConfig:
     """How regimes are told apart."""
 
     kind: Literal["rule", "hmm", "jump"] = "rule"
-    states: Literal[2, 3] = 2  # of the statistical kinds, sorted by volatility
+    states: Annotated[int, Field(ge=2, le=3)] = 2  # of the statistical kinds, by volatility
     jump_penalty: NonNegativeFloat = 50.0  # of the jump model: what a change of state costs
     lookback: PositiveInt = 20
     bear_return: float = -0.02  # sum of the last 20 returns, below

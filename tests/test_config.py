@@ -111,6 +111,14 @@ def test_statistical_regimes_learn_from_the_training_part_alone():
         )
 
 
+def test_statistical_regimes_have_two_or_three_states():
+    quick = find_experiment("quick")
+    assert override(quick, {"labels.states": "3"}).labels.states == 3
+    for states in ("1", "4"):
+        with pytest.raises(ConfigError, match="labels.states"):
+            override(quick, {"labels.states": states})
+
+
 def test_an_unknown_experiment_gets_a_near_name():
     with pytest.raises(ConfigError, match="Did you mean 'notebook'"):
         find_experiment("notbook")
