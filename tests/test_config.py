@@ -115,7 +115,7 @@ def test_statistical_regimes_have_two_or_three_states():
     quick = find_experiment("quick")
     assert override(quick, {"labels.states": "3"}).labels.states == 3
     for states in ("1", "4"):
-        with pytest.raises(ConfigError, match="labels.states"):
+        with pytest.raises(ConfigError, match=r"labels\.states"):
             override(quick, {"labels.states": states})
 
 
