@@ -19,7 +19,7 @@ from rnntrade.samples.splits import Boundary, boundaries
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.training.latest import predict_latest
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Fit, Prices, Samples, Spans
+from rnntrade.types import FIELDS, Fit, Prices, Samples, Spans, used_classes
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Days = dict[pd.Timestamp, dict[str, pd.DataFrame]]  # day -> ticker -> newest rows of features
@@ -169,7 +169,7 @@ def audit_served(
     mine = predictions[(predictions["fold"] == fits[0].fold) & (predictions["part"] == "test")]
     recorded = mine.set_index(KEYS).sort_index()
     if model.task == "regime":
-        columns = [f"p_{number}" for number in range(4)]
+        columns = [f"p_{number}" for number in range(len(used_classes(fits[0].classes)))]
     else:
         columns = ["p_up"] if model.task == "direction" else _steps(model.horizon)
     findings: list[Finding] = []

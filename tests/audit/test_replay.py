@@ -10,6 +10,7 @@ from rnntrade.audit.record import positions
 from rnntrade.audit.replay import audit_replay, audit_served
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.training.latest import predict_latest
+from rnntrade.types import STATES
 from tasks.audit import _record
 from tasks.tables import read_prices
 from tests.audit.made_run import shared_run
@@ -95,6 +96,15 @@ def test_the_served_model_answers_as_the_record(run, name):
     assert [each.sentence() for each in audited.findings] == []
     outputs = {REGIME: 4, DIRECTION: 1, FORECAST: 5}[name]
     assert audited.comparisons == {"served model": 2 * 2 * (outputs + 1)}
+
+
+def test_a_served_model_of_three_states_answers_as_the_record(run):
+    bars, _, record = run
+    model = record.models[REGIME]
+    fits = [replace(fit, classes=STATES[3]) for fit in model.fits[-1]]
+    audited = audit_served(bars, fits, model.predictions, [bars.sessions[-1]])
+    assert [each.sentence() for each in audited.findings] == []
+    assert audited.comparisons == {"served model": 2 * (3 + 1)}
 
 
 def drops_the_newest_session(fits, bars):
