@@ -1,6 +1,6 @@
 """The final holdout: the last sessions, kept from every run, opened once.
 
-`seals/<data>.jsonl` in the home folder is only ever added to.  The first run with
+`seals/seals.jsonl` in the home folder is only ever added to.  The first run with
 `split.sealed_sessions` fixes the first sealed session of this data, for good: new sessions join the
 sealed part, and no later setting opens a piece of it by stealth.
 """
@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from tasks.artifacts import Ref, publish
 from tasks.home import home
 from tasks.tables import read_bars
 from tasks.tracking import RunIds
-from tasks.trials import append_lines, last_session, lineage, read_lines
+from tasks.trials import append_lines, last_session, markets, read_lines
 
 
 class Holdout(BaseModel):
@@ -34,6 +35,7 @@ class Holdout(BaseModel):
 
     prices: dict[str, Ref]
     test_from: str = ""  # first sealed session, of a run that opens the holdout
+    sealed_from: str = ""  # first sealed session, of a run that must not see it
     state: str = "none"  # "none", "sealed", "opened" or "spent"
     note: str = ""  # in words, for the report
 
@@ -47,7 +49,8 @@ def seal(
     spent   open it although it was opened or seen before: the run is stamped for it
     errors  SealError when there is nothing to open, or it was opened or seen before
     """
-    path = home() / "seals" / f"{lineage(experiment.data)}.jsonl"
+    path = home() / "seals" / "seals.jsonl"
+    own = markets(experiment.data)
     wanted = experiment.split.sealed_sessions
     if not wanted:
         if opening:
@@ -59,11 +62,12 @@ def seal(
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            first = _first_sealed(path, prices, wanted)
+            first = _first_sealed(path, own, prices, wanted)
             if opening:
                 return _open(path, ids, experiment, prices, first, spent)
     return Holdout(
         prices={ticker: _before(ref, first) for ticker, ref in prices.items()},
+        sealed_from=first,
         state="sealed",
         note=f"Sessions from {first} on are sealed: this run has not seen them.",
     )
@@ -80,7 +84,8 @@ def _open(
         )
     asked = replace(experiment, compute=ComputeConfig())  # how long it takes is another matter
     this = fingerprint((asked, {t: ref.digest for t, ref in prices.items()}))
-    openings = [each for each in _read(path) if each["event"] == "opened"]
+    own_markets = markets(experiment.data)
+    openings = [each for each in _read(path, own_markets) if each["event"] == "opened"]
     before = list(takewhile(lambda each: each["what"] != this, openings))
     own = openings[len(before) :]  # what came after its own first opening did not help this run
     until = own[0]["at"] if own else "9999"
@@ -96,7 +101,7 @@ def _open(
             f"the holdout from {first} on is spent: {'; '.join(reasons)}.  What it says now has "
             "been chosen with its help.  Use --spent to see it all the same, stamped so."
         )
-    _add(path, {"event": "opened", "first": first, "run": ids.parent, "what": this})
+    _add(path, own_markets, {"event": "opened", "first": first, "run": ids.parent, "what": this})
     return Holdout(
         prices=prices,
         test_from=first,
@@ -107,11 +112,11 @@ def _open(
     )
 
 
-def _first_sealed(path: Path, prices: dict[str, Ref], wanted: int) -> str:
-    """Return the first sealed session: as written down, else the `wanted` newest, written now."""
-    for each in _read(path):
-        if each["event"] == "sealed":
-            return str(each["first"])
+def _first_sealed(path: Path, own: tuple[str, ...], prices: dict[str, Ref], wanted: int) -> str:
+    """Return the first sealed session of any of the tickers; else seal the `wanted` newest now."""
+    sealed = [str(each["first"]) for each in _read(path, own) if each["event"] == "sealed"]
+    if sealed:
+        return min(sealed)
     sessions = pd.DatetimeIndex(
         np.unique(np.concatenate([read_bars(ref).index.to_numpy() for ref in prices.values()]))
     )
@@ -121,7 +126,7 @@ def _first_sealed(path: Path, prices: dict[str, Ref], wanted: int) -> str:
             "Seal fewer, or use an earlier start."
         )
     first = f"{sessions[-wanted]:%Y-%m-%d}"
-    _add(path, {"event": "sealed", "first": first})
+    _add(path, own, {"event": "sealed", "first": first})
     return first
 
 
@@ -133,16 +138,19 @@ def _before(prices: Ref, first: str) -> Ref:
     return out.ref
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    """Return the events; one cut short by a kill is left out (its run saw nothing)."""
+def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the events of any of the tickers; one cut short by a kill is left out."""
     events = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
-            events.append(json.loads(line))
-        except ValueError:
+            event = json.loads(line)
+        except ValueError:  # cut short by a kill: its run saw nothing
             continue
+        if set(own) & set(event["markets"]):
+            events.append(event)
     return events
 
 
-def _add(path: Path, event: dict[str, str]) -> None:
-    append_lines(path, [json.dumps({**event, "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})])
+def _add(path: Path, own: tuple[str, ...], event: dict[str, str]) -> None:
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    append_lines(path, [json.dumps({**event, "markets": own, "at": at})])

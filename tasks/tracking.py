@@ -9,7 +9,7 @@ import re
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -243,18 +243,19 @@ def _silent(error: Exception) -> RnntradeError:
     )
 
 
-def tag_trials(run_id: str, lineage: str, attempt: str, fits: list[str]) -> None:
+def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
     """Write the ids of a run's fits into its tags, before the first of them begins."""
     from mlflow.entities import RunTag
 
-    tags = {"data.lineage": lineage, "trials.attempt": attempt, "fits": str(len(fits))}
+    tags = {"data.markets": f"|{'|'.join(markets)}|", "fits": str(len(fits))}
+    tags["trials.attempt"] = attempt
     for start in range(0, len(fits), IDS_IN_A_TAG):
         tags[f"trials.{start // IDS_IN_A_TAG}"] = " ".join(fits[start : start + IDS_IN_A_TAG])
     client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
-def recorded_trials(lineage: str) -> tuple[set[str], set[str]]:
-    """Return the ids of all fits, and of all attempts, that runs on that data have in their tags.
+def recorded_trials(markets: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return the ids of all fits, and of all attempts, that runs on any of these have as tags.
 
     Failed, killed and deleted runs count; those that `mlflow gc` removed are in the file only.
     """
@@ -264,20 +265,21 @@ def recorded_trials(lineage: str) -> tuple[set[str], set[str]]:
     attempts: set[str] = set()
     known = client()
     experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
-    token = None
-    while True:
-        found = known.search_runs(
-            experiments, f"tags.`data.lineage` = '{lineage}'", ViewType.ALL, 1000, None, token
-        )
-        for run in found:
-            for name, value in run.data.tags.items():
-                if name == "trials.attempt":
-                    attempts.add(value)
-                elif name.startswith("trials."):
-                    fits |= set(value.split())
-        token = found.token
-        if not token:
-            return fits, attempts
+    for market in markets:
+        condition = f"tags.`data.markets` LIKE '%|{market.replace(chr(39), '')}|%'"
+        token: str | None = None
+        more = True
+        while more:
+            found = known.search_runs(experiments, condition, ViewType.ALL, 1000, None, token)
+            for run in found:
+                for name, value in run.data.tags.items():
+                    if name == "trials.attempt":
+                        attempts.add(value)
+                    elif name.startswith("trials."):
+                        fits |= set(value.split())
+            token = found.token
+            more = bool(token)
+    return fits, attempts
 
 
 def sweep_orphans() -> int:

@@ -1,6 +1,6 @@
 """How often this data was asked before: every fit, finished, failed or aborted.
 
-Two records that survive each other.  `trials/<data>.jsonl` in the home folder is only ever added
+Two records that survive each other.  `trials/trials.jsonl` in the home folder is only ever added
 to, before a fit begins, so that neither a kill nor deleting a run lowers the count; the tags of the
 runs in MLflow hold the same ids, so that losing the file does not either.  What is the same fit,
 down to its seed and the bytes of its samples, is one trial however often it runs.
@@ -8,8 +8,8 @@ down to its seed and the bytes of its samples, is one trial however often it run
 `rnntrade diagnose` leaves no run in MLflow: its fits are in the file alone.  What an audit trains
 is not noted, since nobody judges it.
 
-Prices count as the same data when source and tickers are the same, whatever the first and last day:
-else one more session would make every earlier trial forgotten.
+What was tried on any of its tickers counts, whatever the source and the first and last day: else
+one more session, or one ticker less, would make every earlier trial forgotten.
 """
 
 import json
@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
@@ -44,17 +45,19 @@ class Line(BaseModel):
     kind: str  # "fit" or "strategy"
     attempt: str  # which model with which settings
     model: str
-    data: str  # fingerprint of the prices
+    markets: tuple[str, ...]  # whose prices
+    data: str  # fingerprint of them
     until: str  # last session of them
     sharpe: float | None = None  # of a strategy, per session
     run: str  # parent run in MLflow
     noted: str  # when, UTC
 
 
-def lineage(config: DataConfig) -> str:
-    """Name of the data that trials are counted on."""
-    drawn = (config.seed, config.process) if config.source == "synthetic" else ()
-    return fingerprint((config.source, sorted(config.tickers), drawn))
+def markets(config: DataConfig) -> tuple[str, ...]:
+    """Names of what trials are counted on, one a ticker, whoever its prices come from."""
+    if config.source == "synthetic":
+        return tuple(f"{ticker} {config.process} {config.seed}" for ticker in config.tickers)
+    return tuple(ticker.strip().upper() for ticker in config.tickers)
 
 
 @task(task_run_name="note_fits", cache_policy=NO_CACHE)
@@ -62,7 +65,7 @@ def note_fits(
     ids: RunIds, experiment: Experiment, prices: dict[str, Ref], samples: dict[str, Ref], folds: int
 ) -> Trials:
     """Write down every fit that is about to begin; say what was tried so far, these included."""
-    about = _about(ids, prices)
+    about = _about(ids, experiment.data, prices)
     lines = []
     for model in experiment.models:
         asked = (samples[model.name].digest, model, experiment.training, experiment.seed)
@@ -78,10 +81,10 @@ def note_fits(
             for fold in range(folds)
             for member in range(experiment.members)
         ]
-    _note(experiment.data, lines)
+    _note(lines)
     for name, run_id in ids.children.items():
         own = [line for line in lines if line.model == name]
-        tag_trials(run_id, lineage(experiment.data), own[0].attempt, [line.id for line in own])
+        tag_trials(run_id, own[0].markets, own[0].attempt, [line.id for line in own])
     return known_trials(experiment.data)
 
 
@@ -91,7 +94,7 @@ def note_strategies(
 ) -> Trials:
     """Write down what each strategy earned, before anyone judges it; say what was tried so far."""
     risk_free = experiment.backtest.risk_free_rate / 252
-    about = _about(ids, prices)
+    about = _about(ids, experiment.data, prices)
     lines = []
     for name, ref in backtests.items():
         returns = load_backtest(ref.folder / "strategy").returns
@@ -106,27 +109,36 @@ def note_strategies(
                 **about,
             )
         )
-    _note(experiment.data, lines)
+    _note(lines)
     return known_trials(experiment.data)
 
 
 def known_trials(config: DataConfig) -> Trials:
     """All that was ever tried on this data, from the file and from MLflow."""
     lines = read_lines(config)
-    fits, attempts = recorded_trials(lineage(config))
+    fits, attempts = recorded_trials(markets(config))
     fits |= {line.id for line in lines if line.kind == "fit"}
     attempts |= {line.attempt for line in lines if line.kind == "fit"}
     strategies = {line.id: line.sharpe for line in lines if line.kind == "strategy"}
     return Trials(
         fits=tuple(sorted(fits)),
         attempts=tuple(sorted(attempts)),
+        strategies=tuple(sorted(strategies)),
         sharpes=tuple(r for _, r in sorted(strategies.items()) if r is not None),
     )
 
 
 def read_lines(config: DataConfig) -> list[Line]:
-    """Return the file's lines; one cut short by a kill is left out (what it noted never began)."""
-    path = _path(config)
+    """Return what was tried on any of these tickers.
+
+    A line cut short by a kill is left out: what it noted never began.
+    """
+    own = set(markets(config))
+    return [line for line in _all_lines() if own & set(line.markets)]
+
+
+def _all_lines() -> list[Line]:
+    path = _path()
     if not path.is_file():
         return []
     lines = []
@@ -143,9 +155,10 @@ def last_session(prices: dict[str, Ref]) -> str:
     return str(max(pd.Timestamp(read_bars(ref).index[-1]) for ref in prices.values()).date())
 
 
-def _about(ids: RunIds, prices: dict[str, Ref]) -> dict[str, str]:
+def _about(ids: RunIds, config: DataConfig, prices: dict[str, Ref]) -> dict[str, Any]:
     """What all lines of a run share."""
     return {
+        "markets": markets(config),
         "data": data_fingerprint(prices),
         "until": last_session(prices),
         "run": ids.parent,
@@ -153,14 +166,17 @@ def _about(ids: RunIds, prices: dict[str, Ref]) -> dict[str, str]:
     }
 
 
-def _note(config: DataConfig, lines: Iterable[Line]) -> None:
+def _note(lines: Iterable[Line]) -> None:
     """Add what is new, flushed to the disk: it must be there before the fit begins."""
-    path = _path(config)
+    path = _path()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            known = {line.id for line in read_lines(config)}
-            append_lines(path, [each.model_dump_json() for each in lines if each.id not in known])
+            known = {(line.id, line.markets) for line in _all_lines()}
+            append_lines(
+                path,
+                [each.model_dump_json() for each in lines if (each.id, each.markets) not in known],
+            )
 
 
 def append_lines(path: Path, lines: list[str]) -> None:
@@ -178,5 +194,5 @@ def append_lines(path: Path, lines: list[str]) -> None:
         os.fsync(file.fileno())
 
 
-def _path(config: DataConfig) -> Path:
-    return home() / "trials" / f"{lineage(config)}.jsonl"
+def _path() -> Path:
+    return home() / "trials" / "trials.jsonl"

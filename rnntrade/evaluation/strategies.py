@@ -40,7 +40,7 @@ class StrategyEvaluation:
     probabilistic_sharpe: float  # that the Sharpe ratio is above 0 at all
     deflated_sharpe: float  # ... above what the best of all trials reaches by luck (2012/2014 form)
     deflated_sharpe_2025: float  # the same in the form of 2025
-    trials: int  # fits ever recorded on this data
+    trials: int  # fits ever begun on this data, and ways in which they were traded
     minimum_track_record: float  # sessions that a Sharpe ratio above 0 would need
     verdict: str
     sentence: str
@@ -104,7 +104,7 @@ def evaluate_strategy(
     excess = backtest.returns - risk_free
     per_session = sharpe / math.sqrt(metrics.SESSIONS_PER_YEAR)
     moments = (metrics.skew(excess), metrics.kurtosis(excess))
-    tried = (set(trials.fits), trials.sharpe_variance)
+    tried = (trials.all_tries, trials.sharpe_variance)
     deflated = statistics.deflated_sharpe_ratio(per_session, len(excess), *moments, *tried)
     words = verdict.phrase(
         verdict.judge(wide, narrow, survives=deflated >= report.confidence), "buy_and_hold"

@@ -11,7 +11,13 @@ class Trials:
 
     fits: tuple[str, ...] = ()  # ids, one a network that was fitted or begun
     attempts: tuple[str, ...] = ()  # ids, one a model with its settings: fits of one are its seeds
+    strategies: tuple[str, ...] = ()  # ids, one a set of trades: the same fits traded otherwise
     sharpes: tuple[float, ...] = ()  # of every strategy that was backtested, per session
+
+    @property
+    def all_tries(self) -> frozenset[str]:
+        """Ids of whatever could have been picked: every fit, and every way in which fits traded."""
+        return frozenset(self.fits) | frozenset(f"traded {each}" for each in self.strategies)
 
     @property
     def sharpe_variance(self) -> float:

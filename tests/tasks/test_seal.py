@@ -22,7 +22,7 @@ from tasks.samples import label_regimes, make_windows
 from tasks.seal import Holdout, seal
 from tasks.tables import Labels, read_bars
 from tasks.tracking import RunIds, client
-from tasks.trials import lineage, note_fits
+from tasks.trials import note_fits
 from tests.conftest import made_up_bars
 
 DEBUG = find_experiment("debug")
@@ -81,7 +81,7 @@ def noted(experiment: Experiment, run: str, prices: dict[str, Ref]) -> None:
 
 
 def path(home: Path) -> Path:
-    return home / "seals" / f"{lineage(SEALED.data)}.jsonl"
+    return home / "seals" / "seals.jsonl"
 
 
 def events(home: Path) -> list[str]:
@@ -279,7 +279,18 @@ def test_other_data_have_a_seal_of_their_own(home):
     asked(opening=True)
     elsewhere = replace(SEALED, data=replace(SEALED.data, seed=1))
     assert asked(elsewhere, run="b", opening=True).state == "opened"
-    assert len(list((home / "seals").glob("*.jsonl"))) == 2
+    assert events(home).count("sealed") == 2
+
+
+def test_one_of_the_tickers_alone_is_sealed_too_and_spends_the_seal_of_all(home):
+    asked()
+    first, *_ = SEALED.data.tickers
+    alone = replace(SEALED, data=replace(SEALED.data, tickers=(first,)))
+    one = bought()
+    assert asked(alone, run="b", prices=one).sealed_from == FIRST
+    assert asked(alone, run="c", prices=one, opening=True).state == "opened"
+    with pytest.raises(SealError, match=r"opened on .* by run c"):
+        asked(run="d", opening=True)
 
 
 def command(*changes: str) -> tuple[int, str, str]:

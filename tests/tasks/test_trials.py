@@ -24,7 +24,7 @@ from tasks.artifacts import Ref, publish
 from tasks.features import compute_indicators
 from tasks.samples import label_regimes, make_windows
 from tasks.tracking import RunIds, client, tracked_run
-from tasks.trials import Line, known_trials, lineage, note_fits, note_strategies, read_lines
+from tasks.trials import Line, known_trials, markets, note_fits, note_strategies, read_lines
 from tests.conftest import made_up_bars
 
 DEBUG = find_experiment("debug")
@@ -81,8 +81,8 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
     return note_fits.fn(NOBODY, experiment, prices, samples, labels.folds)
 
 
-def path(experiment: Experiment = TWO) -> Path:
-    return trials._path(experiment.data)
+def path() -> Path:
+    return trials._path()
 
 
 def test_every_fold_and_member_is_a_fit_and_every_model_an_attempt():
@@ -167,23 +167,26 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_the_next_one_stands_alone():
         path().write_bytes(whole[:cut])
         left = 1 if cut < len(whole) - 1 else 2  # only the line's end is missing
         assert len(read_lines(TWO.data)) == left
-        trials._note(TWO.data, [Line(**{**read_lines(TWO.data)[0].model_dump(), "id": "new"})])
+        trials._note([Line(**{**read_lines(TWO.data)[0].model_dump(), "id": "new"})])
         assert [line.id for line in read_lines(TWO.data)][left:] == ["new"]
 
 
 def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
-    def read_slowly(config: DataConfig) -> list[Line]:
-        lines = read_lines(config)
+    read_all = trials._all_lines
+
+    def read_slowly() -> list[Line]:
+        lines = read_all()
         time.sleep(0.005)  # time enough for another to write in between, were it not locked out
         return lines
 
-    monkeypatch.setattr(trials, "read_lines", read_slowly)
+    monkeypatch.setattr(trials, "_all_lines", read_slowly)
 
     def note(number: int) -> None:
         shared = {"kind": "fit", "attempt": "x", "model": "m", "data": "", "until": "", "run": ""}
+        shared["markets"] = markets(TWO.data)
         for each in range(10):
             line = Line(id=f"{number}-{each}", noted="", **shared)
-            trials._note(TWO.data, [line, line.model_copy(update={"id": "shared"})])
+            trials._note([line, line.model_copy(update={"id": "shared"})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(8)))
@@ -197,10 +200,11 @@ from rnntrade.config import find_experiment
 from tasks import trials
 config = find_experiment("debug").data
 shared = dict(kind="fit", attempt="x", model="m", data="", until="", run="", noted="")
+shared["markets"] = trials.markets(config)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(50):
-    trials._note(config, [trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
+    trials._note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
 """
 
 
@@ -239,22 +243,27 @@ def test_one_more_session_still_counts_what_was_tried_before():
     [
         ({"tickers": ("BBB", "AAA")}, True),  # their order asks nothing new
         ({"calendar": "XLON"}, True),
-        ({"tickers": ("AAA",)}, False),
+        ({"tickers": ("AAA",)}, True),  # one of them: what was tried on both was tried on it
+        ({"tickers": ("CCC",)}, False),
         ({"source": "yahoo"}, False),
         ({"seed": 1}, False),  # other made-up prices
         ({"process": "n1"}, False),
     ],
 )
-def test_data_are_the_same_by_source_and_tickers(other, same):
+def test_what_was_tried_on_any_of_the_tickers_counts(other, same):
     fits()
     asked: DataConfig = replace(TWO.data, **other)
-    assert (lineage(asked) == lineage(TWO.data)) is same
     assert len(known_trials(asked).fits) == (2 if same else 0)
 
 
 def test_a_seed_of_made_up_prices_is_nothing_to_real_ones():
     real = replace(TWO.data, source="yahoo")
-    assert lineage(replace(real, seed=1, process="n1")) == lineage(real)
+    assert markets(replace(real, seed=1, process="n1")) == markets(real)
+
+
+def test_the_same_ticker_from_another_source_is_the_same_market():
+    real = replace(TWO.data, source="yahoo", tickers=("SPY",))
+    assert markets(real) == markets(replace(real, source="files", tickers=("spy",)))
 
 
 def backtested(returns: list[float]) -> Ref:
@@ -305,5 +314,5 @@ def test_killed_at_its_first_epoch_a_run_has_noted_every_fit_it_began(home):
     noted = known_trials(DEBUG.data)
     assert (len(noted.fits), len(noted.attempts)) == (5, 5)
     assert len(list((home / "artifacts" / "fits").glob("[!.]*"))) < 5  # most were never finished
-    path(DEBUG).unlink()
+    path().unlink()
     assert known_trials(DEBUG.data) == noted  # MLflow had been told before, too
