@@ -41,11 +41,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def full_precision() -> None:
-    """Keep cuDNN from rounding to 10 bits (TF32), which it does by default where it can."""
-    torch.backends.cudnn.allow_tf32 = False
-
-
 @contextmanager
 def reproducible(seed: int, device: str) -> Iterator[None]:
     """Seed torch, on one thread, and choose repeatable kernels; give the caller's state back after.
@@ -59,7 +54,6 @@ def reproducible(seed: int, device: str) -> Iterator[None]:
         if cuda:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or LSTMs vary by run
             torch.use_deterministic_algorithms(True, warn_only=True)
-            full_precision()
         try:
             yield
         finally:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rnntrade.errors import DataError, TrainingError
 from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
-from rnntrade.training.devices import full_precision, one_thread, resolve_device
+from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
 from rnntrade.types import Fit, Rows, Samples
 
@@ -71,7 +71,7 @@ def _run(
     """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
     check_inputs(fit.model, samples)
     device = resolve_device(device)
-    full_precision()  # a served model answers on a CPU, and must say the same
+    torch.backends.cudnn.allow_tf32 = False  # a served model answers on a CPU, without such rounding
     with one_thread():
         network = restore(fit).to(device)
         (part,) = to_device(samples, (rows,), fit.scaler, device)
