@@ -18,6 +18,8 @@ end to end only when every stage is clean.
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from rnntrade.audit import chain as stages
 from rnntrade.audit.chain import CHAIN, Chain, Labels
 from rnntrade.audit.end_to_end import audit_chain
@@ -51,6 +53,7 @@ def audit_causality(
     chain: Chain = CHAIN,
     seed: int = 0,
     features: tuple[str, ...] = tuple(FEATURES),
+    test_from: pd.Timestamp | None = None,
 ) -> Audited:
     """Hunt for numbers that knew their future.
 
@@ -59,11 +62,12 @@ def audit_causality(
     chain       the stages, the library's own unless replaced
     seed        of the random sessions and futures
     features    which ones; the models' inputs are sampled from the same functions anyway
+    test_from   first session of an opened holdout, whose one fold is then audited
     returns     comparisons by stage, and a finding for each kind of leak in each stage
     errors      DataError when the prices are too few for the experiment
     """
     experiment = _small(experiment)
-    setting = Setting(chain, experiment, prices, chain.prices(prices), seed)
+    setting = Setting(chain, experiment, prices, chain.prices(prices), seed, test_from)
     labels = [_label(setting, number) for number in range(len(setting.folds))]
     asked = {
         question: audit_targets(setting, labels[-1], model)

@@ -92,7 +92,9 @@ class Chain:
     ] = label_regimes
     target: Callable[[Task, int, pd.Series, pd.Series], pd.DataFrame] = make_target
     samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
-    boundaries: Callable[[pd.DatetimeIndex, SplitConfig], tuple[Boundary, ...]] = boundaries
+    boundaries: Callable[
+        [pd.DatetimeIndex, SplitConfig, pd.Timestamp | None], tuple[Boundary, ...]
+    ] = boundaries
     assign: Callable[[Spans, Boundary], Fold] = assign
     train: Callable[..., Fit] = train
     baselines: Callable[..., dict[str, Array]] = baselines

@@ -33,11 +33,13 @@ class Setting:
     given: Prices  # before the chain's first stage: these tell where the holes are
     prices: Prices  # after it
     seed: int
+    test_from: pd.Timestamp | None = None  # where an opened holdout begins
 
     @cached_property
     def folds(self) -> tuple[Boundary, ...]:
-        """The first and the last fold."""
-        every = self.chain.boundaries(self.prices.sessions, self.experiment.split)
+        """The first and the last fold; of an opened holdout the only one."""
+        sessions, split = self.prices.sessions, self.experiment.split
+        every = self.chain.boundaries(sessions, split, self.test_from)
         return tuple(dict.fromkeys((every[0], every[-1])))
 
     @cached_property

@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 
 from rnntrade.audit.causality import audit_causality
+from rnntrade.audit.chain import CHAIN
 from rnntrade.audit.evidence import Change, Probe, kind_of_series
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.config import BacktestConfig, DataConfig, LabelConfig, SplitConfig, TradingConfig
 from rnntrade.data.synthetic import generate
-from rnntrade.types import FIELDS, Prices
+from rnntrade.labels.regimes import label_regimes
+from rnntrade.samples.splits import boundaries
+from rnntrade.types import FIELDS, Prices, Thresholds
 from tests.audit.experiments import WALK, experiment
 
 SOME = ("returns", "rsi", "macd_signal", "bb_position")
@@ -59,6 +62,32 @@ def test_nothing_is_found_where_nothing_leaks(
 def test_nothing_is_found_in_generated_prices_without_long_holes() -> None:
     audited = audit_causality(generated(), experiment(("direction",), 8), features=SOME)
     assert audited.clean, [finding.sentence() for finding in audited.findings]
+
+
+def test_an_opened_holdout_is_what_is_audited(prices: Prices) -> None:
+    """Walk-forward folds tell regimes apart honestly; the holdout's own fold does not."""
+    opened = prices.sessions[640]
+
+    def leaky(
+        close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
+    ) -> tuple[pd.Series, Thresholds]:
+        late = training[1] == prices.sessions[prices.sessions < fold.validation][-1]
+        until = prices.sessions[-1] if late else training[1]
+        return label_regimes(close, config, (training[0], until))
+
+    chosen = experiment(split=WALK)
+    (fold,) = boundaries(prices.sessions, chosen.split, opened)
+    assert fold.test == opened
+    chain = replace(CHAIN, regimes=leaky)
+    ordinary, holdout = (
+        audit_causality(prices, chosen, chain, features=("returns",), test_from=day)
+        for day in (None, opened)
+    )
+    assert ordinary.clean
+    assert {finding.stage for finding in holdout.findings} == {"thresholds"}
+    assert "the test part" in holdout.findings[0].kind
+    honest = experiment(("direction",), 8, split=WALK)
+    assert audit_causality(prices, honest, features=("returns",), test_from=opened).clean
 
 
 def test_thresholds_of_the_full_sample_are_found(prices: Prices) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+import pandas as pd
 import pytest
 
 from rnntrade.audit import causality, oracles
@@ -53,6 +54,21 @@ def test_a_clean_run_passes_and_says_how_much_was_compared(made):
     assert stages <= set(about["comparisons"])
     assert (ref.folder / "warmup.parquet").is_file()
     assert audited(made) == ref  # the same content, so the same name
+
+
+def test_of_an_opened_holdout_the_causality_audit_sees_its_own_fold(made, monkeypatch):
+    asked = []
+
+    def looks(*_, test_from, **__):
+        asked.append(test_from)
+        return Audited({"nothing": 1})
+
+    monkeypatch.setattr(causality, "audit_causality", looks)
+    parts = (made.experiment, made.prices, made.features, made.labels, {})
+    opened = "2019-06-03"
+    audit.fn(*parts, test_from=opened)
+    audit.fn(*parts)
+    assert asked == [pd.Timestamp(opened), None]
 
 
 def test_without_traded_models_there_is_no_replay(made):
