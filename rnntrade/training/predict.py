@@ -71,7 +71,7 @@ def _run(
     """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
     check_inputs(fit.model, samples)
     device = resolve_device(device)
-    torch.backends.cudnn.allow_tf32 = False  # a served model answers on a CPU, without such rounding
+    torch.backends.cudnn.allow_tf32 = False  # the served model, on a CPU, does not round so
     with one_thread():
         network = restore(fit).to(device)
         (part,) = to_device(samples, (rows,), fit.scaler, device)
