@@ -41,6 +41,7 @@ class AuditedLine(BaseModel):
     samples: Ref
     fits: list[list[Ref]]  # by fold, then by member
     predictions: Ref
+    baselines: Ref | None = None  # predictions of the same samples
     backtest: Ref | None = None
 
 
@@ -177,6 +178,9 @@ def _record(
             samples=partial(load_samples, line.samples.folder),
             fits=[[load_fit(ref.folder) for ref in members] for members in line.fits],
             predictions=pd.read_parquet(line.predictions.folder / "predictions.parquet"),
+            baselines=pd.read_parquet(line.baselines.folder / "predictions.parquet")
+            if line.baselines
+            else None,
             **traded,
         )
     return RunRecord(

@@ -38,6 +38,7 @@ class ModelRecord:
     samples: Callable[[int], tuple[Samples, FoldTargets]]  # by fold, read when asked for
     fits: Sequence[Sequence[Fit]]  # by fold, then by member
     predictions: pd.DataFrame  # the network's alone, validation and test parts
+    baselines: pd.DataFrame | None = None  # of the same samples; the newest fold's are compared
     probability: pd.DataFrame | None = None  # (T, K); of direction models
     target: pd.DataFrame | None = None  # (T, K) weights decided
     backtests: Mapping[str, Backtest] = field(default_factory=lambda: MappingProxyType({}))
@@ -92,6 +93,8 @@ def audit_record(
         parts += [
             _fold(prices, record, each, experiment, number, device) for number in range(len(folds))
         ]
+        if each.baselines is not None:  # fitting them takes seconds: one fold stands for all
+            parts.append(_baselines(each, each.baselines, len(folds) - 1, experiment.seed))
         parts.append(_stitched(each))
         if each.probability is not None and each.target is not None:
             parts.append(_trading(prices, experiment, record, each))
@@ -139,6 +142,14 @@ def _fold(
         who = where if len(fits) == 1 else f"{where}, member {member}"
         parts.append(audit_fit_record(fit, model, samples, targets, said[id(fit)], who))
     return merge(parts)
+
+
+def _baselines(each: ModelRecord, said: pd.DataFrame, number: int, seed: int) -> Audited:
+    """The baselines of one fold, fitted once more on the samples that the run recorded."""
+    samples, targets = each.samples(number)
+    told = said[said["fold"] == number].reset_index(drop=True)
+    due = stages.predict_baselines(CHAIN, samples, targets, each.model.task, seed)
+    return compare("baselines", f"{each.model.name}, fold {number}", told, due, "decision")
 
 
 def audit_spans(samples: Samples, targets: FoldTargets, boundary: Boundary, where: str) -> Audited:

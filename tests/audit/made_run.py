@@ -17,7 +17,7 @@ from rnntrade.types import FIELDS, Prices
 from tasks.artifacts import Ref, publish
 from tasks.audit import AuditedLine
 from tasks.features import compute_indicators
-from tasks.prediction import predict
+from tasks.prediction import fit_baselines, predict
 from tasks.samples import label_regimes, make_windows
 from tasks.tables import Labels
 from tasks.trading import backtest
@@ -90,6 +90,7 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
                 members.append(out.ref)
             fits.append(members)
         predictions = predict.fn(samples, fits, model, "cpu")
+        rivals = (model.name, samples, model.task, labels.folds, experiment.seed)
         done = None
         if model.task == "direction":
             rules = (experiment.trading, experiment.backtest, (0.0,))
@@ -99,6 +100,7 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
             samples=samples,
             fits=fits,
             predictions=predictions,
+            baselines=fit_baselines.fn(*rivals),
             backtest=done,
         )
     return MadeRun(experiment, prices, features, labels, lines)

@@ -50,7 +50,8 @@ def test_a_clean_run_passes_and_says_how_much_was_compared(made):
     }
     assert all(each["compared"] > 0 for each in about["checks"].values())
     assert about["checks"]["replay"]["compared"] == 2 * 2 * made.experiment.audit.replayed
-    stages = {"features", "samples", "scaler", "predictions", "positions", "equity", "trades"}
+    stages = {"features", "samples", "scaler", "predictions", "baselines", "positions", "equity"}
+    stages |= {"trades"}
     assert stages <= set(about["comparisons"])
     assert (ref.folder / "warmup.parquet").is_file()
     assert audited(made) == ref  # the same content, so the same name
@@ -97,6 +98,30 @@ def test_a_tampered_prediction_is_named(made):
     assert findings[0]["check"] == "record"
     assert findings[0]["stage"] == "predictions"
     assert findings[0]["series"] == "many_to_one_lstm, fold 1, HALTED p_up"
+
+
+@pytest.mark.parametrize("source", ["majority", "gradient_boosting"])
+def test_a_tampered_baseline_is_named(made, source):
+    def change(table):
+        mine = (table["source"] == source) & (table["fold"] == 1) & (table["ticker"] == "WHOLE")
+        table.loc[table[mine].index[-10], "p_up"] += 1e-9
+
+    ref = tampered(made.lines[DIRECTION].baselines, "predictions.parquet", change)
+    (finding,) = refused(with_line(made, DIRECTION, baselines=ref))
+    assert (finding["check"], finding["stage"]) == ("record", "baselines")
+    assert finding["series"] == "many_to_one_lstm, fold 1, WHOLE p_up"
+
+
+def test_a_baselines_file_changed_in_place_is_told(made):
+    right = made.lines[DIRECTION].baselines
+    with publish("baselines") as out:
+        for file in right.folder.iterdir():
+            (out.folder / file.name).write_bytes(file.read_bytes())
+        (out.folder / "note").write_text("mine")
+    (out.ref.folder / "note").write_text("yours")
+    (finding,) = refused(with_line(made, DIRECTION, baselines=out.ref))
+    assert finding["kind"] == "files changed since they were written"
+    assert finding["series"] == out.ref.digest[:16]
 
 
 def test_a_position_a_day_off_is_named_by_record_and_replay(made):
@@ -151,7 +176,7 @@ def test_many_findings_are_counted_in_the_error(home):
 def test_only_what_is_audited_is_in_the_key(made):
     line = made.lines[DIRECTION]
     whole = ModelLine(
-        **line.model_dump(exclude={"model"}), model=line.model, baselines=line.predictions
+        **line.model_dump(exclude={"model"}), model=line.model, evaluation=line.predictions
     )
     assert to_audit({DIRECTION: whole}) == {DIRECTION: line}
     assert isinstance(line, AuditedLine)
