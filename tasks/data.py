@@ -15,6 +15,13 @@ from tasks.artifacts import Ref, publish
 from tasks.home import data_folder
 
 
+class DataWarning(BaseModel):
+    """Something to know about one ticker's bars."""
+
+    message: str  # one sentence, beginning with the ticker
+    until: str  # newest session that it is about, YYYY-MM-DD
+
+
 class Download(BaseModel):
     """One ticker's bars between start and end, and what was noticed about them."""
 
@@ -23,7 +30,7 @@ class Download(BaseModel):
     first: str
     last: str
     sessions: int
-    warnings: list[str]
+    warnings: list[DataWarning]
 
 
 def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -49,8 +56,8 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
     log.info("%s: %d sessions, %d fetched", ticker, len(done.bars), done.fetched)
     if done.rebased:
         log.warning("%s: the vendor revised %d sessions; fetched anew", ticker, done.revised)
-    for finding in done.findings:
-        log.warning("%s", finding.message)
+    if done.findings:  # in words only after the seal: see `shown_warnings`
+        log.warning("%s: %d warning(s) about its prices", ticker, len(done.findings))
     with publish("prices") as out:
         done.bars.to_parquet(out.folder / "bars.parquet")
     return Download(
@@ -59,5 +66,24 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
         first=f"{done.bars.index[0]:%Y-%m-%d}",
         last=f"{done.bars.index[-1]:%Y-%m-%d}",
         sessions=len(done.bars),
-        warnings=[finding.message for finding in done.findings],
+        warnings=[
+            DataWarning(message=finding.message, until=max(finding.sessions, default=""))
+            for finding in done.findings
+        ],
     )
+
+
+def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[str]:
+    """What a run may be told: nothing about a sealed session.
+
+    sealed_from  first sealed session, YYYY-MM-DD; empty if the run may see all of them
+    returns      messages, and how many were left out
+    """
+    if not sealed_from:
+        return [each.message for each in warnings]
+    shown = [each.message for each in warnings if each.until and each.until < sealed_from]
+    hidden = len(warnings) - len(shown)
+    if not hidden:
+        return shown
+    number, are = ("warnings", "are") if hidden > 1 else ("warning", "is")
+    return [*shown, f"{hidden} {number} about sealed sessions {are} not shown."]

@@ -6,7 +6,7 @@ from prefect import flow
 from rnntrade.config import find_experiment
 from rnntrade.data import store
 from rnntrade.errors import DownloadError
-from tasks.data import Download, download_prices
+from tasks.data import DataWarning, Download, download_prices, shown_warnings
 
 DATA = find_experiment("debug").data
 
@@ -38,7 +38,8 @@ def test_a_passing_failure_is_tried_again(prefect_server, home, monkeypatch):
     assert (done.ticker, done.sessions) == ("AAA", 755)
     assert (done.first, done.last) == ("2019-01-02", "2021-12-31")
     assert done.prices.is_intact()
-    assert done.warnings == ["AAA: no bar on sessions of XNYS: 2020-05-14, 2021-11-15."]
+    message = "AAA: no bar on sessions of XNYS: 2020-05-14, 2021-11-15."
+    assert done.warnings == [DataWarning(message=message, until="2021-11-15")]
 
 
 def test_it_gives_up_after_three_retries(prefect_server, home, monkeypatch):
@@ -53,3 +54,26 @@ def test_what_cannot_get_better_is_not_tried_again(prefect_server, home, monkeyp
     with pytest.raises(DownloadError, match="AAA: no"):
         download()
     assert len(calls) == 1
+
+
+def test_the_download_does_not_log_what_may_be_sealed(prefect_server, home, caplog):
+    download()
+    assert "AAA: 1 warning(s) about its prices" in caplog.text
+    assert "2021-11-15" not in caplog.text
+
+
+JUMP = DataWarning(message="A: the close moves on 2020-01-06, 2021-06-01.", until="2021-06-01")
+STALE = DataWarning(message="B: the close has not changed on 2020-02-03.", until="2020-02-03")
+
+
+def test_without_a_seal_every_warning_is_shown():
+    assert shown_warnings([JUMP, STALE]) == [JUMP.message, STALE.message]
+
+
+def test_a_sealed_run_is_told_nothing_about_sealed_sessions():
+    assert shown_warnings([JUMP, STALE], "2021-06-02") == [JUMP.message, STALE.message]
+    told = "1 warning about sealed sessions is not shown."
+    assert shown_warnings([JUMP, STALE], "2021-06-01") == [STALE.message, told]
+    assert shown_warnings([JUMP, STALE], "2020-02-03") == [
+        "2 warnings about sealed sessions are not shown."
+    ]
