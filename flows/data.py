@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig
-from tasks.data import Download, download_prices
+from tasks.data import Download, download_prices, shown_warnings
 from tasks.tracking import alive
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
@@ -19,4 +19,8 @@ def refresh_data(config: DataConfig) -> list[Download]:
         asked = [download_prices.submit(config, ticker) for ticker in config.tickers]
         for each in asked:
             each.wait()
-        return [each.result() for each in asked]
+        downloads = [each.result() for each in asked]
+        for each in downloads:
+            for warning in shown_warnings(each.warnings):
+                get_run_logger().warning("%s", warning)
+        return downloads
