@@ -20,7 +20,7 @@ def refresh_data(config: DataConfig) -> list[Download]:
         for each in asked:
             each.wait()
         downloads = [each.result() for each in asked]
-        for each in downloads:
-            for warning in shown_warnings(each.warnings):
+        for done in downloads:
+            for warning in shown_warnings(done.warnings):
                 get_run_logger().warning("%s", warning)
         return downloads
