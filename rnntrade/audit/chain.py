@@ -32,12 +32,23 @@ from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.splits import Boundary, assign, boundaries
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest
+from rnntrade.trading.filters import regime_filter, stitch_regimes
 from rnntrade.trading.positions import allocate, confidence, decide
 from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.training.seeds import derive_seed
-from rnntrade.types import Backtest, Fit, Fold, Prices, Rows, Samples, Spans, Thresholds
+from rnntrade.types import (
+    Backtest,
+    Fit,
+    Fold,
+    Prices,
+    Rows,
+    Samples,
+    Spans,
+    Thresholds,
+    turbulent_classes,
+)
 
 Tables = Mapping[str, pd.DataFrame]
 Array = NDArray[np.float64]
@@ -101,6 +112,7 @@ class Chain:
     predict: Callable[[Fit, Samples, Rows], Array] = predict
     tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = as_configured
     decide: Callable[[pd.DataFrame, TradingConfig], pd.DataFrame] = decide
+    filter: Callable[..., pd.DataFrame] = regime_filter
     allocate: Callable[[pd.DataFrame], pd.DataFrame] = allocate
     backtest: Callable[..., Backtest] = backtest
     latest: Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame] = predict_latest
@@ -241,23 +253,50 @@ def probabilities(predictions: pd.DataFrame, prices: Prices) -> pd.DataFrame:
 
 
 def take_positions(
-    chain: Chain, predictions: pd.DataFrame, prices: Prices, trading: TradingConfig
+    chain: Chain,
+    predictions: pd.DataFrame,
+    prices: Prices,
+    experiment: Experiment,
+    labels: Sequence[Labels],
 ) -> pd.DataFrame:
-    """(T, K) target weights of the test parts, each fold by its own tuned rule."""
+    """(T, K) target weights of the test parts, each fold by its own tuned rule.
+
+    labels  of the predicted folds, in order of time, for the regime filter
+    """
     probability = probabilities(predictions, prices)
     decided = probability * np.nan
     for _, table in predictions.groupby("fold"):
         days = table.loc[table["part"] == "test", "decision"].unique()
-        rule = chain.tune(table, prices, trading)
+        rule = chain.tune(table, prices, experiment.trading)
         decided.loc[days] = chain.decide(probability.loc[days], rule)
-    return chain.allocate(decided)
+    folds = [pd.DataFrame(dict(each.regimes), prices.sessions) for each in labels]
+    regimes = stitch_regimes(folds, [each.boundary.test for each in labels])
+    return chain.allocate(filter_positions(chain, decided, regimes, experiment))
+
+
+def filter_positions(
+    chain: Chain, position: pd.DataFrame, regimes: pd.DataFrame, experiment: Experiment
+) -> pd.DataFrame:
+    """(T, K) positions, cut where the experiment's regime filter says so.
+
+    regimes  (T', K) as known at each close
+    """
+    mode = experiment.trading.regime_filter
+    if mode == "off":
+        return position
+    known = regimes.reindex(index=position.index, columns=position.columns)
+    return chain.filter(position, known, mode, turbulent_classes(experiment.labels))
 
 
 def trade(
-    chain: Chain, predictions: pd.DataFrame, prices: Prices, experiment: Experiment
+    chain: Chain,
+    predictions: pd.DataFrame,
+    prices: Prices,
+    experiment: Experiment,
+    labels: Sequence[Labels],
 ) -> Backtest:
     """What the predictions' positions would have earned."""
-    target = take_positions(chain, predictions, prices, experiment.trading)
+    target = take_positions(chain, predictions, prices, experiment, labels)
     sure = confidence(probabilities(predictions, prices))
     return chain.backtest(target, prices, experiment.backtest, sure)
 

@@ -67,8 +67,8 @@ def _run(setting: Setting, given: Prices, model: ModelConfig) -> dict[str, pd.Da
     }
     tables["learned"] = _learned(fit, labels.thresholds, fold.test)
     if model.task == "direction":
-        tables["position"] = stages.take_positions(chain, table, prices, experiment.trading)
-        done = stages.trade(chain, table, prices, experiment)
+        tables["position"] = stages.take_positions(chain, table, prices, experiment, [labels])
+        done = stages.trade(chain, table, prices, experiment, [labels])
         tables["money"] = done.costs.assign(equity=done.equity, turnover=done.turnover)
         tables["weight"] = done.weights
     return tables

@@ -18,7 +18,7 @@ from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
-from rnntrade.types import Backtest, Fit, Prices
+from rnntrade.types import Backtest, Fit, Prices, turbulent_classes
 
 TRADED = 100  # sessions of a backtest, the newest
 QUOTES = ("open", "high", "low", "close")
@@ -34,7 +34,7 @@ FREE = dict.fromkeys(
 
 
 def audit_positions(setting: Setting) -> Audited:
-    """Positions decided at t follow from probabilities up to t."""
+    """Positions decided at t follow from probabilities, and filtered ones from regimes, up to t."""
     evidence, sessions = Evidence("positions"), setting.prices.sessions[-TRADED:]
     rng = np.random.default_rng(setting.seed)
     shape = (len(sessions), len(setting.prices.tickers))
@@ -51,7 +51,38 @@ def audit_positions(setting: Setting) -> Audited:
             other = replace_rows(probability, sessions[last], name, setting.rng(last, name))
             again = decided(other.clip(0.0, 1.0))
             evidence.compare("", clean, again, Probe(sessions[last], name))
-    return evidence.audited(kind_of_series)
+    audited = evidence.audited(kind_of_series)
+    if audited.findings or rule.regime_filter == "off":
+        return audited
+    return merge([audited, _filtered(setting, setting.chain.decide(probability, rule))])
+
+
+def _filtered(setting: Setting, decided: pd.DataFrame) -> Audited:
+    """Filtered positions, when decisions and made-up regimes after t are others.
+
+    decided  (T, K) before the filter
+    """
+    evidence, sessions, chain = Evidence("positions"), decided.index, setting.chain
+    rng = np.random.default_rng([setting.seed, len(sessions), 1])
+    classes = max(turbulent_classes(setting.experiment.labels)) + 1  # the last one is turbulent
+    drawn = rng.integers(0, classes, decided.shape).astype(float)
+    drawn[rng.random(decided.shape) < 0.05] = np.nan
+    regimes = pd.DataFrame(drawn, sessions, decided.columns)
+
+    def held(position: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+        return chain.allocate(stages.filter_positions(chain, position, known, setting.experiment))
+
+    clean = held(decided, regimes)
+    for last in setting.few(0, len(sessions) - 1, 8):
+        for name in EVERY:
+            other = replace_rows(decided, sessions[last], name, setting.rng(last, name))
+            known = regimes.loc[other.index].copy()
+            later = known.index > sessions[last]
+            known.loc[later] = (known.loc[later] + rng.integers(1, classes)) % classes
+            evidence.compare("filtered", clean, held(other, known), Probe(sessions[last], name))
+    return evidence.audited(
+        lambda changes: f"regime filter: {kind_of_series(changes, near='reads later sessions')}"
+    )
 
 
 def audit_tuning(learner: Learner, fit: Fit) -> Audited:

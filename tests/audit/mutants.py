@@ -6,7 +6,7 @@ A mutant says which stage must be named and which words its kind must hold.
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from rnntrade.audit.causality import audit_causality
 from rnntrade.audit.chain import CHAIN, Chain
 from rnntrade.audit.findings import Audited
+from rnntrade.config import TradingConfig
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import classify, label_regimes, learn_thresholds, regime_inputs
 from rnntrade.labels.targets import direction, future_regime, multi_step
@@ -23,6 +24,7 @@ from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import assign
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest
+from rnntrade.trading.filters import regime_filter
 from rnntrade.training import loop
 from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
@@ -42,6 +44,7 @@ class Mutant:
     models: tuple[str, ...] = ()  # that the audit needs to see it
     series: str = ""  # words that the finding's series must hold
     features: tuple[str, ...] = ("returns",)  # that are audited
+    regime_filter: Literal["off", "half", "flat"] = "off"
 
 
 # Features: a table of one ticker, (T, F) on the sessions that it traded.
@@ -374,6 +377,22 @@ def confident_by_rank(probability: pd.DataFrame, config: Any) -> pd.DataFrame:
     return CHAIN.decide(probability.rank(pct=True), config)
 
 
+def filters_by_next_regime(
+    position: pd.DataFrame, regime: pd.DataFrame, mode: Any, turbulent: Any
+) -> pd.DataFrame:
+    """The regime of the session that the position is held in, not of the one it is decided on."""
+    return regime_filter(position, regime.shift(-1), mode, turbulent)
+
+
+def filters_by_smoothed_regimes(
+    position: pd.DataFrame, regime: pd.DataFrame, mode: Any, turbulent: Any
+) -> pd.DataFrame:
+    """Spells of a session or two are taken out, by what comes after them."""
+    cuts = regime.ffill().isin(list(turbulent)).astype(float)
+    most = (cuts.rolling(5, center=True, min_periods=1).mean() > 0.5).astype(float)
+    return regime_filter(position, most, mode, {1})
+
+
 def knows_later_volatility(target: Any, prices: Prices, config: Any, *rest: Any) -> Any:
     """Weights are divided by the volatility of the sessions to come."""
     coming = prices.close.pct_change(fill_method=None).rolling(5, min_periods=1).std().shift(-5)
@@ -416,7 +435,8 @@ def serves_next_bar(everything: Prices) -> Callable[..., pd.DataFrame]:
 
 def audit_mutant(mutant: Mutant, prices: Prices) -> Audited:
     """A short audit of the chain with the leak in it."""
-    chosen = experiment(mutant.models, sessions=8)
+    trading = TradingConfig(regime_filter=mutant.regime_filter)
+    chosen = experiment(mutant.models, sessions=8, trading=trading)
     return audit_causality(prices, chosen, mutant.chain, features=mutant.features)
 
 
@@ -595,6 +615,22 @@ def mutants(prices: Prices) -> list[Mutant]:
         ),
         Mutant("sized by the whole", stage("allocate", sized_by_the_whole), "positions", whole),
         Mutant("rank of probabilities", stage("decide", confident_by_rank), "positions", whole),
+        Mutant(
+            "filter by the next regime",
+            stage("filter", filters_by_next_regime),
+            "positions",
+            "regime filter: reads later sessions, reach 1 session",
+            series="filtered",
+            regime_filter="flat",
+        ),
+        Mutant(
+            "filter by smoothed regimes",
+            stage("filter", filters_by_smoothed_regimes),
+            "positions",
+            "regime filter: reads later sessions, reach 2 sessions",
+            series="filtered",
+            regime_filter="half",
+        ),
         Mutant(
             "fill at the decided close",
             stage("backtest", fills_at_decided_close),

@@ -43,8 +43,19 @@ def generated(sessions: int = 800) -> Prices:
         ((), {"labels": LabelConfig(kind="jump", jump_penalty=2.0)}),
         ((), {"backtest": BacktestConfig(execution="close", slippage_volatility=0.1)}),
         ((), {"trading": TradingConfig(sizing="confidence", long_only=True)}),
+        (("direction",), {"trading": TradingConfig(regime_filter="flat")}),
     ],
-    ids=["holdout", "expanding", "rolling", "thresholds", "hmm", "jump", "close", "confidence"],
+    ids=[
+        "holdout",
+        "expanding",
+        "rolling",
+        "thresholds",
+        "hmm",
+        "jump",
+        "close",
+        "confidence",
+        "filter",
+    ],
 )
 def test_nothing_is_found_where_nothing_leaks(
     models: tuple[str, ...], more: dict[str, object], prices: Prices
