@@ -168,8 +168,8 @@ def _p_value(corrected: tuple[float, int]) -> str:
 def _deflated(ratio: float, trials: int) -> str:
     if not math.isfinite(ratio):
         return " No deflated Sharpe ratio."
-    fits = "fit" if trials == 1 else "fits"
-    return f" Deflated Sharpe ratio {ratio:.3f} with {trials:,} {fits} tried on this data."
+    tried = "trial" if trials == 1 else "trials"
+    return f" Deflated Sharpe ratio {ratio:.3f} with {trials:,} {tried} on this data."
 
 
 def _known(interval: Interval, bounds: str) -> str:

@@ -81,7 +81,7 @@ def test_sentences_carry_the_figures_that_decide():
     ) == (
         "signal: evidence. After costs +2.1 % a year at a Sharpe ratio of 1.20, against +10.3 % at "
         "0.80 for buy and hold: difference +0.40, 95 % interval +0.10 to +0.70. "
-        "Deflated Sharpe ratio 0.971 with 12 fits tried on this data."
+        "Deflated Sharpe ratio 0.971 with 12 trials on this data."
     )
     assert strategy_sentence(
         "no evidence of skill", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95, (NAN, 1)
