@@ -9,7 +9,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.run import fetch, finish_training, prepare, start_training
 from rnntrade.config import Experiment
 from rnntrade.errors import TrainingError
-from tasks.audit import audit, load_audit, to_audit
+from tasks.audit import audit, to_audit
+from tasks.audited import load_audit
 from tasks.seal import seal
 from tasks.tracking import RunIds, alive
 from tasks.training import prepare_device

@@ -9,7 +9,8 @@ from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
-from tasks.audit import audit, require_clean, to_audit
+from tasks.audit import audit, to_audit
+from tasks.audited import require_clean
 from tasks.comparison import compare
 from tasks.data import DataWarning, download_prices, shown_warnings
 from tasks.evaluation import evaluate, evaluate_trading

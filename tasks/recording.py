@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import Experiment
 from tasks.artifacts import Ref, refs_in, write_manifest
-from tasks.audit import load_audit
+from tasks.audited import load_audit
 from tasks.provenance import FILE, Provenance
 from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary, markdown

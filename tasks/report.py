@@ -26,7 +26,7 @@ from rnntrade.samples.windows import gather
 from rnntrade.trading.files import load_backtest
 from rnntrade.types import Fit
 from tasks.artifacts import Ref, publish
-from tasks.audit import load_audit
+from tasks.audited import load_audit
 from tasks.caching import cached_task
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation

@@ -17,7 +17,7 @@ from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.evaluation.verdict import CORRECTED, overall, plain
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from tasks.artifacts import Ref
-from tasks.audit import load_audit
+from tasks.audited import load_audit
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.report import ModelLine

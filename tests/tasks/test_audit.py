@@ -12,7 +12,8 @@ from rnntrade.audit import causality, oracles
 from rnntrade.audit.findings import Audited
 from rnntrade.errors import LeakError
 from tasks.artifacts import Ref, publish
-from tasks.audit import AuditedLine, audit, load_audit, require_clean, to_audit
+from tasks.audit import AuditedLine, audit, to_audit
+from tasks.audited import load_audit, require_clean
 from tasks.report import ModelLine
 from tests.audit.made_run import MadeRun, shared_run, tampered
 
