@@ -13,13 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.samples.files import load_samples
-from rnntrade.samples.splits import Boundary
 from rnntrade.storage import write_json
 from rnntrade.trading.files import load_backtest
 from rnntrade.types import Prices, Thresholds
 from tasks.artifacts import Ref, publish, refs_in
 from tasks.caching import cached_task
-from tasks.tables import Labels, read_prices
+from tasks.tables import Labels, as_boundary, read_prices
 
 if TYPE_CHECKING:
     from rnntrade.audit.record import RunRecord
@@ -158,7 +157,7 @@ def _record(
             ticker: pd.read_parquet(ref.folder / "features.parquet")
             for ticker, ref in features.items()
         },
-        folds=[_boundary(each) for each in folds],
+        folds=[as_boundary(each) for each in folds],
         regimes=[
             pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
             for each in folds
@@ -188,9 +187,3 @@ def _served(prices: Prices, record: "RunRecord", device: str) -> Audited:
             audit_served(prices, each.fits[-1], each.predictions, asked, tolerance=tolerance)
         )
     return merge(parts)
-
-
-def _boundary(each: dict[str, Any]) -> Boundary:
-    days = {name: pd.Timestamp(each[name]) for name in ("training", "validation", "test")}
-    end = each["end"]
-    return Boundary(int(each["number"]), **days, end=pd.Timestamp(end) if end else None)

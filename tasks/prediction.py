@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.config import ModelConfig, Task
-from rnntrade.samples.files import FoldTargets, load_samples
+from rnntrade.samples.files import load_samples
+from rnntrade.samples.predictions import prediction_table
 from rnntrade.training.seeds import derive_seed
-from rnntrade.types import Rows, Samples
+from rnntrade.types import Samples
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 
@@ -32,10 +33,14 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
             rows = getattr(each.fold, part)
             said = [predict_rows(fit, known, rows, device) for fit in loaded]
             outputs = np.mean(said, axis=0)
-            tables.append(_table(model.name, part, model.task, known, each, rows, outputs))
+            tables.append(
+                prediction_table(model.name, part, model.task, known, each, rows, outputs)
+            )
             if part == "test" and len(said) > 1:
                 alone += [
-                    _table(model.name, part, model.task, known, each, rows, one).assign(member=m)
+                    prediction_table(model.name, part, model.task, known, each, rows, one).assign(
+                        member=m
+                    )
                     for m, one in enumerate(said)
                 ]
     with publish("predictions") as out:
@@ -72,7 +77,7 @@ def fit_baselines(name: str, samples: Ref, asked: Task, folds: int, run_seed: in
                 last_return=_last_return(known),
                 seed=derive_seed(run_seed, "baselines", fold, 0),
             ).items():
-                tables.append(_table(source, part, asked, known, each, rows, outputs))
+                tables.append(prediction_table(source, part, asked, known, each, rows, outputs))
     with publish("baselines") as out:
         pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
     return out.ref
@@ -83,41 +88,3 @@ def _last_return(samples: Samples) -> np.ndarray | None:
     if "returns" not in samples.features:
         return None
     return np.asarray(samples.rows[samples.last, samples.features.index("returns")])
-
-
-def _table(
-    source: str,
-    part: str,
-    asked: Task,
-    samples: Samples,
-    fold: FoldTargets,
-    rows: Rows,
-    outputs: np.ndarray,
-) -> pd.DataFrame:
-    """One row a prediction: who, where, when, what came, what was said."""
-    spans = samples.spans[rows]
-    table = pd.DataFrame(
-        {
-            "source": source,
-            "part": part,
-            "fold": fold.fold.number,
-            "ticker": spans.ticker,
-            "decision": spans.decision,
-            "label_end": spans.label_end,
-        }
-    )
-    target = samples.target[rows]
-    if asked in ("return", "forecast"):
-        for step in range(target.shape[1]):
-            table[f"truth_{step + 1}"] = target[:, step]
-        for step in range(target.shape[1]):
-            table[f"r_{step + 1}"] = outputs[:, step]
-        return table
-    table["truth"] = target[:, 0]
-    if asked == "direction":
-        table["p_up"] = outputs[:, 0]
-        return table
-    table["current"] = fold.current[rows]
-    for regime in range(outputs.shape[1]):
-        table[f"p_{regime}"] = outputs[:, regime]
-    return table

@@ -9,14 +9,14 @@ from rnntrade.config import LabelConfig, SplitConfig, Task
 from rnntrade.errors import DataError
 from rnntrade.features.sets import check_names
 from rnntrade.labels.regimes import Regimes, learn_regimes
-from rnntrade.labels.targets import direction, future_regime, multi_step, next_return
+from rnntrade.labels.targets import make_target
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Prices, Thresholds, regime_names
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
-from tasks.tables import Labels, read_bars, read_prices
+from tasks.tables import Labels, as_boundary, read_bars, read_prices
 
 
 @cached_task("label_regimes")
@@ -81,11 +81,11 @@ def make_windows(
     for each in json.loads((labels.ref.folder / "folds.json").read_text()):
         regimes = pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
         known = {t: regimes[t].reindex(close.index) for t, close in closes.items()}
-        targets = {t: _target(task, horizon, close, known[t]) for t, close in closes.items()}
+        targets = {t: make_target(task, horizon, close, known[t]) for t, close in closes.items()}
         samples = make_samples(tables, targets, lookback, horizon)
         now = pd.concat([known[t] for t in tables]).to_numpy()[samples.last]
         thresholds = {t: Thresholds(**values) for t, values in each["thresholds"].items()}
-        fold = assign(samples.spans, _boundary(each))
+        fold = assign(samples.spans, as_boundary(each))
         require_samples(samples.target, fold, name, horizon)
         folds.append(
             FoldTargets(
@@ -99,22 +99,3 @@ def make_windows(
     with publish("windows") as out:
         save_samples(out.folder, samples, folds)
     return out.ref
-
-
-def _target(task: Task, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    """What a model of that task is asked, (T, O)."""
-    match task:
-        case "regime":
-            return future_regime(regime, horizon).to_frame()
-        case "direction":
-            return direction(close).to_frame()
-        case "return":
-            return next_return(close).to_frame()
-        case "forecast":
-            return multi_step(close, horizon)
-
-
-def _boundary(each: dict[str, str]) -> Boundary:
-    days = {name: pd.Timestamp(each[name]) for name in ("training", "validation", "test")}
-    end = each["end"]
-    return Boundary(int(each["number"]), **days, end=pd.Timestamp(end) if end else None)

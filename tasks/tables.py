@@ -1,10 +1,12 @@
 """Reading what other steps wrote."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
+from rnntrade.samples.splits import Boundary
 from rnntrade.types import Prices
 from tasks.artifacts import Ref
 
@@ -15,6 +17,13 @@ class Labels(BaseModel):
     ref: Ref  # regimes_<fold>.parquet (T, K), folds.json
     folds: int
     classes: tuple[str, ...]  # what the regimes are called
+
+
+def as_boundary(each: Mapping[str, Any]) -> Boundary:
+    """One fold's dates, as folds.json has them."""
+    days = {name: pd.Timestamp(each[name]) for name in ("training", "validation", "test")}
+    end = each["end"]
+    return Boundary(int(each["number"]), **days, end=pd.Timestamp(end) if end else None)
 
 
 def read_bars(prices: Ref) -> pd.DataFrame:

@@ -26,9 +26,10 @@ from rnntrade.config import (
 )
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import label_regimes
-from rnntrade.labels.targets import direction, future_regime, multi_step, next_return
+from rnntrade.labels.targets import make_target
 from rnntrade.models.baselines import baselines
 from rnntrade.samples.files import FoldTargets
+from rnntrade.samples.predictions import prediction_table
 from rnntrade.samples.splits import Boundary, assign, boundaries
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest
@@ -62,19 +63,6 @@ class Labels:
     boundary: Boundary
     regimes: Mapping[str, pd.Series]  # ticker -> (T_k,) on the sessions that it traded
     thresholds: Mapping[str, Thresholds]
-
-
-def make_target(task: Task, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    """What a model of that task is asked, (T_k, O)."""
-    match task:
-        case "regime":
-            return future_regime(regime, horizon).to_frame()
-        case "direction":
-            return direction(close).to_frame()
-        case "return":
-            return next_return(close).to_frame()
-        case "forecast":
-            return multi_step(close, horizon)
 
 
 def as_quoted(prices: Prices) -> Prices:
@@ -210,7 +198,9 @@ def predict_fold(
     for part in parts:
         rows = getattr(targets.fold, part)
         outputs = np.mean([chain.predict(each, samples, rows) for each in fits], axis=0)
-        tables.append(_table(model.name, part, model.task, samples, targets, rows, outputs))
+        tables.append(
+            prediction_table(model.name, part, model.task, samples, targets, rows, outputs)
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -238,7 +228,7 @@ def predict_baselines(
             seed=derive_seed(seed, "baselines", targets.fold.number, 0),
         )
         tables += [
-            _table(name, part, task, samples, targets, rows, outputs)
+            prediction_table(name, part, task, samples, targets, rows, outputs)
             for name, outputs in found.items()
         ]
     return pd.concat(tables, ignore_index=True)
@@ -299,34 +289,3 @@ def trade(
     target = take_positions(chain, predictions, prices, experiment, labels)
     sure = confidence(probabilities(predictions, prices))
     return chain.backtest(target, prices, experiment.backtest, sure)
-
-
-def _table(
-    source: str,
-    part: str,
-    task: Task,
-    samples: Samples,
-    targets: FoldTargets,
-    rows: Rows,
-    outputs: Array,
-) -> pd.DataFrame:
-    """One row a prediction, in the columns that a run records."""
-    spans, truth = samples.spans[rows], samples.target[rows]
-    columns: dict[str, object] = {
-        "source": source,
-        "part": part,
-        "fold": targets.fold.number,
-        "ticker": spans.ticker,
-        "decision": spans.decision,
-        "label_end": spans.label_end,
-    }
-    steps = range(truth.shape[1])
-    if task in ("return", "forecast"):
-        columns |= {f"truth_{step + 1}": truth[:, step] for step in steps}
-        columns |= {f"r_{step + 1}": outputs[:, step] for step in steps}
-    elif task == "direction":
-        columns |= {"truth": truth[:, 0], "p_up": outputs[:, 0]}
-    else:
-        columns |= {"truth": truth[:, 0], "current": targets.current[rows]}
-        columns |= {f"p_{regime}": outputs[:, regime] for regime in range(outputs.shape[1])}
-    return pd.DataFrame(columns)
