@@ -37,7 +37,7 @@ def audit_experiment(experiment: Experiment) -> dict[str, Any]:
         fetched, _ = fetch(asked.data)
         prices = seal(NOBODY, asked, fetched, opening=False, spent=False).prices
         made = prepare(asked, prices)
-        training = start_training(asked, made, device)
+        training = start_training(asked, made.samples, made.labels.folds, device)
         lines, failures = finish_training(asked, prices, made, training, device)
         for name, reason in failures.items():
             raise TrainingError(f"{name} could not be trained, so not be audited: {reason}")

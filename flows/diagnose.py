@@ -10,7 +10,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.run import fetch
+from flows.run import fetch, start_training
 from rnntrade.config import Experiment
 from rnntrade.errors import TrainingError
 from rnntrade.samples.combinatorial import choices
@@ -26,7 +26,7 @@ from tasks.features import compute_indicators
 from tasks.prediction import predict
 from tasks.seal import seal
 from tasks.tracking import RunIds, alive
-from tasks.training import prepare_device, train_model
+from tasks.training import prepare_device
 from tasks.trials import note_fits
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
@@ -54,18 +54,9 @@ def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> D
             model.name: make_combinatorial_windows(model, features, prices, *cut, fraction)
             for model in models
         }
-        note_fits(ids, replace(experiment, models=models), prices, samples, folds)
-        fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
-        training = {
-            model.name: [
-                [
-                    train_model.submit(samples[model.name], model, fold, member, *fixed)
-                    for member in range(experiment.members)
-                ]
-                for fold in range(folds)
-            ]
-            for model in models
-        }
+        asked = replace(experiment, models=models)
+        note_fits(ids, asked, prices, samples, folds)
+        training = start_training(asked, samples, folds, device)
         traded, failures = {}, {}
         for model in models:
             try:

@@ -57,7 +57,7 @@ def run(
         made = prepare(experiment, prices, holdout.test_from)
 
         tried = note_fits(ids, experiment, prices, made.samples, made.labels.folds)
-        training = start_training(experiment, made, device)
+        training = start_training(experiment, made.samples, made.labels.folds, device)
         rivals = {
             model.name: fit_baselines(
                 *(model.name, made.samples[model.name], model.task),
@@ -132,16 +132,18 @@ def prepare(experiment: Experiment, prices: dict[str, Ref], test_from: str = "")
     return Made(features, labels, samples)
 
 
-def start_training(experiment: Experiment, made: Made, device: str) -> dict[str, list[list[Any]]]:
+def start_training(
+    experiment: Experiment, samples: dict[str, Ref], folds: int, device: str
+) -> dict[str, list[list[Any]]]:
     """Futures of all fits: by model, fold and member."""
     fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
     return {
         model.name: [
             [
-                train_model.submit(made.samples[model.name], model, fold, member, *fixed)
+                train_model.submit(samples[model.name], model, fold, member, *fixed)
                 for member in range(experiment.members)
             ]
-            for fold in range(made.labels.folds)
+            for fold in range(folds)
         ]
         for model in experiment.models
     }
