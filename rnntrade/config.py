@@ -204,6 +204,21 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ProductionConfig:
+    """When a model replaces the one that is followed, and when that one is followed no longer."""
+
+    evaluation_sessions: PositiveInt = 126  # the newest, on which a retraining is judged
+    promotion_confidence: Fraction = 0.95  # one-sided, of the paired bootstrap
+    promotion_margin: NonNegativeFloat = 0.01  # net return a year that it must be better by
+    bootstrap_draws: PositiveInt = 2000
+    expires_after: PositiveInt = 252  # sessions since the newest one that a model was judged on
+    drift_sessions: PositiveInt = 60  # the newest, in which drift is looked for
+    drift_psi: PositiveFloat = 0.25  # population stability index of an input, above which it drifts
+    drift_p_value: Fraction = 0.01  # of decayed hits or calibration, below which it drifts
+    range_margin: NonNegativeFloat = 1.0  # spans of the training part that an input may lie outside
+
+
+@dataclass(frozen=True, config=STRICT)
 class Experiment:
     """One complete, reproducible run."""
 
@@ -221,6 +236,7 @@ class Experiment:
     backtest: BacktestConfig = BacktestConfig()
     report: ReportConfig = ReportConfig()
     audit: AuditConfig = AuditConfig()
+    production: ProductionConfig = ProductionConfig()
 
     @field_validator("models")
     @classmethod

@@ -1,0 +1,1 @@
+"""In production: what a champion says today, whether to follow it, and what replaces it."""
