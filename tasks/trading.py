@@ -9,8 +9,14 @@ from rnntrade.config import BacktestConfig, TradingConfig
 from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.backtest import buy_and_hold
 from rnntrade.trading.files import save_backtest
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.trading.positions import allocate, confidence, decide, random_positions
+from rnntrade.trading.filters import stitch_regimes
+from rnntrade.trading.positions import (
+    allocate,
+    confidence,
+    filtered_positions,
+    random_positions,
+    target_weights,
+)
 from rnntrade.trading.rules import RULES
 from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
@@ -43,8 +49,8 @@ def backtest(
     test = table[table["part"] == "test"]
     probability = _probability(test, bars)
     sessions = pd.DatetimeIndex(probability.index)
-    known = _known_regimes(regimes).reindex(sessions) if regimes else None
-    positions = _positions(probability, trading, known, turbulent)
+    known = _known_regimes(regimes) if regimes else None
+    positions = filtered_positions(probability, trading, known, turbulent)
     target = allocate(positions)
     with publish("backtests") as out:
         probability.to_parquet(out.folder / "probability.parquet")
@@ -69,8 +75,7 @@ def backtest(
         if alone.is_file():
             returns = {}
             for member, rows in pd.read_parquet(alone).groupby("member"):
-                held = _positions(_probability(rows, bars), trading, known, turbulent)
-                wanted = allocate(held)
+                wanted = target_weights(_probability(rows, bars), trading, known, turbulent)
                 returns[str(member)] = run_backtest(wanted, bars, config).returns
             pd.DataFrame(returns).to_parquet(out.folder / "members.parquet")
     return out.ref
@@ -81,19 +86,6 @@ def _probability(test: pd.DataFrame, bars: Prices) -> pd.DataFrame:
     decided = test.pivot(index="decision", columns="ticker", values="p_up")
     during = (bars.sessions >= decided.index[0]) & (bars.sessions <= decided.index[-1])
     return decided.reindex(index=bars.sessions[during], columns=bars.tickers)
-
-
-def _positions(
-    probability: pd.DataFrame,
-    trading: TradingConfig,
-    regimes: pd.DataFrame | None,
-    turbulent: tuple[int, ...],
-) -> pd.DataFrame:
-    """(T, K) decided, and cut by the regime filter where there is one."""
-    decided = decide(probability, trading)
-    if regimes is None:
-        return decided
-    return regime_filter(decided, regimes[decided.columns], trading.regime_filter, turbulent)
 
 
 def _known_regimes(regimes: Labels) -> pd.DataFrame:
