@@ -8,6 +8,7 @@ import pandas as pd
 from rnntrade.config import BacktestConfig, TradingConfig
 from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.backtest import buy_and_hold
+from rnntrade.trading.costs import at_cost
 from rnntrade.trading.files import save_backtest
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.trading.positions import (
@@ -67,7 +68,7 @@ def backtest(
         save_backtest(buy_and_hold(bars, sessions, config), out.folder / "benchmark")
         cases = {}
         for bps in cost_cases:
-            cheap = _at_cost(config, bps)
+            cheap = at_cost(config, bps)
             cases[(bps, "strategy")] = run_backtest(target, bars, cheap).returns
             cases[(bps, "buy_and_hold")] = buy_and_hold(bars, sessions, cheap).returns
         as_table(cases).to_parquet(out.folder / "cost_cases.parquet")
@@ -100,15 +101,3 @@ def _known_regimes(regimes: Labels) -> pd.DataFrame:
 def _filled_otherwise(config: BacktestConfig) -> BacktestConfig:
     """The same but for the moment of filling: what the gap between them costs is information."""
     return replace(config, execution="close" if config.execution == "next_open" else "next_open")
-
-
-def _at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:
-    """The same with trades that cost `bps` of their value in all, half of it the spread."""
-    return replace(
-        config,
-        commission_bps=bps / 2,
-        half_spread_bps=bps / 2,
-        slippage_bps=0.0,
-        slippage_volatility=0.0,
-        slippage_impact=0.0,
-    )

@@ -98,14 +98,18 @@ def assign(spans: Spans, boundary: Boundary) -> Fold:
     )
 
 
-def require_samples(target: NDArray[np.floating], fold: Fold, name: str, horizon: int) -> None:
+def require_samples(
+    target: NDArray[np.floating], fold: Fold, name: str, horizon: int, judged: bool = True
+) -> None:
     """Raise DataError unless every part of the fold has a sample with a known target.
 
     target  (N, O) of all samples; NaN where the future is not known yet
     name    of the model, for the message
+    judged  whether the test part needs one too
     """
     known = np.isfinite(target).all(axis=1)  # (N,)
-    parts = {"training": fold.training, "validation": fold.validation, "test": fold.test}
+    parts = {"training": fold.training, "validation": fold.validation}
+    parts |= {"test": fold.test} if judged else {}
     for part, rows in parts.items():
         if not known[rows].any():
             raise DataError(
