@@ -1,7 +1,5 @@
 """Figures of a champion's health: its inputs, its probabilities and its hits, then and now."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -45,10 +43,11 @@ def input_drift(inputs: pd.DataFrame) -> Figure:
     axes.barh(places, table["psi"], height=0.62, color=colours)
     limit = table["limit"].to_numpy(float)
     axes.vlines(limit, places - 0.42, places + 0.42, color=c.INK, linewidth=1.6)
-    for place, row in enumerate(table.itertuples()):
-        usual = "?" if math.isnan(row.limit) else f"{row.limit:.2f}"
-        told = f"{row.psi:.2f} of {usual}"
-        told += f", {c.share(row.out_of_range)} outside" if row.out_of_range > 0.005 else ""
+    outside, drifted = table["out_of_range"].to_numpy(float), table["drifted"].to_numpy(bool)
+    for place, psi in enumerate(table["psi"].to_numpy(float)):
+        usual = "?" if np.isnan(limit[place]) else f"{limit[place]:.2f}"
+        told = f"{psi:.2f} of {usual}"
+        told += f", {c.share(outside[place])} outside" if outside[place] > 0.005 else ""
         axes.annotate(
             told,
             (1.0, float(place)),
@@ -57,7 +56,7 @@ def input_drift(inputs: pd.DataFrame) -> Figure:
             textcoords="offset points",
             fontsize=8,
             va="center",
-            color=c.RED if row.drifted else c.INK,
+            color=c.RED if drifted[place] else c.INK,
         )
     axes.set_xlim(0.0, 1.04 * float(np.nanmax([*table["psi"], *limit, 0.25])))
     axes.set_ylim(-0.7, len(table) - 0.3)
@@ -68,9 +67,11 @@ def input_drift(inputs: pd.DataFrame) -> Figure:
         "population stability index, newest sessions against training (outside: never seen there)",
         fontsize=c.SMALL,
     )
-    mark = {"marker": "|", "markersize": 9, "linewidth": 0, "markeredgewidth": 1.6}
-    keys = [Patch(color=c.SKY, label="as usual"), Patch(color=c.RED, label="drifted")]
-    c.legend(axes, [*keys, Line2D([], [], color=c.INK, label="limit", **mark)])
+    mark = Line2D([], [], color=c.INK, marker="|", markersize=9, linewidth=0, label="limit")
+    mark.set_markeredgewidth(1.6)
+    c.legend(
+        axes, [Patch(color=c.SKY, label="as usual"), Patch(color=c.RED, label="drifted"), mark]
+    )
     return figure
 
 
