@@ -3,16 +3,16 @@
 The population stability index (PSI) compares the shares of recent values in the deciles of the
 training part with a tenth each.  Its usual limit of 0.25 is made for independent values, which a
 market's inputs are not: sixty sessions of a 20-session volatility are worth a handful of values and
-fill a few deciles: on a made-up market that never changes, a three-input model is above 0.25 in
-every look at sixty sessions.  So an input has drifted only if its PSI is above the limit AND above
-that of every stretch of the same length within the training part, each against the rest of it.
-Deciles do not see how far outside a value lies, and some inputs stay in one for months: an input
-has drifted too if most recent values lie outside of all that trained.
+fill a few deciles.  On a made-up market that never changes, a model of three inputs is above 0.25
+in every look at sixty sessions.  So an input has drifted only if its PSI is above the limit AND
+above that of every stretch of the same length within the training part, each against the rest of
+it.  Deciles do not see how far outside a value lies, and some inputs stay in one for months: an
+input has drifted, too, if most recent values lie outside of all that trained.
 
 Measured on that market (`benchmarks/drift.py`: one ticker, five years of training, a look a week):
 
     inputs of the model                   1      3     20
-    false alarms, of looks              4 %    6 %   12 %
+    false alarms, of looks              4 %    7 %   12 %
     of years                           23 %   34 %   58 %
     found: returns three times larger  70 %   81 %   88 %
     found: a unit changed, or stuck   100 %  100 %  100 %

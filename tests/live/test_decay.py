@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_ind
+from arch.bootstrap import StationaryBootstrap
+from scipy.stats import t, ttest_ind
 
 from rnntrade.config import DIRECTION, FORECAST, ProductionConfig
 from rnntrade.evaluation import classification
@@ -130,6 +131,22 @@ def test_p_is_near_student_s_for_long_independent_periods():
     reference = ttest_ind(now.hits(), before.hits(), alternative="less").pvalue
     assert 0.001 < reference < 0.9
     assert hit_rate_decay(before, now).p_value == pytest.approx(reference, abs=0.06)
+
+
+@pytest.mark.parametrize("wild", ["before", "now"])
+def test_p_agrees_with_drawing_blocks_of_the_period_that_varies_more(wild):
+    quiet, loud = calls(1, 250, horizon=5), calls(2, 250, skill=0.9, horizon=5)
+    calm = 0.5 + 0.2 * (quiet.said - 0.5)
+    quiet = Outcomes(quiet.session, calm, quiet.truth, 5)  # whose Brier scores vary less
+    before, now = (loud, quiet) if wild == "before" else (quiet, loud)
+    series = loud.squared_errors().to_numpy()
+    blocks = 250 / 10  # twice the horizon
+    draws = StationaryBootstrap(10, series, seed=0).bootstrap(4000)
+    variance = np.var([data[0].mean() for data, _ in draws]) * blocks / (blocks - 2.0)
+    rise = now.squared_errors().mean() - before.squared_errors().mean()
+    expected = t.sf(rise / math.sqrt(2.0 * variance), blocks - 1.0)
+    assert calibration_decay(before, now).p_value == pytest.approx(expected, abs=0.006)
+    assert 0.001 < expected < 0.999
 
 
 @pytest.mark.parametrize("horizon", [1, 5, 20])

@@ -155,7 +155,7 @@ def test_values_never_seen_are_drift_where_deciles_do_not_tell(market):
     newest[:, place] *= 100.0
     row = feature_drift(reference, newest, CONFIG).iloc[place]
     assert row["psi"] < row["limit"]  # stretches of training lay in two deciles, too
-    assert row["out_of_range"] == 1.0
+    assert row["out_of_range"] > 0.9
     assert row["drifted"]
     newest[: RECENT // 2, place] = np.median(values[:TRAINING, place])
     assert not feature_drift(reference, newest, CONFIG)["drifted"][place]
