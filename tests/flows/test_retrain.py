@@ -78,7 +78,7 @@ def registry(home: Path) -> dict[str, Any]:
     versions = client.search_model_versions(f"name='{model.name}'")
     told = ("desk", "decision", "decision.reason", "decision.against")
     return {
-        "aliases": dict(model.aliases),
+        "aliases": {alias: str(number) for alias, number in model.aliases.items()},
         "versions": {
             str(each.version): {name: each.tags.get(name) for name in told} for each in versions
         },
