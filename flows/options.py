@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from contextlib import contextmanager, suppress
+from queue import Empty
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -62,7 +63,22 @@ def told_plainly() -> Iterator[None]:
             "or unset PREFECT_API_URL, and run the same again: what is finished is not done twice.",
             err=True,
         )
+        _drop_what_prefect_would_send()
         raise typer.Exit(1) from None
+
+
+def _drop_what_prefect_would_send() -> None:
+    """Let the process end: Prefect would try for 7 seconds to send each of a hundred events.
+
+    It has no public way to give up; what is read here is that of the pinned version.
+    """
+    from prefect.events.worker import EventsWorker
+
+    worker: Any = EventsWorker
+    for service in list(worker._instances.values()):  # of events and of logs
+        with suppress(Empty):
+            while True:
+                service._queue.get_nowait()
 
 
 def _prefect_errors() -> tuple[type[Exception], ...]:
@@ -129,6 +145,10 @@ def prepare_logging() -> None:
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(told_once)
+    # that the server is silent is a line of its own; every event that waits for it need not be one
+    logging.getLogger("prefect._internal.concurrency").addFilter(
+        lambda record: "failed to process item" not in str(record.msg)
+    )
 
 
 def table(title: str, rows: list[dict[str, str]]) -> Table:
