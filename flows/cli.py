@@ -199,7 +199,8 @@ def _print(summary: Any) -> None:
         screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
 
 
-import flows.trust  # noqa: E402, F401 # its commands join the application, after these
+import flows.production  # noqa: E402 # its commands join the application, after these
+import flows.trust  # noqa: E402, F401 # and so do these
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from flows.run import run
 from rnntrade.config import find_experiment, override
+from tasks import registry
 from tasks.artifacts import read_manifest
 from tasks.tracking import client, fluent_api, tracking_uri
 from tests.conftest import free_port
@@ -80,7 +81,7 @@ def test_a_version_gives_the_pipelines_own_prediction(summary, bars, experiment)
 
 def test_a_version_holds_no_pickle_and_knows_where_it_comes_from(summary):
     for version in client().search_model_versions():
-        assert {"fit", "data.fingerprint", "verdict", "best_baseline"} <= set(version.tags)
+        assert {"desk", "data.fingerprint", "verdict", "best_baseline"} <= set(version.tags)
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/1"))
         kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
         assert not kinds & {".pkl", ".pt", ".pth", ".bin", ".joblib"}
@@ -136,3 +137,11 @@ def _post(url: str, body: str, server: subprocess.Popen) -> dict:
             assert server.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.3)
+
+
+def test_a_model_that_another_home_registers_at_the_same_moment_is_no_error(home, monkeypatch):
+    registry._make_registered_model("rnntrade-direction", "direction")
+    with monkeypatch.context() as a_moment_ago:
+        a_moment_ago.setattr(client(), "search_registered_models", lambda *_: [])
+        registry._make_registered_model("rnntrade-direction", "direction")
+    assert [each.name for each in client().search_registered_models()] == ["rnntrade-direction"]
