@@ -24,11 +24,13 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
-from rnntrade.errors import RnntradeError
+from rnntrade.errors import RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import artifacts_folder, home
+from tasks.silence import Answering, answered, silent, without_password
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow writes to them without a server
 SHORTEST = 6  # characters that tell a run from the others
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
@@ -62,7 +64,8 @@ def fluent_api() -> Iterator[None]:
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     set_tracking_uri(tracking_uri())
     try:
-        yield
+        with answered(tracking_uri()):
+            yield
     finally:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         if chosen is not None:
@@ -75,7 +78,8 @@ def _connect(uri: str) -> Any:
     from mlflow import MlflowClient
 
     if not uri.startswith("sqlite:///"):
-        return MlflowClient(uri)
+        with answered(uri):
+            return Answering(uri, MlflowClient(uri))
     database = Path(uri.removeprefix("sqlite:///"))
     with explained(database):
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +89,7 @@ def _connect(uri: str) -> Any:
             connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
             with sqlite3.connect(database) as connection:
                 connection.execute("pragma journal_mode=wal")  # writers wait half as long
-            return connected
+            return Answering(uri, connected)
 
 
 def _make_database(database: Path) -> None:
@@ -102,13 +106,15 @@ def _make_database(database: Path) -> None:
 def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     """Open a run and a child per model; whatever ends the block, none of them stays RUNNING.
 
-    What is not there any more to close its runs (SIGKILL) is found by the next run, by a lock file
-    that dies with its process, and marked KILLED.
+    What is not there any more to close its runs (SIGKILL), or has no server to tell, is found by
+    the next run, by a lock file that dies with its process, and marked KILLED.
     """
     with alive() as owner:
         sweep_orphans()
         try:
             yield _open_runs(experiment, owner)
+        except ServerError:  # who does not answer closes no run either: the next run marks them
+            raise
         except BaseException as error:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             _close_runs(owner, status, str(error) or type(error).__name__)
@@ -177,7 +183,7 @@ def is_recorded(run_id: str) -> bool:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
-        raise _silent(error) from error
+        raise silent(tracking_uri(), error) from error
 
 
 class Recorded(BaseModel):
@@ -209,8 +215,8 @@ def find_run(name: str) -> Recorded:
         found = known.search_runs(experiments, beginning, ViewType.ALL, max_results=10)
         if not found:
             raise RnntradeError(
-                f"no run {name!r} in {tracking_uri()}.  Look its id up (rnntrade ui), or name the "
-                "server that recorded it in MLFLOW_TRACKING_URI."
+                f"no run {name!r} in {without_password(tracking_uri())}.  Look its id up "
+                "(rnntrade ui), or name the server that recorded it in MLFLOW_TRACKING_URI."
             )
         if len(found) > 1:
             ids = ", ".join(each.info.run_id for each in found)
@@ -218,7 +224,7 @@ def find_run(name: str) -> Recorded:
         parent = found[0].data.tags.get("mlflow.parentRunId")
         info = known.get_run(parent).info if parent else found[0].info
     except MlflowException as error:
-        raise _silent(error) from error
+        raise silent(tracking_uri(), error) from error
     return Recorded(run_id=info.run_id, status=info.status)
 
 
@@ -233,14 +239,7 @@ def read_text_artifact(run_id: str, path: str) -> str:
         with TemporaryDirectory() as folder:
             return Path(known.download_artifacts(run_id, path, folder)).read_text()
     except MlflowException as error:
-        raise _silent(error) from error
-
-
-def _silent(error: Exception) -> RnntradeError:
-    return RnntradeError(
-        f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
-        "Start it, or mend MLFLOW_TRACKING_URI."
-    )
+        raise silent(tracking_uri(), error) from error
 
 
 def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
@@ -346,7 +345,7 @@ def _experiment_id(experiment: Experiment) -> str:
     known = client()
     found = known.get_experiment_by_name(experiment.name)
     if not found:
-        local = tracking_uri().startswith("sqlite:")
+        local = tracking_uri().startswith(DATABASES)  # a server keeps the files itself
         location = (home() / "mlartifacts" / experiment.name).as_uri() if local else None
         tags = {"mlflow.note.content": experiment.description}
         try:
