@@ -232,3 +232,35 @@ def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
     assert new["created_by"]["display_value"] == "rnntrade retrains on drift or expiry"
     assert new["parameters"]["experiment"]["name"] == "debug"
     assert new["state"]["type"] == "COMPLETED", new["state"]
+
+
+def test_the_same_flows_are_served_by_one_process(installation: Installation):
+    """Without a worker: its pool is paused here."""
+    name = "signal/after-close"
+    installation.ask("/work_pools/rnntrade-local", {"is_paused": True}, "PATCH")
+    command = [str(Path(sys.executable).with_name("rnntrade")), "serve-flows"]
+    before = {run["id"] for run in installation.runs(name)}
+    updated = installation.deployment(name)["updated"]
+    serving = subprocess.Popen(command, env=installation.environment)
+    try:
+        deadline = time.monotonic() + 60
+        while installation.deployment(name)["updated"] == updated:
+            assert serving.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        asked = {"state": {"type": "SCHEDULED"}}
+        installation.ask(
+            f"/deployments/{installation.deployment(name)['id']}/create_flow_run", asked
+        )
+
+        def over(runs: list[dict[str, Any]]) -> bool:
+            new = [run for run in runs if run["id"] not in before]
+            return len(new) == 1 and new[0]["state"]["type"] in DONE
+
+        runs = {run["id"]: run for run in installation.wait(name, over)}
+        [new] = [run for key, run in runs.items() if key not in before]
+        assert new["state"]["type"] == "COMPLETED", new["state"]
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.wait(timeout=60)
+    assert installation.deployment(name)["paused"]  # nobody would run what is due
