@@ -95,10 +95,10 @@ def checkout(folder: Path) -> Path:
 
 def stop(script: subprocess.Popen[bytes]) -> None:
     """End the script's process group; a worker that was started with & listens the second time."""
-    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+    for number, seconds in ((signal.SIGTERM, 1), (signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         with suppress(ProcessLookupError):
             os.killpg(script.pid, number)
-            for _ in range(20):
+            for _ in range(2 * seconds):
                 os.killpg(script.pid, 0)
                 time.sleep(0.5)
 
