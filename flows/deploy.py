@@ -21,18 +21,22 @@ Wait = Annotated[float, typer.Option(help="Seconds that the Prefect server may t
 def deploy_command(
     experiment: Deployed = "walk_forward",
     changes: Set = None,
-    pool: Annotated[str, typer.Option(help="Work pool; made if there is none.")] = "rnntrade-local",
+    pool: Annotated[
+        str | None, typer.Option(help="Work pool, if not prefect.yaml's; made if there is none.")
+    ] = None,
     wait: Wait = 60.0,
 ) -> None:
     """Deploy run, signal, monitor and retrain with their schedules to the Prefect server."""
     with told_plainly():
         chosen = choose(experiment, None, None, None, None, None, None, changes)
-        from flows.deployments import deploy, deployments_of
+        from flows.deployments import deploy, deployments_of, pools
 
         content = deployments_of(chosen, pool)
         address = deploy(content, wait)
         _print(chosen, content)
-        typer.echo(f"Server  {address}\nWorker  prefect worker start --pool {pool}")
+        typer.echo(f"Server  {address}")
+        for name in pools(content):
+            typer.echo(f"Worker  prefect worker start --pool {name}")
 
 
 @app.command("serve-flows", epilog="Example:\n\nrnntrade serve-flows walk_forward")

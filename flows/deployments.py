@@ -32,7 +32,7 @@ ROOT = FILE.parent
 START = "Start one with `rnntrade ui`, then: export PREFECT_API_URL=http://127.0.0.1:4200/api"
 
 
-def deployments_of(experiment: Experiment, pool: str = "") -> dict[str, Any]:
+def deployments_of(experiment: Experiment, pool: str | None = None) -> dict[str, Any]:
     """The content of prefect.yaml, with the experiment where a flow takes one, and its calendar.
 
     pool    instead of the one that stands there
@@ -56,7 +56,7 @@ def deploy(content: dict[str, Any], patience: float) -> str:
     """
     address = await_server(patience)
     with get_client(sync_client=True) as server:
-        for pool in sorted({each["work_pool"]["name"] for each in content["deployments"]}):
+        for pool in pools(content):
             _make_pool(server, pool)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(content, file)
@@ -117,6 +117,11 @@ def await_server(patience: float) -> str:
                 )
             time.sleep(0.5)
     return address
+
+
+def pools(content: dict[str, Any]) -> list[str]:
+    """The work pools that the deployments name."""
+    return sorted({each["work_pool"]["name"] for each in content["deployments"]})
 
 
 def full_name(deployment: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def after_close(name: str, calendar: str) -> dict[str, str]:
 
 
 def next_time(name: str, calendar: str, now: datetime) -> datetime | None:
-    """When the schedule `close-plus-N` acts next; None for one of another name.
+    """When the schedule `close-plus-N` acts next; None for another name, or after the last known.
 
     now    with a time zone
     """
@@ -38,7 +38,7 @@ def next_time(name: str, calendar: str, now: datetime) -> datetime | None:
         return None
     zone = ZoneInfo(timezone(calendar))
     times = (time.replace(tzinfo=zone) for time in action_times(calendar, int(found[1])))
-    return next(time for time in times if time > now)
+    return next((time for time in times if time > now), None)
 
 
 def rewritten(text: str, calendar: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.deployments import deployments_of, full_name, served
+from flows.deployments import deployments_of, full_name, pools, served
 from flows.schedule import FILE, after_close, next_time, rewritten
 from rnntrade.config import Experiment, find_experiment, override
 from tests.conftest import free_port
@@ -112,6 +112,15 @@ def test_another_exchange_brings_its_own_schedule():
 def test_a_schedule_of_another_name_is_left_alone():
     assert after_close("weekly", "XNYS") == {}
     assert next_time("weekly", "XNYS", datetime(2026, 12, 24, tzinfo=UTC)) is None
+
+
+def test_after_the_calendars_end_no_next_time_is_known():
+    assert next_time("close-plus-20", "XNYS", datetime(2040, 1, 1, tzinfo=UTC)) is None
+
+
+def test_another_work_pool_takes_all_deployments():
+    assert pools(deployments_of(find_experiment("debug"))) == ["rnntrade-local"]
+    assert pools(deployments_of(find_experiment("debug"), "elsewhere")) == ["elsewhere"]
 
 
 def test_what_is_served_is_what_is_deployed():
