@@ -204,7 +204,8 @@ def _print(summary: Any) -> None:
 
 
 import flows.deploy  # noqa: E402 # its commands join the application, after these
-import flows.trust  # noqa: E402, F401 # as do these
+import flows.production  # noqa: E402 # and so do these
+import flows.trust  # noqa: E402, F401 # and these
 
 
 def main() -> None:

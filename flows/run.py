@@ -7,12 +7,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
+from rnntrade.live.desk import terms
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
 from tasks.audit import audit, to_audit
 from tasks.audited import require_clean
 from tasks.comparison import compare
 from tasks.data import DataWarning, download_prices, shown_warnings
+from tasks.desk import make_desk
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
 from tasks.prediction import fit_baselines, predict
@@ -38,20 +40,22 @@ def run(
     open_holdout: bool = False,
     spent: bool = False,
     given: dict[str, Ref] | None = None,
+    noticed: list[DataWarning] | None = None,
 ) -> Summary:
     """Download, label, train, predict, trade, audit, judge, report, record, register.
 
     A model whose training fails is told as failed; the others go on.  A leak fails the run.
     open_holdout  judge on the sealed sessions, which is done once
     spent         ... although they were opened or seen before
-    given         prices of an earlier run, instead of a download
+    given         prices of an earlier run or download, instead of one
+    noticed       about these prices
     """
     device = prepare_device(experiment.compute.device)
     with tracked_run(experiment) as ids:
-        fetched, noticed = (given, []) if given else fetch(experiment.data)
+        fetched, found = (given, noticed or []) if given else fetch(experiment.data)
         holdout = seal(ids, experiment, fetched, open_holdout, spent)
         prices = holdout.prices
-        warnings = shown_warnings(noticed, holdout.sealed_from)
+        warnings = shown_warnings(found, holdout.sealed_from)
         for warning in warnings:
             get_run_logger().warning("%s", warning)
         made = prepare(experiment, prices, holdout.test_from)
@@ -96,10 +100,12 @@ def run(
         steps = (made.features, made.labels.ref, lines, device)
         made_of = provenance(experiment, fetched, holdout, *steps)
         others = [*made.features.values(), made.labels.ref, together, audited]
-        record(ids, experiment, prices, lines, summary, page, made_of, others)
         for line in lines.values():
-            register(ids, line, prices, summary)
-    return summary
+            kept = (terms(experiment, line.model), line.model, line.fits[-1])
+            line.desk = make_desk(*kept, line.samples, line.predictions, made.labels)
+        record(ids, experiment, prices, lines, summary, page, made_of, others)
+        versions = {name: register(ids, each, prices, summary) for name, each in lines.items()}
+    return summary.model_copy(update={"versions": versions})
 
 
 class Made(NamedTuple):
@@ -118,14 +124,20 @@ def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[DataWarning]]:
     return {each.ticker: each.prices for each in downloads}, warnings
 
 
-def prepare(experiment: Experiment, prices: dict[str, Ref], test_from: str = "") -> Made:
-    """Features, regimes with the folds' dates, and every model's windows."""
+def prepare(
+    experiment: Experiment, prices: dict[str, Ref], test_from: str = "", judged: bool = True
+) -> Made:
+    """Features, regimes with the folds' dates, and every model's windows.
+
+    judged  whether each test part must have a known label
+    """
     features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
     labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
     samples = {
         model.name: make_windows(
             *(model.name, features, prices, labels),
             *(model.task, model.inputs, model.lookback, model.horizon),
+            judged=judged,
         )
         for model in experiment.models
     }
@@ -133,10 +145,10 @@ def prepare(experiment: Experiment, prices: dict[str, Ref], test_from: str = "")
 
 
 def start_training(
-    experiment: Experiment, samples: dict[str, Ref], folds: int, device: str
+    experiment: Experiment, samples: dict[str, Ref], folds: int, device: str, retrained: int = 0
 ) -> dict[str, list[list[Any]]]:
-    """Futures of all fits: by model, fold and member."""
-    fixed = (experiment.training, experiment.seed, device, experiment.compute.workers)
+    """Futures of all fits: by model, fold and member; `retrained` as for `train_model`."""
+    fixed = (experiment.training, experiment.seed, device, experiment.compute.workers, retrained)
     return {
         model.name: [
             [

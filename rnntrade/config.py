@@ -97,12 +97,12 @@ class LabelConfig:
 class SplitConfig:
     """Which decisions train, choose the epoch, and judge.  Purges follow from the spans."""
 
-    kind: Literal["holdout", "walk_forward"] = "walk_forward"
+    kind: Literal["holdout", "walk_forward", "latest"] = "walk_forward"
     test_fraction: Fraction = 0.2  # of the sessions, the last ones; holdout
     validation_fraction: Fraction = 0.15  # of what comes before the test part, its end
     window: Literal["expanding", "rolling"] = "expanding"
     train_sessions: PositiveInt = 1260  # before the first test part (rolling: always); walk-forward
-    test_sessions: PositiveInt = 252  # and the step; walk-forward
+    test_sessions: PositiveInt = 252  # and the step; walk-forward.  The newest ones; latest
     sealed_sessions: NonNegativeInt = 0  # the last ones, kept from every run until opened, once
 
 
@@ -211,7 +211,7 @@ class ProductionConfig:
     promotion_confidence: Fraction = 0.95  # one-sided, of the paired bootstrap
     promotion_margin: NonNegativeFloat = 0.01  # net return a year that it must be better by
     bootstrap_draws: PositiveInt = 2000
-    expires_after: PositiveInt = 252  # sessions since the newest one that a model was judged on
+    expires_after: PositiveInt = 378  # sessions after the last one that a model has learned from
     drift_sessions: PositiveInt = 60  # the newest, in which drift is looked for
     drift_psi: PositiveFloat = 0.25  # population stability index of an input, above which it drifts
     drift_p_value: Fraction = 0.01  # of decayed hits or calibration, below which it drifts

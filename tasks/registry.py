@@ -1,10 +1,7 @@
 """Registered models: one per task, a version per fit, found again by aliases."""
 
-import shutil
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock
@@ -12,7 +9,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import ModelConfig
-from rnntrade.fingerprint import ROOT, fingerprint
+from rnntrade.fingerprint import ROOT
+from rnntrade.training.fits import load_fit
 from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
 from tasks.report import ModelLine, data_fingerprint
@@ -30,25 +28,25 @@ def registered_name(task: str) -> str:
 
 @task(task_run_name="register-{line.model.name}", cache_policy=NO_CACHE)
 def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summary) -> str:
-    """Register the newest fold's fits as a version, unless these very fits are one already.
+    """Register the newest fold's desk as a version, unless this very desk is one already.
 
     The best version of the newest experiment and data carries the alias `challenger`.
+    returns  number of the version
     """
-    known = client()
-    model, fits = line.model, line.fits[-1]
+    assert line.desk is not None
+    known, model, desk = client(), line.model, line.desk
     name = registered_name(model.task)
-    fit = fingerprint([ref.digest for ref in fits])
     with FileLock(artifacts_folder() / "locks" / "registry.lock"):
         if not known.search_registered_models(f"name='{name}'"):
             known.create_registered_model(
                 name, description=f"Every {model.task} model of every experiment: bars go in."
             )
-        same = known.search_model_versions(f"name='{name}' and tags.fit='{fit}'")
+        same = known.search_model_versions(f"name='{name}' and tags.desk='{desk.digest}'")
         if same:
             _choose_challenger(name, int(same[0].version))
             return str(same[0].version)
         example = next(iter(prices.values()))
-        source = _log_model(ids.children[model.name], model, fits, example)
+        source = _log_model(ids.children[model.name], model, desk, example)
         figures = summary.figures[model.name]
         told = ("verdict", "best_baseline", "score", "baseline", "difference")
         created = known.create_model_version(
@@ -57,8 +55,10 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
             run_id=ids.children[model.name],
             model_id=source.model_id,
             tags={
-                "fit": fit,
+                "desk": desk.digest,
                 "model": model.name,
+                "horizon": str(model.horizon),
+                "trained_until": load_fit(desk.folder / "fits" / "000").trained_until,
                 "experiment": summary.experiment,
                 "source": summary.source,
                 "data.fingerprint": data_fingerprint(prices),
@@ -97,8 +97,8 @@ def _choose_challenger(name: str, newest: int) -> None:
     known.set_registered_model_alias(name, "challenger", best.version)
 
 
-def _log_model(run_id: str, model: ModelConfig, fits: Sequence[Ref], example: Ref) -> Any:
-    """Log the fits as a model from code, with a signature and an input example."""
+def _log_model(run_id: str, model: ModelConfig, desk: Ref, example: Ref) -> Any:
+    """Log a desk as a model from code, with a signature and an input example."""
     import logging
 
     import mlflow
@@ -106,14 +106,14 @@ def _log_model(run_id: str, model: ModelConfig, fits: Sequence[Ref], example: Re
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
-    from rnntrade.training.fits import load_fit
     from rnntrade.training.latest import output_names
 
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # "validating the example"
     enough = WARM_UP + model.lookback
     bars = pd.read_parquet(example.folder / "bars.parquet").tail(enough).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
-    numbers = output_names(load_fit(fits[0].folder))
+    numbers = output_names(load_fit(desk.folder / "fits" / "000"))
+    numbers += ["target"] if model.task == "direction" else []
     words = ["ticker", "as_of", *(["regime"] if model.task == "regime" else [])]
     signature = ModelSignature(
         Schema(
@@ -130,13 +130,11 @@ def _log_model(run_id: str, model: ModelConfig, fits: Sequence[Ref], example: Re
             ]
         ),
     )
-    with TemporaryDirectory() as folder, fluent_api(), mlflow.start_run(run_id=run_id):
-        for member, ref in enumerate(fits):
-            shutil.copytree(ref.folder, Path(folder) / "fits" / f"{member:03d}")
+    with fluent_api(), mlflow.start_run(run_id=run_id):
         return mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),
-            artifacts={"fits": f"{folder}/fits"},
+            artifacts={"desk": str(desk.folder)},
             code_paths=[str(ROOT / "rnntrade")],
             signature=signature,
             input_example=history,

@@ -45,6 +45,7 @@ class ModelLine(BaseModel):
     evaluation: Ref | None = None
     backtest: Ref | None = None
     strategy: Ref | None = None  # its evaluation
+    desk: Ref | None = None  # what is registered
 
 
 @cached_task("report")

@@ -69,8 +69,12 @@ def make_windows(
     inputs: tuple[str, ...],
     lookback: int,
     horizon: int,
+    judged: bool = True,
 ) -> Ref:
-    """Write samples, and what each fold makes of them."""
+    """Write samples, and what each fold makes of them.
+
+    judged  whether the test part needs a known label; it has none on the evening of a retraining
+    """
     check_names(inputs)
     tables = {
         ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(inputs))
@@ -86,7 +90,7 @@ def make_windows(
         now = pd.concat([known[t] for t in tables]).to_numpy()[samples.last]
         thresholds = {t: Thresholds(**values) for t, values in each["thresholds"].items()}
         fold = assign(samples.spans, as_boundary(each))
-        require_samples(samples.target, fold, name, horizon)
+        require_samples(samples.target, fold, name, horizon, judged)
         folds.append(
             FoldTargets(
                 fold=fold,

@@ -1,7 +1,8 @@
 """The registered model itself: bars in, today's prediction out.  Loaded from code, never a pickle.
 
 Input, one row a bar: `date`, `ticker`, `close` (adjusted for splits and dividends); more columns
-are allowed.  Output, one row a ticker: `ticker`, `as_of` (its newest session) and the prediction.
+are allowed.  Output, one row a ticker: `ticker`, `as_of` (its newest session), the prediction and,
+of a direction model, `target`: the fraction of equity to hold.
 """
 
 from typing import Any
@@ -12,24 +13,23 @@ from mlflow.pyfunc import PythonModel
 
 
 class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow is not typed here
-    """The fits of one model (an ensemble of seeds), averaged."""
+    """One model's desk: its fits (an ensemble of seeds) and its rules."""
 
     def load_context(self, context: Any) -> None:
-        """Read weights, scaler and thresholds from safetensors and JSON."""
+        """Read weights, scaler, thresholds and rules from safetensors, JSON and Parquet."""
         from pathlib import Path
 
-        from rnntrade.training.fits import load_fit
+        from rnntrade.live.desk import load_desk
 
-        folder = Path(context.artifacts["fits"])
-        self.fits = [load_fit(each) for each in sorted(folder.iterdir())]
+        self.desk = load_desk(Path(context.artifacts["desk"]))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Predict from the newest window of each ticker."""
-        from rnntrade.training.latest import predict_latest
+        """Decide from the newest window of each ticker."""
+        from rnntrade.live.decisions import answer
 
-        return predict_latest(self.fits, model_input)
+        return answer(self.desk, model_input)
 
 
 set_model(ServedModel())

@@ -39,6 +39,8 @@ class Summary(BaseModel):
     comparisons: list[Row]
     failures: dict[str, str]  # by model, why
     figures: dict[str, dict[str, float | str | None]]  # by model, unrounded
+    versions: dict[str, str] = {}  # by model: number of the registered version
+    clean: bool = True  # whether the audit found nothing
     report: str  # path of the page
     mlflow_run: str
     mlflow_experiment: str
@@ -105,6 +107,7 @@ def summarise(
         comparisons=[_comparison_row(each) for each in load_comparisons(together)],
         failures=failures,
         figures={name: _figures(each, traded.get(name)) for name, each in judged.items()},
+        clean=bool(load_audit(audited)["clean"]),
         report=str(page.folder / "report.html"),
         mlflow_run=ids.parent,
         mlflow_experiment=ids.experiment_id,

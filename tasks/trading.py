@@ -8,9 +8,16 @@ import pandas as pd
 from rnntrade.config import BacktestConfig, TradingConfig
 from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.backtest import buy_and_hold
+from rnntrade.trading.costs import at_cost
 from rnntrade.trading.files import save_backtest
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.trading.positions import allocate, confidence, decide, random_positions
+from rnntrade.trading.filters import stitch_regimes
+from rnntrade.trading.positions import (
+    allocate,
+    confidence,
+    filtered_positions,
+    random_positions,
+    target_weights,
+)
 from rnntrade.trading.rules import RULES
 from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
@@ -43,8 +50,8 @@ def backtest(
     test = table[table["part"] == "test"]
     probability = _probability(test, bars)
     sessions = pd.DatetimeIndex(probability.index)
-    known = _known_regimes(regimes).reindex(sessions) if regimes else None
-    positions = _positions(probability, trading, known, turbulent)
+    known = _known_regimes(regimes) if regimes else None
+    positions = filtered_positions(probability, trading, known, turbulent)
     target = allocate(positions)
     with publish("backtests") as out:
         probability.to_parquet(out.folder / "probability.parquet")
@@ -61,7 +68,7 @@ def backtest(
         save_backtest(buy_and_hold(bars, sessions, config), out.folder / "benchmark")
         cases = {}
         for bps in cost_cases:
-            cheap = _at_cost(config, bps)
+            cheap = at_cost(config, bps)
             cases[(bps, "strategy")] = run_backtest(target, bars, cheap).returns
             cases[(bps, "buy_and_hold")] = buy_and_hold(bars, sessions, cheap).returns
         as_table(cases).to_parquet(out.folder / "cost_cases.parquet")
@@ -69,8 +76,7 @@ def backtest(
         if alone.is_file():
             returns = {}
             for member, rows in pd.read_parquet(alone).groupby("member"):
-                held = _positions(_probability(rows, bars), trading, known, turbulent)
-                wanted = allocate(held)
+                wanted = target_weights(_probability(rows, bars), trading, known, turbulent)
                 returns[str(member)] = run_backtest(wanted, bars, config).returns
             pd.DataFrame(returns).to_parquet(out.folder / "members.parquet")
     return out.ref
@@ -81,19 +87,6 @@ def _probability(test: pd.DataFrame, bars: Prices) -> pd.DataFrame:
     decided = test.pivot(index="decision", columns="ticker", values="p_up")
     during = (bars.sessions >= decided.index[0]) & (bars.sessions <= decided.index[-1])
     return decided.reindex(index=bars.sessions[during], columns=bars.tickers)
-
-
-def _positions(
-    probability: pd.DataFrame,
-    trading: TradingConfig,
-    regimes: pd.DataFrame | None,
-    turbulent: tuple[int, ...],
-) -> pd.DataFrame:
-    """(T, K) decided, and cut by the regime filter where there is one."""
-    decided = decide(probability, trading)
-    if regimes is None:
-        return decided
-    return regime_filter(decided, regimes[decided.columns], trading.regime_filter, turbulent)
 
 
 def _known_regimes(regimes: Labels) -> pd.DataFrame:
@@ -108,15 +101,3 @@ def _known_regimes(regimes: Labels) -> pd.DataFrame:
 def _filled_otherwise(config: BacktestConfig) -> BacktestConfig:
     """The same but for the moment of filling: what the gap between them costs is information."""
     return replace(config, execution="close" if config.execution == "next_open" else "next_open")
-
-
-def _at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:
-    """The same with trades that cost `bps` of their value in all, half of it the spread."""
-    return replace(
-        config,
-        commission_bps=bps / 2,
-        half_spread_bps=bps / 2,
-        slippage_bps=0.0,
-        slippage_volatility=0.0,
-        slippage_impact=0.0,
-    )

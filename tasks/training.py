@@ -36,10 +36,14 @@ def train_model(
     run_seed: int,
     device: str,
     workers: int,
+    retrained: int = 0,
 ) -> Ref:
-    """Fit one network on one fold, a line an epoch; an interrupted fit goes on where it was."""
+    """Fit one network on one fold, a line an epoch; an interrupted fit goes on where it was.
+
+    retrained  how often before: as a later fold, a later retraining has another seed
+    """
     log = get_run_logger()
-    seed = derive_seed(run_seed, model.name, fold, member)
+    seed = derive_seed(run_seed, model.name, fold + retrained, member)
     job = {
         "samples": str(samples.folder),
         "fold": fold,

@@ -294,12 +294,15 @@ def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
 
 
 def _gross_days(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
-    """(T,) money earned from one moment of filling to the next."""
+    """(T,) money earned from one moment of filling to the next.
+
+    At an open, what does not trade counts at its own last open: it earns when it trades again.
+    """
     if engine.config.execution == "close":
         return result.equity.diff().dropna()
     mark = prices.close.ffill()
     held = (result.weights.mul(result.equity, axis=0) / mark).shift(1).fillna(0.0)  # overnight
-    night = (held * (prices.open - mark.shift(1)).fillna(0.0)).sum(axis=1)
+    night = (held * (prices.open.ffill() - mark.shift(1)).fillna(0.0)).sum(axis=1)
     at_open = result.equity.shift(1, fill_value=result.initial_capital) + night
     return at_open.diff().dropna()
 

@@ -21,8 +21,8 @@ from rnntrade.config import Experiment, ModelConfig
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.splits import Boundary, boundaries
 from rnntrade.trading.backtest import backtest, buy_and_hold
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.trading.positions import allocate, confidence, decide
+from rnntrade.trading.filters import stitch_regimes
+from rnntrade.trading.positions import confidence, target_weights
 from rnntrade.training.predict import predict
 from rnntrade.types import Backtest, Fit, Prices, Rows, Samples, Thresholds, turbulent_classes
 
@@ -219,12 +219,8 @@ def positions(
 
     regimes  (T', K) as known at each close, for the regime filter; None without one
     """
-    decided = decide(probability, experiment.trading)
-    if regimes is not None:
-        known = regimes.reindex(index=decided.index, columns=decided.columns)
-        mode, turbulent = experiment.trading.regime_filter, turbulent_classes(experiment.labels)
-        decided = regime_filter(decided, known, mode, turbulent)
-    return allocate(decided)
+    turbulent = turbulent_classes(experiment.labels)
+    return target_weights(probability, experiment.trading, regimes, turbulent)
 
 
 def _trading(

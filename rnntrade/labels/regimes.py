@@ -101,13 +101,33 @@ def learn_regimes(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
 ) -> Regimes:
     """As `label_regimes`, with the statistical model beside its states."""
+    states = None
     if config.kind == "rule":
-        return Regimes(*_by_rule(close, config, training), states=None)
-    thresholds = learn_thresholds(
-        regime_inputs(close, config)["vol"].loc[training[0] : training[1]]
-    )
-    states = fit_states(close.loc[: training[1]], config, training[0])
-    return Regimes(filter_states(close, states), thresholds, states)
+        thresholds = _rule_thresholds(close, config, training)
+    else:
+        vol = regime_inputs(close, config)["vol"]
+        thresholds = learn_thresholds(vol.loc[training[0] : training[1]])
+        states = fit_states(close.loc[: training[1]], config, training[0])
+    return Regimes(regimes_as_learned(close, config, thresholds, states), thresholds, states)
+
+
+def regimes_as_learned(
+    close: pd.Series, config: LabelConfig, thresholds: Thresholds, states: StateModel | None
+) -> pd.Series:
+    """Regime of each session by what a training part has taught, as `learn_regimes` tells them.
+
+    close    (T,) on the sessions that the ticker traded; expanding thresholds need all of the past
+    row t    sees closes up to and including t
+    returns  (T,) class or NaN
+    """
+    if states is not None:
+        return filter_states(close, states)
+    inputs = regime_inputs(close, config)
+    ret, vol = inputs["ret"], inputs["vol"]
+    if config.thresholds == "expanding":
+        rows = expanding_thresholds(vol, config.min_sessions)
+        return classify(ret, vol, rows["median"], rows["upper"], config)
+    return classify(ret, vol, thresholds.median, thresholds.upper, config)
 
 
 def fit_states(close: pd.Series, config: LabelConfig, first: pd.Timestamp) -> StateModel:
@@ -148,11 +168,10 @@ def _returns(close: pd.Series) -> pd.Series:
     return simple_return(close.to_frame("close"))["close"].dropna()
 
 
-def _by_rule(
+def _rule_thresholds(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-) -> tuple[pd.Series, Thresholds]:
-    inputs = regime_inputs(close, config)
-    ret, vol = inputs["ret"], inputs["vol"]
+) -> Thresholds:
+    vol = regime_inputs(close, config)["vol"]
     if config.thresholds == "expanding":
         rows = expanding_thresholds(vol, config.min_sessions)
         known = rows.loc[: training[1]].dropna()
@@ -161,8 +180,6 @@ def _by_rule(
                 f"expanding thresholds need {config.min_sessions} sessions before "
                 f"{training[1]:%Y-%m-%d}.  Use an earlier start or labels.thresholds=training."
             )
-        last = Thresholds(float(known["median"].iloc[-1]), float(known["upper"].iloc[-1]))
-        return classify(ret, vol, rows["median"], rows["upper"], config), last
+        return Thresholds(float(known["median"].iloc[-1]), float(known["upper"].iloc[-1]))
     leaky = config.thresholds == "full_sample"
-    learned = learn_thresholds(vol if leaky else vol.loc[training[0] : training[1]])
-    return classify(ret, vol, learned.median, learned.upper, config), learned
+    return learn_thresholds(vol if leaky else vol.loc[training[0] : training[1]])

@@ -38,7 +38,7 @@ def boundaries(
 
     sessions   (T,) all sessions of the run, ascending
     test_from  of the final holdout, when it is opened: one fold, whose test part begins there
-    returns    one boundary for a holdout, one a test part for walk-forward, in order of time
+    returns    in order of time: one boundary, or for walk-forward one a test part
     errors     DataError when there are too few sessions
     source     López de Prado (2018), Advances in Financial Machine Learning, ch. 7
     """
@@ -46,13 +46,15 @@ def boundaries(
         tests = [int(sessions.searchsorted(test_from))]
     elif config.kind == "holdout":
         tests = [len(sessions) - round(len(sessions) * config.test_fraction)]
+    elif config.kind == "latest":
+        tests = [len(sessions) - config.test_sessions]
     else:
         tests = list(range(config.train_sessions, len(sessions), config.test_sessions))
         if len(tests) > 1 and 4 * (len(sessions) - tests[-1]) < config.test_sessions:
             tests.pop()
     folds = []
     for number, test in enumerate(tests):
-        rolling = config.kind == "walk_forward" and config.window == "rolling"
+        rolling = config.kind != "holdout" and config.window == "rolling"
         first = test - config.train_sessions if rolling else 0
         validation = test - round((test - first) * config.validation_fraction)
         if not 0 <= first < validation < test < len(sessions):
@@ -96,14 +98,18 @@ def assign(spans: Spans, boundary: Boundary) -> Fold:
     )
 
 
-def require_samples(target: NDArray[np.floating], fold: Fold, name: str, horizon: int) -> None:
+def require_samples(
+    target: NDArray[np.floating], fold: Fold, name: str, horizon: int, judged: bool = True
+) -> None:
     """Raise DataError unless every part of the fold has a sample with a known target.
 
     target  (N, O) of all samples; NaN where the future is not known yet
     name    of the model, for the message
+    judged  whether the test part needs one too
     """
     known = np.isfinite(target).all(axis=1)  # (N,)
-    parts = {"training": fold.training, "validation": fold.validation, "test": fold.test}
+    parts = {"training": fold.training, "validation": fold.validation}
+    parts |= {"test": fold.test} if judged else {}
     for part, rows in parts.items():
         if not known[rows].any():
             raise DataError(

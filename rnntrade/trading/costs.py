@@ -3,7 +3,7 @@
 Rates in bps are of traded value; annual rates are charged per session held, a 252nd each time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,18 @@ def liquidity(prices: Prices, sessions: pd.DatetimeIndex) -> Liquidity:
     return Liquidity(
         past.std().loc[sessions].fillna(0.0).to_numpy(dtype=float),
         volume.loc[sessions].fillna(0.0).to_numpy(dtype=float),
+    )
+
+
+def at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:
+    """The same with trades that cost `bps` of their value in all, half of it the spread."""
+    return replace(
+        config,
+        commission_bps=bps / 2,
+        half_spread_bps=bps / 2,
+        slippage_bps=0.0,
+        slippage_volatility=0.0,
+        slippage_impact=0.0,
     )
 
 

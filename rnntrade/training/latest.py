@@ -21,30 +21,43 @@ def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
     errors   DataError naming the ticker whose history is too short, unsorted or wrong
     """
     model = fits[0].model
-    rows = []
-    for ticker, table in bars.groupby("ticker", sort=True):
-        history = _history(str(ticker), table)
-        features = ticker_features(history, model.inputs)
-        nothing = pd.DataFrame({"target": np.nan}, index=features.index)
-        try:
-            samples = make_samples(
-                {str(ticker): features}, {str(ticker): nothing}, model.lookback, model.horizon
-            )
-        except DataError as error:
-            raise DataError(f"{ticker}: {error}") from error
-        newest = np.array([len(samples) - 1])
-        if samples.spans.decision[-1] != features.index[-1].to_datetime64():
-            raise DataError(
-                f"{ticker}: no complete window ends on its newest session, "
-                f"{features.index[-1]:%Y-%m-%d}.  Check that session's close."
-            )
-        outputs = np.mean([predict(fit, samples, newest) for fit in fits], axis=0)[0]
-        as_of = f"{features.index[-1]:%Y-%m-%d}"
-        rows.append({"ticker": str(ticker), "as_of": as_of, **_named(fits[0], outputs)})
-    return pd.DataFrame(rows)
+    windows = {}
+    for name, table in bars.groupby("ticker", sort=True):
+        ticker = str(name)
+        features = ticker_features(history(ticker, table), model.inputs)
+        windows[ticker] = _newest_window(ticker, features, model.lookback)
+    if not windows:
+        raise DataError("there are no bars: give date, ticker and close of at least one ticker.")
+    unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in windows.items()}
+    samples = make_samples(windows, unknown, model.lookback, model.horizon)
+    rows = np.arange(len(samples))
+    outputs = np.mean([predict(fit, samples, rows) for fit in fits], axis=0)
+    return pd.DataFrame(
+        [
+            {"ticker": t, "as_of": f"{table.index[-1]:%Y-%m-%d}", **_named(fits[0], said)}
+            for (t, table), said in zip(windows.items(), outputs, strict=True)
+        ]
+    )
 
 
-def _history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
+def _newest_window(ticker: str, features: pd.DataFrame, lookback: int) -> pd.DataFrame:
+    """The last rows of features, every one of them known."""
+    known = np.isfinite(features.to_numpy(dtype=float)).all(axis=1)
+    if known.sum() < lookback:
+        raise DataError(
+            f"{ticker}: fewer sessions than one window needs: {lookback} sessions on which every "
+            f"feature is known, after the features' own warm-up; there are {len(features)}.  "
+            "Send a longer history."
+        )
+    if not known[-lookback:].all():
+        raise DataError(
+            f"{ticker}: no complete window ends on its newest session, "
+            f"{features.index[-1]:%Y-%m-%d}.  Check that session's close."
+        )
+    return features.iloc[-lookback:]
+
+
+def history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
     """Checked closes of one ticker, by date."""
     dates = pd.DatetimeIndex(pd.to_datetime(table["date"])).normalize()
     history = pd.DataFrame({"close": table["close"].to_numpy(dtype=float)}, index=dates)

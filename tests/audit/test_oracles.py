@@ -29,6 +29,21 @@ def test_the_engine_is_clean_on_prices_with_holes(prices):
     assert min(audited.comparisons[s] for s in ("fills", "returns", "costs", "equity")) > 1000
 
 
+def test_a_halt_held_through_at_a_close_far_from_its_open_is_no_loss_of_foresight():
+    """The book marks a halted ticker at its last close; its position began at the open before."""
+    days = pd.bdate_range("2024-01-01", periods=6, name="date")
+
+    def table(**columns: list[float]) -> pd.DataFrame:
+        return pd.DataFrame(columns, days)
+
+    opens = table(A=[10.0, 10.0, 12.0, np.nan, 9.0, 9.0], B=[10.0, 10.1, 10.2, 10.3, 10.4, 10.5])
+    closes = table(A=[10.0, 11.0, 15.0, np.nan, 9.0, 9.0], B=[10.0, 10.1, 10.2, 10.3, 10.4, 10.5])
+    prices = Prices(
+        opens, closes.clip(lower=opens), opens.clip(upper=closes), closes, opens, closes
+    )
+    assert audit_engine(prices, CONFIG).findings == ()
+
+
 @pytest.mark.parametrize("execution", ["next_open", "close"])
 def test_the_plain_loops_count_a_case_done_by_hand(execution):
     days = pd.bdate_range("2024-01-01", periods=4, name="date")

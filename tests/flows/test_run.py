@@ -153,7 +153,7 @@ def test_killed_at_every_kind_of_step_and_started_again_it_ends_the_same(first, 
     assert found.count("KILLED") >= len(killed)
     assert found.count("FINISHED") >= 6
     versions = client.search_model_versions()
-    assert len(versions) == len({each.tags["fit"] for each in versions}) == 5
+    assert len(versions) == len({each.tags["desk"] for each in versions}) == 5
     assert not list((tmp_path / "artifacts").rglob(".*.tmp"))
     assert not list((tmp_path / "artifacts" / "checkpoints").glob("*"))
 

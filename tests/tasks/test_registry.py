@@ -80,7 +80,7 @@ def test_a_version_gives_the_pipelines_own_prediction(summary, bars, experiment)
 
 def test_a_version_holds_no_pickle_and_knows_where_it_comes_from(summary):
     for version in client().search_model_versions():
-        assert {"fit", "data.fingerprint", "verdict", "best_baseline"} <= set(version.tags)
+        assert {"desk", "data.fingerprint", "verdict", "best_baseline"} <= set(version.tags)
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/1"))
         kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
         assert not kinds & {".pkl", ".pt", ".pth", ".bin", ".joblib"}

@@ -1,0 +1,57 @@
+"""A retraining policy, backtested: the schedule's own functions under a simulated clock."""
+
+from dataclasses import replace
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.run import fetch, prepare, start_training
+from rnntrade.config import Experiment, find_experiment
+from rnntrade.live.desk import terms
+from tasks.artifacts import Ref
+from tasks.desk import make_desk
+from tasks.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
+from tasks.prediction import predict
+from tasks.tracking import alive
+from tasks.training import prepare_device
+
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
+POLICIES = ("never", "monthly", "quarterly", "on_drift")
+
+
+@flow(flow_run_name="backtest_policy-{experiment.name}", task_runner=RUNNER)
+def backtest_policy(
+    experiment: Experiment = find_experiment("walk_forward"),  # noqa: B008 # it is frozen
+    policies: list[str] | None = None,
+    gate: bool = False,
+) -> list[PolicyRow]:
+    """Live through the sessions after the first training part once for each policy.
+
+    policies  never, monthly, quarterly, on_drift, or every_N sessions
+    gate      replace the model only by one that is promoted, judged on the newest sessions; else
+              each retraining replaces it, and learns from everything up to its evening
+    returns   one row a policy; its decisions are in the folder that it names
+    """
+    device = prepare_device(experiment.compute.device)
+    model = next(each for each in experiment.models if each.task == "direction")
+    asked = replace(experiment, models=(model,))
+    with alive():
+        prices, _ = fetch(asked.data)
+
+        def retrain(session: str, before: int) -> Ref:
+            """The desk of one evening, from the bars up to it."""
+            known = {ticker: cut_prices(ticker, ref, session) for ticker, ref in prices.items()}
+            evening = tonight(asked, gate)
+            made = prepare(evening, known, judged=gate)
+            fits = start_training(evening, made.samples, 1, device, before)[model.name]
+            done = [[each.result() for each in members] for members in fits]
+            samples = made.samples[model.name]
+            said = predict(samples, done, model, device)
+            return make_desk(terms(evening, model), model, done[0], samples, said, made.labels)
+
+        followed = {}
+        for policy in policies or POLICIES:
+            followed[policy] = follow(asked, prices, policy, gate, retrain)
+            get_run_logger().info("%s: %s", policy, followed[policy].folder)
+        return compare_policies(asked, prices, followed)

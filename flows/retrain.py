@@ -1,0 +1,50 @@
+"""Retraining: learn from the newest sessions, judge, and let the better one be followed."""
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.run import fetch, run
+from rnntrade.config import Experiment, find_experiment
+from tasks.promotion import judge
+from tasks.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
+from tasks.tracking import alive
+
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
+
+
+@flow(flow_run_name="retrain-{experiment.name}", task_runner=RUNNER)
+def retrain(
+    experiment: Experiment = find_experiment("walk_forward"),  # noqa: B008 # it is frozen
+    force: bool = False,
+) -> Retraining:
+    """Train on all but the newest sessions, compare with the champion on these, promote the better.
+
+    Does nothing when neither prices nor code nor settings are new since it was last done; so it
+    may run twice, late, or after an outage: one run catches up with all that was missed.
+    experiment  what to retrain; its split gives way to the newest sessions, its prices to today's
+    force       even when nothing is new
+    """
+    asked = newest_split(experiment)
+    with alive(), one_at_a_time():
+        prices, noticed = fetch(asked.data)
+        before = None if force else done_before(asked, prices)
+        if before is not None:
+            get_run_logger().info("nothing new since %s: nothing to do", before.at)
+            return before.model_copy(update={"status": "nothing new"})
+        summary = run(asked, given=prices, noticed=noticed)
+        judged = [
+            judge(each, asked, prices, summary)
+            for each in dict.fromkeys(model.task for model in asked.models)
+        ]
+        done = Retraining(
+            status="retrained",
+            experiment=experiment.name,
+            until="",
+            judged=judged,
+            mlflow_run=summary.mlflow_run,
+            report=summary.report,
+            verdict=summary.verdict,
+        )
+        return finish(asked, prices, done)

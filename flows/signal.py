@@ -1,0 +1,52 @@
+"""Tonight's decision of the champion, said and written down."""
+
+from datetime import date
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import BaseModel
+
+from flows.run import fetch
+from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
+from tasks.tracking import alive
+
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
+
+
+@flow(flow_run_name="signal", task_runner=RUNNER)
+def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[Said]:
+    """Decide after the newest close, and on sessions missed since the last decision.
+
+    as_of    a session to decide as if it were that evening; it is shown and not written down
+    tickers  to be heard of beside the champion's own
+    returns  one a session, the newest last
+    """
+    with alive():
+        prices, _ = fetch(followed().data)
+        sessions = sessions_to_say(prices, as_of)
+        return [say(prices, each, tickers or [], as_of is None) for each in sessions]
+
+
+class Reconciled(BaseModel):
+    """The journal beside a fresh backtest."""
+
+    decisions: int
+    same: int
+    rows: list[dict[str, str]]  # the others, and why
+    sentence: str
+
+
+@flow(flow_run_name="reconcile", task_runner=RUNNER)
+def reconcile() -> Reconciled:
+    """Hold every decision that counts against today's backtest of the champion."""
+    with alive():
+        prices, _ = fetch(followed().data)
+        found = reconcile_journal(prices)
+        same = sum(each.same for each in found)
+        return Reconciled(
+            decisions=len(found),
+            same=same,
+            rows=[each.row() for each in found if not each.same],
+            sentence=f"{same} of {len(found)} decisions are today's backtest to the last digit.",
+        )

@@ -1,0 +1,108 @@
+"""Reasons not to follow a decision, each in a sentence that says what would mend it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.data.sessions import expected_sessions
+from rnntrade.live.decisions import desk_samples, until
+from rnntrade.live.desk import Desk
+from rnntrade.live.drift import out_of_range
+from rnntrade.live.health import Health
+from rnntrade.types import Prices
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why not: of everything, and of single tickers."""
+
+    everything: tuple[str, ...] = ()
+    tickers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, ticker: str) -> tuple[str, ...]:
+        """Those of one ticker alone."""
+        return self.tickers.get(ticker, ())
+
+
+def find_reasons(
+    desk: Desk,
+    prices: Prices,
+    as_of: pd.Timestamp,
+    due: pd.Timestamp,
+    health: Health | None = None,
+    asked: Sequence[str] = (),
+) -> Reasons:
+    """Look for everything that speaks against following the desk after the close of `as_of`.
+
+    due     newest session that is over: an older `as_of` is stale
+    health  what monitoring found; None: not looked at
+    asked   tickers that somebody wants to hear of; others than the desk's are unknown
+    """
+    known = until(prices, as_of)
+    everything = []
+    if as_of < due:
+        everything.append(
+            f"stale: {as_of:%Y-%m-%d} is not the newest session, {due:%Y-%m-%d} is over.  "
+            "Update the prices."
+        )
+    if as_of < desk.fold.test:
+        everything.append(
+            f"in sample: the model has learned from sessions up to {desk.fold.test:%Y-%m-%d}.  "
+            "Ask for a later session."
+        )
+    if as_of >= expiry(desk):
+        everything.append(
+            f"expired: the model has learned nothing since {desk.fold.test:%Y-%m-%d}, and was to "
+            f"be followed until {expiry(desk):%Y-%m-%d}.  Retrain, and promote what is better."
+        )
+    if health is not None and health.drifted:
+        everything.append(f"drift: {health.sentence}")
+    tickers: dict[str, tuple[str, ...]] = {}
+    outside = _outside(desk, known, as_of)
+    for ticker in [*desk.tickers, *(t for t in asked if t not in desk.tickers)]:
+        found = []
+        if ticker not in desk.tickers:
+            found.append(
+                f"unknown ticker: the model decides on {', '.join(desk.tickers)}.  "
+                "Run an experiment with it."
+            )
+        elif ticker not in known.tickers or as_of not in known.bars(ticker).index:
+            found.append(f"not traded on {as_of:%Y-%m-%d}: the last decision stands.")
+        elif outside.get(ticker):
+            found.append(
+                f"out of range: {', '.join(outside[ticker])} far outside what the model has "
+                "learned from.  Check the prices; if they are right, retrain."
+            )
+        if found:
+            tickers[ticker] = tuple(found)
+    return Reasons(tuple(everything), tickers)
+
+
+def age(desk: Desk, prices: Prices, as_of: pd.Timestamp) -> int:
+    """Sessions since the last one that the desk has learned from, `as_of` included."""
+    return int(((prices.sessions >= desk.fold.test) & (prices.sessions <= as_of)).sum())
+
+
+def expiry(desk: Desk) -> pd.Timestamp:
+    """First session on which the desk is too old to be followed."""
+    sessions = desk.experiment.production.expires_after
+    first = desk.fold.test.date()
+    calendar = desk.experiment.data.calendar
+    later = expected_sessions(calendar, first, first + timedelta(days=2 * sessions + 30))
+    return pd.Timestamp(later[sessions])
+
+
+def _outside(desk: Desk, known: Prices, as_of: pd.Timestamp) -> dict[str, list[str]]:
+    """Inputs of the newest window, by ticker, that lie too far outside the training part."""
+    samples = desk_samples(desk, known)
+    margin = desk.experiment.production.range_margin
+    found = {}
+    for ticker in desk.tickers:
+        mine = (samples.spans.ticker == ticker) & (samples.spans.decision == as_of.to_datetime64())
+        for row in np.flatnonzero(mine):
+            window = samples.rows[samples.last[row] - samples.lookback + 1 : samples.last[row] + 1]
+            found[ticker] = list(out_of_range(desk.reference, window, margin))
+    return found

@@ -1,0 +1,132 @@
+"""What a desk decides: the very rows of its backtest, from bars alone.
+
+Features, windows, predictions, positions are made by the functions that a run uses, on all sessions
+up to the newest one given; so the row of a session is the same whether later ones are there or not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rnntrade.errors import DataError
+from rnntrade.features.sets import ticker_features
+from rnntrade.labels.regimes import regimes_as_learned
+from rnntrade.live.desk import Desk
+from rnntrade.samples.windows import make_samples
+from rnntrade.trading.positions import target_weights
+from rnntrade.training.latest import history, predict_latest
+from rnntrade.training.predict import predict
+from rnntrade.types import FIELDS, Prices, Samples, turbulent_classes
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What a direction model decided, (T, K): sessions of its test part so far, and tickers."""
+
+    probability: pd.DataFrame  # of a rise; NaN: no complete window ends there
+    target: pd.DataFrame  # fraction of equity; NaN: no new decision, the last one stands
+
+
+def decide(desk: Desk, prices: Prices) -> Decisions:
+    """Every decision from the first session that the desk has not learned from.
+
+    prices   from the desk's own first day on, of all of its tickers, up to any session
+    row t    sees bars up to and including t; it is the backtest's row of t.  What stood before the
+             first of these sessions is not known: a ticker halted on it counts as flat
+    errors   DataError when tickers are missing, or there is no such session
+    """
+    desk_prices = _own(desk, prices)
+    sessions = desk_prices.sessions[desk_prices.sessions >= desk.fold.test]
+    if not len(sessions):
+        raise DataError(
+            f"{desk.model.name} has learned from the sessions before {desk.fold.test:%Y-%m-%d}, "
+            f"and the bars end on {desk_prices.sessions[-1]:%Y-%m-%d}: nothing is left to decide.  "
+            "Ask for a later session."
+        )
+    samples = desk_samples(desk, desk_prices)
+    rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
+    said = np.mean([predict(fit, samples, rows) for fit in desk.fits], axis=0)[:, 0]
+    spans = samples.spans[rows]
+    long = pd.DataFrame({"decision": spans.decision, "ticker": spans.ticker, "p_up": said})
+    table = long.pivot(index="decision", columns="ticker", values="p_up")
+    probability = table.reindex(index=sessions, columns=list(desk.tickers))
+    probability = probability.rename_axis(index="decision", columns="ticker")
+    rules = desk.experiment
+    regimes = known_regimes(desk, desk_prices) if rules.trading.regime_filter != "off" else None
+    turbulent = turbulent_classes(rules.labels)
+    return Decisions(probability, target_weights(probability, rules.trading, regimes, turbulent))
+
+
+def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
+    """What a registered version says of the newest session of each ticker, as `predict_latest`.
+
+    bars     one row a bar: date, ticker, close (adjusted); more columns are ignored
+    returns  for a direction model also `target`, the backtest's row of that session: a fraction of
+             equity; NaN for a ticker that the desk has no rules for
+    """
+    said = predict_latest(desk.fits, bars)
+    if desk.model.task != "direction":
+        return said
+    targets = []
+    for ticker, as_of, probability in said[["ticker", "as_of", "p_up"]].itertuples(index=False):
+        closes = history(ticker, bars[bars["ticker"] == ticker])["close"]
+        targets.append(_target(desk, ticker, pd.Timestamp(as_of), probability, closes))
+    return said.assign(target=targets)
+
+
+def _target(
+    desk: Desk, ticker: str, as_of: pd.Timestamp, probability: float, closes: pd.Series
+) -> float:
+    """The row of `Decisions.target` of one session and ticker."""
+    if ticker not in desk.tickers:
+        return float("nan")
+    rules = desk.experiment
+    row = pd.DataFrame(float("nan"), pd.DatetimeIndex([as_of]), list(desk.tickers))
+    row[ticker] = probability
+    regimes = None
+    if rules.trading.regime_filter != "off":
+        learned = desk.regimes[ticker]
+        known = regimes_as_learned(closes, rules.labels, learned.thresholds, learned.states)
+        regimes = row.assign(**{ticker: known.iloc[-1]})
+    turbulent = turbulent_classes(rules.labels)
+    return float(target_weights(row, rules.trading, regimes, turbulent)[ticker].iloc[0])
+
+
+def desk_samples(desk: Desk, prices: Prices) -> Samples:
+    """Every window of the desk's inputs; no target is known, nor asked for."""
+    model = desk.model
+    features = {t: ticker_features(prices.bars(t), model.inputs) for t in desk.tickers}
+    unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in features.items()}
+    return make_samples(features, unknown, model.lookback, model.horizon)
+
+
+def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:
+    """(T, K) regime of each session as known at its close, by what the desk has learned."""
+    return pd.DataFrame(
+        {
+            ticker: regimes_as_learned(
+                prices.bars(ticker)["close"],
+                desk.experiment.labels,
+                desk.regimes[ticker].thresholds,
+                desk.regimes[ticker].states,
+            )
+            for ticker in desk.tickers
+        },
+        index=prices.sessions,
+    )
+
+
+def until(prices: Prices, session: pd.Timestamp) -> Prices:
+    """Prices as they were known after that session's close."""
+    return Prices(**{name: getattr(prices, name).loc[:session] for name in FIELDS})
+
+
+def _own(desk: Desk, prices: Prices) -> Prices:
+    """The desk's tickers, on the sessions that any of them traded."""
+    missing = [ticker for ticker in desk.tickers if ticker not in prices.tickers]
+    if missing:
+        raise DataError(f"no bars of {', '.join(missing)}: {desk.model.name} decides on them all.")
+    columns = list(desk.tickers)
+    traded = prices.close[columns].notna().any(axis=1)
+    return Prices(**{name: getattr(prices, name).loc[traded, columns] for name in FIELDS})

@@ -1,0 +1,126 @@
+"""Whether a champion may still be followed: every check in a row, and a sentence on all."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rnntrade.config import ProductionConfig
+from rnntrade.evaluation.plain import plain_fields
+from rnntrade.live.decay import (
+    Decay,
+    Outcomes,
+    calibration_decay,
+    error_decay,
+    hit_rate_decay,
+)
+from rnntrade.live.drift import Reference, feature_drift
+
+Status = Literal["ok", "drifted", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str  # "input volatility_20", "hit rate", "calibration", "forecast error", ...
+    value: float  # PSI of an input; p-value of a decay
+    limit: float  # drifted where a PSI is above it, or a p-value below
+    status: Status
+    sentence: str
+
+    def to_json(self) -> dict[str, object]:
+        """Everything as plain values, NaN as null."""
+        return plain_fields(self)
+
+
+@dataclass(frozen=True)
+class Health:
+    """All that was looked at."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any check says so; what is unknown does not."""
+        return any(check.status == "drifted" for check in self.checks)
+
+    @property
+    def sentence(self) -> str:
+        """What has drifted, or that nothing has, and how much could not be told."""
+        drifted = [check.sentence for check in self.checks if check.status == "drifted"]
+        unknown = [check.name for check in self.checks if check.status == "unknown"]
+        told = f"no drift in {len(self.checks) - len(unknown)} checks"
+        if drifted:
+            told = f"drift in {len(drifted)} of {len(self.checks)} checks: {'; '.join(drifted)}"
+        return f"{told}; not known: {', '.join(unknown)}" if unknown else told
+
+    def to_json(self) -> dict[str, object]:
+        """Everything as plain values, NaN as null."""
+        checks = [check.to_json() for check in self.checks]
+        return {"drifted": self.drifted, "sentence": self.sentence, "checks": checks}
+
+
+def monitor(
+    reference: Reference,
+    recent_rows: ArrayLike,
+    validation: Outcomes | None,
+    recent: Outcomes | None,
+    config: ProductionConfig,
+    others: Sequence[Check] = (),
+) -> Health:
+    """Look at inputs, hits and calibration (of probabilities) or at errors (of forecasts).
+
+    recent_rows  (n, F) inputs of the newest config.drift_sessions sessions, all tickers; none: not
+                 known
+    validation   what the model said and what came there; None: it has none to compare with
+    recent       the same over the newest sessions whose truth is known
+    others       checks made elsewhere, as of the freshness of data
+    """
+    checks = _inputs(reference, recent_rows, config)
+    if validation is not None and recent is not None:
+        if validation.forecasts:
+            decays = {"forecast error": error_decay(validation, recent)}
+        else:
+            decays = {
+                "hit rate": hit_rate_decay(validation, recent),
+                "calibration": calibration_decay(validation, recent),
+            }
+        checks += [_decayed(name, each, config.drift_p_value) for name, each in decays.items()]
+    return Health((*checks, *others))
+
+
+def _inputs(reference: Reference, recent_rows: ArrayLike, config: ProductionConfig) -> list[Check]:
+    if len(np.asarray(recent_rows)) == 0:
+        names = [f"input {name}" for name in reference.names]
+        told = "there are no recent values"
+        return [Check(each, math.nan, math.nan, "unknown", f"{each}: {told}") for each in names]
+    checks = []
+    for row in feature_drift(reference, recent_rows, config).to_dict("records"):
+        psi, limit = float(row["psi"]), float(row["limit"])
+        name = f"input {row['feature']}"
+        told = f"{name}: stability index {psi:.2f}"
+        if math.isnan(limit):
+            checks.append(Check(name, psi, limit, "unknown", f"{told}, what is usual is not known"))
+            continue
+        told += f", usual up to {limit:.2f}; {100 * row['out_of_range']:.0f} % of values outside "
+        told += "of the training part's"
+        checks.append(Check(name, psi, limit, "drifted" if row["drifted"] else "ok", told))
+    return checks
+
+
+def _decayed(name: str, decay: Decay, limit: float) -> Check:
+    scale, form, unit = {
+        "hit rate": (100.0, ".1f", " %"),
+        "calibration": (1.0, ".4f", " (Brier score)"),
+        "forecast error": (1.0, ".3f", " of that of no move"),
+    }[name]
+    now, before = (f"{scale * each:{form}}{unit}" for each in (decay.now, decay.before))
+    told = f"{name}: {now} over {decay.sessions} sessions, {before} on the validation part"
+    if math.isnan(decay.p_value):
+        return Check(name, math.nan, limit, "unknown", f"{told}; too few to tell")
+    told += f", p = {decay.p_value:.2g}"
+    return Check(name, decay.p_value, limit, "drifted" if decay.p_value < limit else "ok", told)

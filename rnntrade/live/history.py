@@ -1,0 +1,65 @@
+"""What a retraining policy would have decided, session by session: a simulated flow history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rnntrade.live.abstain import expiry
+from rnntrade.live.decisions import decide, until
+from rnntrade.live.desk import Desk
+from rnntrade.live.outcomes import check_health
+from rnntrade.live.policy import due
+from rnntrade.types import Prices
+
+Retrain = Callable[[pd.Timestamp, int, Desk | None], Desk]
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The decisions of one policy, (T, K), and its retrainings."""
+
+    probability: pd.DataFrame
+    target: pd.DataFrame
+    retrainings: pd.DataFrame  # session, reason, replaced
+
+
+def live_through(
+    policy: str, prices: Prices, sessions: pd.DatetimeIndex, retrain: Retrain
+) -> History:
+    """Live through the sessions, one evening after the other, knowing nothing later.
+
+    policy    as `live.policy.due` takes it
+    sessions  (T,) ascending; on the evening of the first the first model is trained
+    retrain   (session, retrainings before, the desk so far) -> the desk that is followed now
+    returns   the row of each session, decided that evening by the desk that was followed then
+    """
+    desk: Desk | None = None
+    said: list[pd.Series] = []
+    held: list[pd.Series] = []
+    events: list[tuple[pd.Timestamp, str, bool]] = []
+    trained, elapsed = sessions[0], 0
+    for day in sessions:
+        known = until(prices, day)
+        reason = "the first model" if desk is None else _due(policy, desk, known, trained, elapsed)
+        if reason:
+            before, desk = desk, retrain(day, len(events), desk)
+            events.append((day, reason, desk is not before))
+            trained, elapsed = day, 0
+        assert desk is not None
+        decided = decide(desk, known)
+        said.append(pd.Series(decided.probability.loc[day]))
+        held.append(pd.Series(decided.target.loc[day]))
+        elapsed += 1
+    columns = pd.Index(["session", "reason", "replaced"])
+    return History(_table(said), _table(held), pd.DataFrame(events, columns=columns))
+
+
+def _due(policy: str, desk: Desk, known: Prices, trained: pd.Timestamp, elapsed: int) -> str:
+    day = known.sessions[-1]
+    drifted = policy == "on_drift" and check_health(desk, known).drifted
+    return due(policy, day, trained, elapsed, drifted, expired=day >= expiry(desk))
+
+
+def _table(rows: list[pd.Series]) -> pd.DataFrame:
+    return pd.DataFrame(rows).rename_axis(index="decision", columns="ticker")

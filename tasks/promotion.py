@@ -1,0 +1,128 @@
+"""Challenger against champion, as a task: the comparison, the decision, and the aliases."""
+
+from filelock import FileLock
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
+from rnntrade.live.promotion import Decision, decide
+
+from rnntrade.config import Experiment
+from rnntrade.live.desk import Desk
+from rnntrade.live.scores import same_question, score
+from tasks import champions
+from tasks.artifacts import Ref
+from tasks.champions import PROMOTED, Version
+from tasks.home import artifacts_folder
+from tasks.report import data_fingerprint
+from tasks.summary import Summary
+from tasks.tables import read_prices
+
+
+class Judged(BaseModel):
+    """What became of the best model of one task."""
+
+    task: str
+    challenger: str  # rnntrade-direction/4; "" if the run made none
+    champion: str  # before; "" if there was none
+    promoted: bool
+    reasons: list[str]
+    figures: dict[str, float | None] = {}
+
+
+@task(task_run_name="judge-{asked}", cache_policy=NO_CACHE)
+def judge(asked: str, experiment: Experiment, prices: dict[str, Ref], summary: Summary) -> Judged:
+    """Compare the run's best model of a task with the champion; promote it if it is better.
+
+    asked    "direction", "regime" or "forecast"
+    summary  of the run that made the challenger on these prices
+    """
+    with FileLock(artifacts_folder() / "locks" / "promotion.guard"):
+        champion = champions.holder(asked)
+        rival = champions.desk_of(champion) if champion else None
+        before = champion.name if champion else ""
+        version, desk, why_not = _challenger(asked, experiment, summary, rival)
+        if version is None or desk is None:
+            return Judged(
+                task=asked, challenger="", champion=before, promoted=False, reasons=[why_not]
+            )
+        data = data_fingerprint(prices)
+        if champion and champion.number == version.number:
+            return _already(version, data)
+        decided = _compare(version, desk, champion, rival, experiment, prices, summary.clean)
+        reason = "; ".join(decided.reasons)
+        figures = {
+            name: value if value == value else None for name, value in decided.figures.items()
+        }
+        told = {"against": before, "data": data, "run": summary.mlflow_run, **figures}
+        if decided.promoted:
+            champions.promote(version, reason, told)
+        else:
+            champions.note(version, "stays challenger", reason, told)
+        return Judged(
+            task=asked,
+            challenger=version.name,
+            champion=before,
+            promoted=decided.promoted,
+            reasons=list(decided.reasons),
+            figures=figures,
+        )
+
+
+def _already(champion: Version, data: str) -> Judged:
+    """The challenger is the champion: since long, or by a retraining that was cut short."""
+    tags = champion.tags
+    just_now = tags.get("decision") == PROMOTED and tags.get("decision.data") == data
+    return Judged(
+        task=champion.task,
+        challenger=champion.name,
+        champion=tags.get("decision.against", "") if just_now else champion.name,
+        promoted=just_now,
+        reasons=[tags["decision.reason"] if just_now else "it is the champion already"],
+    )
+
+
+def _challenger(
+    asked: str, experiment: Experiment, summary: Summary, rival: Desk | None
+) -> tuple[Version | None, Desk | None, str]:
+    """The run's best version that answers the champion's question; or why there is none.
+
+    Best is what beats its own best baseline by the most, or misses it by the least.  Without a
+    champion, the question is that of the experiment's first model of the task.
+    """
+    names = [m.name for m in experiment.models if m.task == asked and m.name in summary.versions]
+    found: list[tuple[float, Version, Desk]] = []
+    reasons = []
+    for name in names:
+        version = champions.find_version(asked, summary.versions[name])
+        desk = champions.desk_of(version)
+        first = rival or (found[0][2] if found else desk)
+        if reason := same_question(desk, first):
+            reasons.append(f"{name}: {reason}")
+            continue
+        difference = summary.figures[name]["difference"]
+        found.append((float(difference or 0.0), version, desk))
+    if not found:
+        told = "; ".join(reasons) or f"no {asked} model was trained"
+        return None, None, f"nothing to compare with the champion: {told}"
+    _, version, desk = max(found, key=lambda each: (each[0], int(each[1].number)))
+    return version, desk, ""
+
+
+def _compare(
+    version: Version,
+    desk: Desk,
+    champion: Version | None,
+    rival: Desk | None,
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    clean: bool,
+) -> Decision:
+    """Score both on the sessions that neither has learned from, and decide."""
+    first = max(each.fold.test for each in (desk, rival) if each is not None)
+    cases = (experiment.backtest, experiment.report.cost_cases)
+    bars = read_prices(prices)
+    own = score(version.name, desk, bars, first, *cases, rival or desk)
+    other = None
+    if champion is not None and rival is not None:
+        other = score(champion.name, rival, bars, first, *cases, rival)
+    return decide(own, other, clean, experiment.production)
