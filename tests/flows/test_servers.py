@@ -118,7 +118,7 @@ def run(
     waiting, lines = dict(when or {}), []
     assert process.stdout is not None
     assert process.stderr is not None
-    overdue = threading.Timer(240, process.kill)
+    overdue = threading.Timer(400, process.kill)
     overdue.start()
     for line in process.stderr:
         lines.append(line.rstrip("\n"))
