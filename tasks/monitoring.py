@@ -1,7 +1,7 @@
 """A champion's health as tasks: looked at, recorded in MLflow, shown in Prefect, and announced.
 
-A look is about a version, the newest session of the bars and the newest that is over.  What was
-recorded about these three is found again by its tags, so that running twice adds nothing.  Drift
+A look is about a version, its bars, their newest session and the newest that is over.  What was
+recorded about these is found again by its tags, so that running twice adds nothing.  Drift
 and expiry start a retraining: they are Prefect events, and emitted once per version and session.
 """
 
@@ -27,6 +27,7 @@ from tasks.champions import Version, desk_of, holder, require_champion
 from tasks.home import artifacts_folder, data_folder
 from tasks.notify import notify
 from tasks.recording import write
+from tasks.report import data_fingerprint
 from tasks.tables import read_prices
 from tasks.tracking import client, noted_run, noted_runs
 
@@ -49,6 +50,7 @@ class Monitored(BaseModel):
     sentence: str
     checks: list[dict[str, Any]]  # of `live.health.Check`
     figures: dict[str, float]
+    bars: str  # digest of the prices
     pictures: Ref  # NAME.png
     events: list[str] = []  # emitted by this very look
     mlflow_run: str = ""
@@ -114,6 +116,7 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
         sentence=health.sentence,
         checks=[check.to_json() for check in health.checks],
         figures={**seen.figures(), "revised": float(sum(each.revised for each in revised))},
+        bars=data_fingerprint(prices),
         pictures=out.ref,
     )
 
@@ -122,7 +125,7 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
 def record_look(found: Monitored) -> Monitored:
     """Put a look into MLflow, unless the same is there."""
     which = {"version": found.version, "session": found.as_of, "due": found.due}
-    tags = {f"monitor.{name}": value for name, value in which.items()}
+    tags = {f"monitor.{name}": value for name, value in {**which, "bars": found.bars}.items()}
     with FileLock(artifacts_folder() / "locks" / "monitor.guard"):
         if before := noted_runs(EXPERIMENT, tags):
             return found.model_copy(update={"mlflow_run": before[0].info.run_id, "new": False})
@@ -132,6 +135,7 @@ def record_look(found: Monitored) -> Monitored:
                 "task": found.task,
                 "status": found.status,
                 "sentence": found.sentence,
+                "mlflow.source.name": "rnntrade monitor",
                 "mlflow.note.content": markdown(found),
             }
             write(client(), run_id, {}, _metrics(found), {}, said)

@@ -117,7 +117,7 @@ def noted_run(experiment: str, about: str, name: str, tags: dict[str, str]) -> I
     name, tags         of the run
     """
     with _closed_at_the_end() as owner:
-        own = {**_own_tags(owner), "mlflow.source.name": f"rnntrade {experiment}", **tags}
+        own = {**_own_tags(owner), **tags}
         run = client().create_run(_experiment_id(experiment, about), tags=own, run_name=name)
         yield str(run.info.run_id)
 
