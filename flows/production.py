@@ -123,6 +123,41 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
             _print_look(each)
 
 
+@app.command(
+    "backtest-policy",
+    epilog="Examples:\n\nrnntrade backtest-policy quick\n\n"
+    "rnntrade backtest-policy quick --policies never,every_63 --gate",
+)
+def policy_command(
+    experiment: ExperimentName = "walk_forward",
+    source: Source = None,
+    tickers: Tickers = None,
+    start: Start = None,
+    end: End = None,
+    folder: Folder = None,
+    device: Device = None,
+    changes: Set = None,
+    policies: Annotated[
+        str, typer.Option(help="Of never, monthly, quarterly, on_drift, every_N (sessions).")
+    ] = "never,monthly,quarterly,on_drift",
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Only what would be promoted replaces the model.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """When to retrain?  The schedule's own functions, lived through day by day, once a policy."""
+    with told_plainly():
+        chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
+        prepare_logging()
+        from flows.policy import backtest_policy
+
+        found = backtest_policy(chosen, [each.strip() for each in policies.split(",")], gate)
+        if as_json:
+            _json([each.model_dump() for each in found])
+        else:
+            console().print(table("Policies of retraining, after costs", [e.row() for e in found]))
+
+
 @app.command("models", epilog="Examples:\n\nrnntrade models\n\nrnntrade models direction --json")
 def models_command(
     task: Annotated[str, typer.Argument(help="Only of direction, regime or forecast.")] = "",

@@ -69,7 +69,8 @@ class Observed:
                 continue
             error = float(outcomes.squared_errors().mean())
             if outcomes.forecasts:
-                told[f"forecast_error{when}"] = error / float(outcomes.squared_moves().mean())
+                move = float(outcomes.squared_moves().mean())
+                told |= {f"forecast_error{when}": error / move} if move > 0.0 else {}
             else:
                 told[f"hit_rate{when}"] = float(outcomes.hits().mean())
                 told[f"brier{when}"] = error

@@ -41,6 +41,8 @@ def post_office() -> Iterator[tuple[int, list[dict[str, Any]]]]:
             self._say("220 here")
             while line := self.rfile.readline().decode().strip():
                 verb = line.split(" ")[0].upper()
+                if verb == "MAIL":
+                    receivers = []
                 if verb == "RCPT":
                     receivers.append(line.partition("<")[2].partition(">")[0])
                 if verb == "DATA":
