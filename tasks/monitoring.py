@@ -48,9 +48,10 @@ class Monitored(BaseModel):
     due: str  # newest session that is over
     status: str  # the worst of the checks
     sentence: str
-    checks: list[dict[str, Any]]  # of `live.health.Check`
+    checks: list[dict[str, Any]]  # of `live.health.Check`, and what their values must be
     figures: dict[str, float]
     bars: str  # digest of the prices
+    newest: bool  # False: a look back, although there are newer bars
     pictures: Ref  # NAME.png
     events: list[str] = []  # emitted by this very look
     mlflow_run: str = ""
@@ -114,9 +115,10 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
         due=f"{due:%Y-%m-%d}",
         status=health.status,
         sentence=health.sentence,
-        checks=[check.to_json() for check in health.checks],
+        checks=[{**check.to_json(), "wanted": check.wanted} for check in health.checks],
         figures={**seen.figures(), "revised": float(sum(each.revised for each in revised))},
         bars=data_fingerprint(prices),
+        newest=bool(bars.sessions[-1] <= due),
         pictures=out.ref,
     )
 
@@ -145,9 +147,12 @@ def record_look(found: Monitored) -> Monitored:
 
 @task(task_run_name="announce-{found.task}", cache_policy=NO_CACHE)
 def announce(found: Monitored) -> Monitored:
-    """Emit an event for drift and for expiry, and tell people: once per version and session."""
+    """Emit an event for drift and for expiry, and tell people: once per version and session.
+
+    A look back only records.
+    """
     emitted = []
-    statuses = {each["status"] for each in found.checks}
+    statuses = {each["status"] for each in found.checks if found.newest}
     for status, event in EVENTS.items():
         mark = f"event.{event}"
         if status not in statuses or _announced(found, mark):

@@ -25,6 +25,7 @@ log = logging.getLogger("prefect.rnntrade")
 
 VARIABLE = "RNNTRADE_NOTIFY"
 PATIENCE = 10  # seconds
+ADDRESS = re.compile(r"[\w+-]+://[^\s'\"]+")
 SEPARATOR = re.compile(r"\s*,\s*(?=[\w-]+(?:/|s?://))")  # an address may hold commas of its own
 
 
@@ -35,7 +36,7 @@ def notify(subject: str, body: str) -> list[str]:
         try:
             _send(receiver, subject, body)
         except Exception as error:  # a block is anybody's code: what it raises has no name
-            log.warning("%s was not told %r: %s", shown(receiver), subject, _cause(error, receiver))
+            log.warning("%s was not told %r: %s", shown(receiver), subject, _cause(error))
             continue
         reached.append(shown(receiver))
     return reached
@@ -112,6 +113,7 @@ def _tell_block(name: str, subject: str, body: str) -> None:
 def _tell_apprise(address: str, subject: str, body: str) -> None:
     from apprise import Apprise
 
+    logging.getLogger("apprise").addFilter(_names_no_address)  # it writes passwords down
     sender = Apprise()
     if not sender.add(address):
         raise ConfigError("Apprise does not know such an address")
@@ -119,7 +121,11 @@ def _tell_apprise(address: str, subject: str, body: str) -> None:
         raise ConfigError("the message was not taken; is the address right, and its host there?")
 
 
-def _cause(error: Exception, receiver: str) -> str:
-    """The error in a line, without the address."""
-    text = str(error).replace(receiver, shown(receiver)).strip().partition("\n")[0]
+def _cause(error: Exception) -> str:
+    """The error in a line, with as little of any address as `shown` leaves."""
+    text = ADDRESS.sub(lambda found: shown(found[0]), str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text[:200]}"
+
+
+def _names_no_address(record: logging.LogRecord) -> bool:
+    return "://" not in record.getMessage()

@@ -43,7 +43,7 @@ class Check:
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
-        return {**plain_fields(self), "wanted": self.wanted}
+        return plain_fields(self)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class Health:
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
         checks = [check.to_json() for check in self.checks]
-        return {"status": self.status, "sentence": self.sentence, "checks": checks}
+        told = {"status": self.status, "drifted": self.drifted, "sentence": self.sentence}
+        return {**told, "checks": checks}
 
 
 def monitor(

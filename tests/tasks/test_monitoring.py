@@ -172,7 +172,9 @@ def test_bars_that_a_vendor_revises_are_told_and_are_looked_at_again(place):
     assert client().get_run(look.mlflow_run).data.metrics["revised"] == 20.0
 
 
-def test_a_wild_market_is_drift_an_event_and_a_message_each_once(place, prefect_server):
+def test_a_wild_market_is_drift_with_an_event_and_a_message_once_and_not_in_looking_back(
+    place, prefect_server
+):
     send(place.vendor, market(WILD, wildness=4.0))
     before = len(place.told)
     out = subprocess.run(
@@ -212,6 +214,10 @@ def test_a_wild_market_is_drift_an_event_and_a_message_each_once(place, prefect_
     again = monitor(WILD)
     assert [(each.new, each.events) for each in again] == [(False, [])] * 2
     assert (len(looks()), len(place.told)) == (recorded, told)
+
+    back = monitor(date(2022, 3, 30))[0]
+    assert (back.status, back.new, back.events) == ("drifted", True, [])
+    assert len(place.told) == told
 
 
 def test_the_signal_of_a_drifted_champion_is_told_as_abstaining_once(place):
