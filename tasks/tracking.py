@@ -109,10 +109,41 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     What is not there any more to close its runs (SIGKILL), or has no server to tell, is found by
     the next run, by a lock file that dies with its process, and marked KILLED.
     """
+    with _closed_at_the_end() as owner:
+        yield _open_runs(experiment, owner)
+
+
+@contextmanager
+def noted_run(experiment: str, about: str, name: str, tags: dict[str, str]) -> Iterator[str]:
+    """Open one run, of no model, and give its id; it ends as those of `tracked_run` do.
+
+    experiment, about  its MLflow experiment, made at first use, and what that is for
+    name, tags         of the run
+    """
+    with _closed_at_the_end() as owner:
+        own = {**_own_tags(owner), **tags}
+        run = client().create_run(_experiment_id(experiment, about), tags=own, run_name=name)
+        yield str(run.info.run_id)
+
+
+def noted_runs(experiment: str, tags: dict[str, str]) -> list[Any]:
+    """Finished runs of an experiment that carry all of these tags, newest first."""
+    known = client()
+    found = known.get_experiment_by_name(experiment)
+    if not found:
+        return []
+    wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    condition = " and ".join(["attributes.status = 'FINISHED'", *wanted])
+    return list(known.search_runs([found.experiment_id], condition))
+
+
+@contextmanager
+def _closed_at_the_end() -> Iterator[str]:
+    """Close every run that its owner, the name given, has opened in the block."""
     with alive() as owner:
         sweep_orphans()
         try:
-            yield _open_runs(experiment, owner)
+            yield owner
         except ServerError:  # who does not answer closes no run either: the next run marks them
             raise
         except BaseException as error:
@@ -310,16 +341,8 @@ def _home_tag() -> str:
 
 def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     known = client()
-    experiment_id = _experiment_id(experiment)
-    tags = {
-        "rnntrade.owner": owner,
-        "rnntrade.home": _home_tag(),
-        "prefect.flow_run_id": str(flow_run.id or ""),
-        "mlflow.source.name": f"rnntrade run {experiment.name}",
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": getuser(),
-        **commit(),
-    }
+    experiment_id = _experiment_id(experiment.name, experiment.description)
+    tags = {**_own_tags(owner), "mlflow.source.name": f"rnntrade run {experiment.name}"}
     name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     parent = known.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     children = {}
@@ -330,6 +353,18 @@ def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     return RunIds(experiment_id=experiment_id, parent=parent, children=children)
 
 
+def _own_tags(owner: str) -> dict[str, str]:
+    """Who made a run, where, and with which code."""
+    return {
+        "rnntrade.owner": owner,
+        "rnntrade.home": _home_tag(),
+        "prefect.flow_run_id": str(flow_run.id or ""),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getuser(),
+        **commit(),
+    }
+
+
 def _close_runs(owner: str, status: str, reason: str) -> None:
     """Close what is still open of a run's own, and say why."""
     for run in _running(f"tags.`rnntrade.owner` = '{owner}'"):
@@ -338,20 +373,20 @@ def _close_runs(owner: str, status: str, reason: str) -> None:
         client().set_terminated(run.info.run_id, status)
 
 
-def _experiment_id(experiment: Experiment) -> str:
+def _experiment_id(name: str, about: str) -> str:
     """The MLflow experiment of that name, made at first use."""
     from mlflow.exceptions import MlflowException
 
     known = client()
-    found = known.get_experiment_by_name(experiment.name)
+    found = known.get_experiment_by_name(name)
     if not found:
         local = tracking_uri().startswith(DATABASES)  # a server keeps the files itself
-        location = (home() / "mlartifacts" / experiment.name).as_uri() if local else None
-        tags = {"mlflow.note.content": experiment.description}
+        location = (home() / "mlartifacts" / name).as_uri() if local else None
+        tags = {"mlflow.note.content": about}
         try:
-            return str(known.create_experiment(experiment.name, location, tags))
+            return str(known.create_experiment(name, location, tags))
         except MlflowException:  # another process was faster
-            found = known.get_experiment_by_name(experiment.name)
+            found = known.get_experiment_by_name(name)
     return str(found.experiment_id)
 
 
