@@ -9,12 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from rnntrade.config import DataConfig
 from rnntrade.data.synthetic import generate
@@ -71,24 +71,25 @@ def write_prices(folder: Path, until: str = "2020-12-31") -> None:
     bars.drop(columns="raw_close").to_csv(folder / "AAA.csv")
 
 
+def ask(home: Path, question: str) -> list[tuple[Any, ...]]:
+    """Read the database anew: a client of MLflow's would keep the file that was there before."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as connection:
+        return connection.execute(question).fetchall()
+
+
 def registry(home: Path) -> dict[str, Any]:
     """Aliases, and versions by number: what they are, and what was decided about them."""
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    (model,) = client.search_registered_models()
-    versions = client.search_model_versions(f"name='{model.name}'")
+    aliases = ask(home, "select alias, version from registered_model_aliases")
     told = ("desk", "decision", "decision.reason", "decision.against")
-    return {
-        "aliases": {alias: str(number) for alias, number in model.aliases.items()},
-        "versions": {
-            str(each.version): {name: each.tags.get(name) for name in told} for each in versions
-        },
-    }
+    versions: dict[str, dict[str, str]] = {}
+    for version, key, value in ask(home, "select version, key, value from model_version_tags"):
+        if key in told:
+            versions.setdefault(str(version), {})[key] = value
+    return {"aliases": {a: str(number) for a, number in aliases}, "versions": versions}
 
 
 def statuses(home: Path) -> list[str]:
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
-    return [run.info.status for run in runs]
+    return [status for (status,) in ask(home, "select status from runs")]
 
 
 def restore(snapshot: Path, home: Path) -> None:
