@@ -83,7 +83,7 @@ def _connect(uri: str) -> Any:
     database = Path(uri.removeprefix("sqlite:///"))
     with explained(database):
         database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):
+        with FileLock(f"{database}.lock"), answered(uri):
             if not database.exists():
                 _make_database(database)
             connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
