@@ -18,6 +18,7 @@ from rnntrade.fingerprint import folder_digest
 from rnntrade.live.desk import Desk, load_desk
 from tasks.artifacts import Ref, publish
 from tasks.home import artifacts_folder
+from tasks.silence import answered, without_password
 from tasks.tracking import client, tracking_uri
 
 log = logging.getLogger("prefect.rnntrade")
@@ -77,8 +78,9 @@ def require_champion(task: str) -> Version:
     found = holder(task)
     if found is None:
         raise RnntradeError(
-            f"there is no champion for {task} in {tracking_uri()}.  Make one: rnntrade retrain, or "
-            f"name a version by hand: rnntrade promote {task} VERSION (rnntrade models lists them)."
+            f"there is no champion for {task} in {without_password(tracking_uri())}.  Make one: "
+            f"rnntrade retrain, or name a version by hand: rnntrade promote {task} VERSION "
+            "(rnntrade models lists them)."
         )
     return found
 
@@ -118,9 +120,9 @@ def desk_ref(version: Version) -> Ref:
         place = _download(version, folder)
         if folder_digest(place) != digest:
             raise RnntradeError(
-                f"the files of {version.name} in {tracking_uri()} do not answer to their digest "
-                f"{digest[:16]}: truncated, or exchanged.  They are not loaded.  Run the "
-                "experiment again, or promote another version (rnntrade models)."
+                f"the files of {version.name} in {without_password(tracking_uri())} do not answer "
+                f"to their digest {digest[:16]}: truncated, or exchanged.  They are not loaded.  "
+                "Run the experiment again, or promote another version (rnntrade models)."
             )
         with publish("desks") as out:
             for file in (each for each in place.rglob("*") if each.is_file()):
@@ -137,10 +139,11 @@ def _download(version: Version, folder: str) -> Path:
 
     uri = f"models:/{PREFIX}{version.task}/{version.number}"
     try:
-        got = download_artifacts(uri, dst_path=folder, tracking_uri=tracking_uri())
+        with answered(tracking_uri()):
+            got = download_artifacts(uri, dst_path=folder, tracking_uri=tracking_uri())
     except (MlflowException, OSError) as error:
         raise RnntradeError(
-            f"the files of {version.name} are gone from {tracking_uri()} "
+            f"the files of {version.name} are gone from {without_password(tracking_uri())} "
             f"({str(error).splitlines()[0][:160]}).  Run its experiment again."
         ) from error
     return Path(got) / "artifacts" / "desk"

@@ -187,5 +187,6 @@ def _drawdown(
     """Return what failed; write both drawdowns, negative numbers, into `figures`."""
     own, other = (max_drawdown(each.scores.loc[common]) for each in (challenger, champion))
     figures |= {"max_drawdown_challenger": own, "max_drawdown_champion": other}
-    told = f"its largest fall was {-100 * own:.1f} %, that of {champion.name} {-100 * other:.1f} %"
+    told = f"its largest fall was {abs(100 * own):.1f} %, "
+    told += f"that of {champion.name} {abs(100 * other):.1f} %"
     return [told] if own < other else []

@@ -19,7 +19,7 @@ EXPERIMENT = override(
     {
         "split.kind": "walk_forward",
         "split.train_sessions": "500",
-        "split.test_sessions": "64",
+        "split.test_sessions": "65",
         "trading.dead_band": "0",
         "trading.sizing": "confidence",  # a new size every day
         "trading.regime_filter": "half",
@@ -35,7 +35,7 @@ def lived(prefect_server, tmp_path_factory):
     home = tmp_path_factory.mktemp("policy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNTRADE_HOME", str(home))
-        rows = backtest_policy(EXPERIMENT, ["every_64", "never"])
+        rows = backtest_policy(EXPERIMENT, ["every_65", "never"])
         summary = run(EXPERIMENT)
         refs = read_manifest(home / "artifacts" / "runs" / f"{summary.mlflow_run}.json")
         books = [ref.folder for ref in refs if ref.step == "backtests"]
@@ -55,7 +55,7 @@ def test_the_simulated_history_equals_the_walk_forward_backtest_row_for_row(live
         if np.array_equal(table(each, "probability").to_numpy(), mine.to_numpy(), equal_nan=True)
     ]
     assert mine.index.equals(table(book, "probability").index)
-    assert len(mine) == 755 - 500
+    assert len(mine) == 757 - 500
     pd.testing.assert_frame_equal(
         table(Path(rows[0].folder), "target"),
         table(book, "target"),
@@ -70,8 +70,8 @@ def test_never_follows_the_first_model_to_the_end(lived):
     rows, _ = lived
     every, never = (table(Path(row.folder), "probability") for row in rows)
     assert rows[1].retrainings == 1
-    assert np.array_equal(every.iloc[:64].to_numpy(), never.iloc[:64].to_numpy(), equal_nan=True)
-    assert (every.iloc[64:] != never.iloc[64:]).to_numpy().mean() > 0.9
+    assert np.array_equal(every.iloc[:65].to_numpy(), never.iloc[:65].to_numpy(), equal_nan=True)
+    assert (every.iloc[65:] != never.iloc[65:]).to_numpy().mean() > 0.9
     assert rows[0].difference == 0.0
     assert rows[1].difference is not None
 
