@@ -254,7 +254,7 @@ def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
     before = {run["id"] for run in installation.runs(name)}
     emit = (
         "from prefect.events import emit_event\n"
-        "for about in ('rnntrade.dataset.sample', 'rnntrade.champion.rnntrade-direction'):\n"
+        "for about in ('rnntrade.dataset.sample', 'rnntrade.champion.direction'):\n"
         "    emit_event('rnntrade.drift', resource={'prefect.resource.id': about})\n"
     )
     subprocess.run(
