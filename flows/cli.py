@@ -200,6 +200,7 @@ def _print(summary: Any) -> None:
 
 
 import flows.production  # noqa: E402 # its commands join the application, after these
+import flows.serve  # noqa: E402
 import flows.trust  # noqa: E402, F401 # and so do these
 
 

@@ -42,7 +42,22 @@ class Version(BaseModel):
 
 
 def versions(task: str = "") -> list[Version]:
-    """Return every version, of one task or of all, newest first."""
+    """Return every version, of one task or of all, newest first.
+
+    errors  RnntradeError when the registry does not answer
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _versions(task)
+    except MlflowException as error:
+        raise RnntradeError(
+            f"the registry in {tracking_uri()} does not answer "
+            f"({str(error).splitlines()[0][:160]}).  Is its server running?"
+        ) from error
+
+
+def _versions(task: str) -> list[Version]:
     known = client()
     found = []
     for model in known.search_registered_models():
