@@ -92,8 +92,9 @@ def as_prices(bars: list[Bar]) -> Prices:
     """Bars of which only the closes are known; DataError for a session that is there twice."""
     table = pd.DataFrame([(bar.date, bar.ticker, bar.close) for bar in bars])
     table.columns = pd.Index(["date", "ticker", "close"])
-    known = {}
-    for ticker, rows in table.groupby("ticker", sort=False):
-        close = history(str(ticker), rows)["close"]
-        known[str(ticker)] = pd.DataFrame({name: close for name in FIELDS})
-    return Prices.of(known)
+    known = {
+        str(ticker): history(str(ticker), rows)["close"]
+        for ticker, rows in table.groupby("ticker", sort=False)
+    }
+    closes = pd.concat(known, axis=1).sort_index().rename_axis(index="date", columns=None)
+    return Prices(**dict.fromkeys(FIELDS, closes))
