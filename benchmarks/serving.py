@@ -5,9 +5,9 @@
 For each case a new home folder gets champions of the default experiment's sizes (five networks,
 three seeds each; trained for one epoch, which changes no time here) on made-up prices.  Clients
 ask without a pause, each time with the history up to another of the last sessions, so that nothing
-can be remembered.  CPU is the server's own, for each answer: it tells how much the other columns
-owe to a busy machine (on Linux).  Every answer must be what `rnntrade signal --as-of` says, to the last digit:
-the exit code is 1 otherwise.  Preparing a case takes some minutes.
+can be remembered.  CPU is what the server used for an answer (on Linux): on a busy machine the
+other columns are larger.  Every answer must be what `rnntrade signal --as-of` says, to the last
+digit: the exit code is 1 otherwise.  Preparing a case takes some minutes.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def measure(environment: dict[str, str], seconds: float) -> list[tuple[str, ...]
     case = f"{len(closes)} x {len(closes['AAA']):,}"
     with serving(environment) as (port, process):
         ask(port, bodies, expected, 1, 2.0)  # the first answers take longer
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for clients in CLIENTS:
             before = cpu_seconds(process)
             times, speed = ask(port, bodies, expected, clients, seconds)

@@ -64,8 +64,15 @@ def serve_command(
 def _listening(host: str, port: int) -> socket.socket:
     """Take the port; RnntradeError when there is no such address, or it is in use."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        # with its protocol named: asyncio turns off Nagle's algorithm, 40 ms an answer, only then
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+        return listener
     except OSError as error:
         raise RnntradeError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}.  "

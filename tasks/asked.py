@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.types import FailFast
@@ -83,7 +84,8 @@ def answer(seats: Mapping[str, Seat], body: bytes) -> dict[str, Any]:
             raise WrongField("as_of", f"{as_of:%Y-%m-%d} is no session of the bars.")
         settled = last_settled(desk.experiment.data.calendar, datetime.now(UTC))
         due = as_of if asked.as_of else settled  # by name it is not tonight's: never stale
-        return make_signal(seats, prices, as_of, due, asked=tickers).as_json()
+        with np.errstate(all="ignore"):  # of wild closes; what is not finite is told
+            return make_signal(seats, prices, as_of, due, asked=tickers).as_json()
     except DataError as error:
         raise WrongField("bars", str(error)) from error
 

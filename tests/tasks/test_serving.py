@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.retrain import retrain
+from flows.serve import _listening
 from flows.signal import signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import RnntradeError, TrainingError
@@ -151,7 +152,7 @@ MISTAKES = {
     "no close": (lambda bars: without(bars, "close"), "bars.0.close", "required"),
     "no bars": (lambda bars: {"as_of": "2024-01-02"}, "bars", "required"),
     "bars are none": (lambda bars: {"bars": []}, "bars", "at least 1"),
-    "bars are a number": (lambda bars: {"bars": 3}, "bars", "list"),
+    "bars are a number": (lambda bars: {"bars": 3}, "bars", "array"),
     "a bar is a number": (lambda bars: {"bars": [3]}, "bars.0", "object"),
     "text for a close": (lambda bars: with_first(bars, close="472.6"), "bars.0.close", "number"),
     "truth for a close": (lambda bars: with_first(bars, close=True), "bars.0.close", "number"),
@@ -366,6 +367,11 @@ def test_it_ends_cleanly(tmp_path, ended_by):
         server.process.send_signal(ended_by)
         assert server.process.wait(30) == 0
         assert len(server.log.read_text().splitlines()) == 1  # who is served, and where
+
+
+def test_small_answers_are_sent_at_once():
+    with _listening("127.0.0.1", free_port()) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on
 
 
 def test_what_keeps_it_from_starting_is_one_line(served, tmp_path, monkeypatch):
