@@ -482,13 +482,14 @@ def test_a_pickle_among_the_artifacts_alone_is_replaced_from_the_registry(places
     assert not marker.exists()
 
 
-def test_truncated_weights_are_restored_and_refused_when_truncated_everywhere(places, told):
+def test_truncated_weights_are_restored_and_refused_when_truncated_everywhere(places, tmp_path):
     here, there = places
     whole = here[0].read_bytes()
     here[0].write_bytes(whole[:-7])
-    desk_of(require_champion("direction"))
-    assert here[0].read_bytes() == whole
-    assert "restored" in told[-1]
+    with serving(tmp_path) as server:  # a process that knows of no registry but by its home
+        assert here[0].read_bytes() == whole
+        warned, _ = server.log.read_text().splitlines()
+        assert "does not answer to its digest; restored" in warned
     for path in (*here, *there):
         path.write_bytes(path.read_bytes()[:-7])
     assert "truncated, or exchanged" in refused()
