@@ -20,7 +20,7 @@ ui: .venv/ready   ## the MLflow and Prefect pages
 	$(BIN)/rnntrade ui
 
 bench: .venv/ready   ## the ratios that the docs quote
-	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+	for each in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python $$each || exit 1; done
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

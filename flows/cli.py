@@ -117,8 +117,12 @@ def data_command(
 
 @app.command("ui", epilog="Example:\n\nrnntrade ui --mlflow-port 5001")
 def ui_command(
-    mlflow_port: Annotated[int, typer.Option(help="Of the MLflow pages.")] = 5000,
-    prefect_port: Annotated[int, typer.Option(help="Of the Prefect pages.")] = 4200,
+    mlflow_port: Annotated[
+        int, typer.Option(help="Of the MLflow pages.", envvar="MLFLOW_PORT")
+    ] = 5000,
+    prefect_port: Annotated[
+        int, typer.Option(help="Of the Prefect pages.", envvar="PREFECT_SERVER_API_PORT")
+    ] = 4200,
 ) -> None:
     """Serve the MLflow and Prefect pages on this machine until Ctrl-C."""
     with told_plainly():
@@ -199,9 +203,10 @@ def _print(summary: Any) -> None:
         screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
 
 
-import flows.production  # noqa: E402 # its commands join the application, after these
-import flows.serve  # noqa: E402
-import flows.trust  # noqa: E402, F401 # and so do these
+import flows.deploy  # noqa: E402 # its commands join the application, after these
+import flows.production  # noqa: E402 # and so do these
+import flows.serve  # noqa: E402 # and this
+import flows.trust  # noqa: E402, F401 # and these
 
 
 def main() -> None:

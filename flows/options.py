@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from contextlib import contextmanager, suppress
+from queue import Empty
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.table import Column, Table
 
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
+from tasks.silence import without_password
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +45,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """One line for a mistake that a user can mend; Ctrl-C is no mistake."""
+    """One line for a mistake or misfortune that a user can mend; Ctrl-C is neither."""
     try:
         yield
     except RnntradeError as error:
@@ -52,6 +54,47 @@ def told_plainly() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("stopped; a run goes on from there when it is started again", err=True)
         raise typer.Exit(130) from None
+    except _prefect_errors() as error:  # looked up when there is an error, not at every start
+        if not _is_silence(error):
+            raise
+        address = without_password(os.environ.get("PREFECT_API_URL", "its address"))
+        typer.echo(
+            f"error: the Prefect server at {address} does not answer ({error}).  Start it, or mend "
+            "or unset PREFECT_API_URL, and run the same again: what is finished is not done twice.",
+            err=True,
+        )
+        _drop_what_prefect_would_send()
+        raise typer.Exit(1) from None
+
+
+def _drop_what_prefect_would_send() -> None:
+    """Let the process end: Prefect would try for 7 seconds to send each of a hundred events.
+
+    It has no public way to give up; what is read here is that of the pinned version.
+    """
+    from prefect.events.worker import EventsWorker
+
+    worker: Any = EventsWorker
+    for service in list(worker._instances.values()):  # of events and of logs
+        with suppress(Empty):
+            while True:
+                service._queue.get_nowait()
+
+
+def _prefect_errors() -> tuple[type[Exception], ...]:
+    """What Prefect's client raises when its server is silent; it has no error of its own for it."""
+    from httpx import HTTPStatusError, TransportError
+
+    return (TransportError, HTTPStatusError, RuntimeError)
+
+
+def _is_silence(error: Exception) -> bool:
+    """Whether no server answered, or only what stands before it (502, 503) or what broke in it."""
+    from httpx import HTTPStatusError
+
+    if isinstance(error, HTTPStatusError):
+        return error.response.status_code >= 500
+    return not isinstance(error, RuntimeError) or str(error).startswith("Failed to reach API")
 
 
 def choose(
@@ -90,7 +133,10 @@ def prepare_logging() -> None:
     os.environ.setdefault(f"{line}_TASK_RUN_FMT", "%(asctime)s  %(task_run_name)s  %(message)s")
 
     def told_once(record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], RnntradeError):
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RnntradeError) or (
+            isinstance(error, _prefect_errors()) and _is_silence(error)
+        ):
             record.exc_info = None
             return "Retry" in record.getMessage()  # the last one is told by the command itself
         if record.getMessage().startswith("Finished in state Failed"):
@@ -99,6 +145,10 @@ def prepare_logging() -> None:
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(told_once)
+    # that the server is silent is a line of its own; every event that waits for it need not be one
+    logging.getLogger("prefect._internal.concurrency").addFilter(
+        lambda record: "failed to process item" not in str(record.msg)
+    )
 
 
 def table(title: str, rows: list[dict[str, str]]) -> Table:

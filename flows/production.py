@@ -1,4 +1,4 @@
-"""Commands of production: retrain, signal, reconcile, and who is followed."""
+"""Commands of production: retrain, signal, monitor, reconcile, and who is followed."""
 
 import json
 import sys
@@ -105,6 +105,59 @@ def reconcile_command(as_json: Json = False) -> None:
         screen.print(found.sentence, highlight=False)
 
 
+@app.command(
+    "monitor", epilog="Examples:\n\nrnntrade monitor\n\nrnntrade monitor --as-of 2018-12-14 --json"
+)
+def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
+    """Look whether the champions still fit the world: inputs, hits, calibration, bars, age."""
+    with told_plainly():
+        day = _day(as_of)
+        prepare_logging()
+        from flows.monitor import monitor
+
+        looks = monitor(day)
+        if as_json:
+            _json([each.model_dump() for each in looks])
+            return
+        for each in looks:
+            _print_look(each)
+
+
+@app.command(
+    "backtest-policy",
+    epilog="Examples:\n\nrnntrade backtest-policy quick\n\n"
+    "rnntrade backtest-policy quick --policies never,every_63 --gate",
+)
+def policy_command(
+    experiment: ExperimentName = "walk_forward",
+    source: Source = None,
+    tickers: Tickers = None,
+    start: Start = None,
+    end: End = None,
+    folder: Folder = None,
+    device: Device = None,
+    changes: Set = None,
+    policies: Annotated[
+        str, typer.Option(help="Of never, monthly, quarterly, on_drift, every_N (sessions).")
+    ] = "never,monthly,quarterly,on_drift",
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Only what would be promoted replaces the model.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """When to retrain?  The schedule's own functions, lived through day by day, once a policy."""
+    with told_plainly():
+        chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
+        prepare_logging()
+        from flows.policy import backtest_policy
+
+        found = backtest_policy(chosen, [each.strip() for each in policies.split(",")], gate)
+        if as_json:
+            _json([each.model_dump() for each in found])
+        else:
+            console().print(table("Policies of retraining, after costs", [e.row() for e in found]))
+
+
 @app.command("models", epilog="Examples:\n\nrnntrade models\n\nrnntrade models direction --json")
 def models_command(
     task: Annotated[str, typer.Argument(help="Only of direction, regime or forecast.")] = "",
@@ -207,6 +260,27 @@ def _print_signal(said: Any) -> None:
     screen.print(f"[bold]health[/bold]    {told['health']}", highlight=False)
     kept = "written down" if said.added else "not written down (again)"
     screen.print(f"[bold]journal[/bold]   {kept}{', late' if said.late else ''}", highlight=False)
+
+
+def _print_look(found: Any) -> None:
+    """One champion: a table of the checks, then what they come to."""
+    screen, colours = console(), {"ok": "green", "unknown": "default", "warning": "yellow"}
+    rows = [
+        {
+            "check": each["name"],
+            "value": "-" if each["value"] is None else f"{each['value']:.3g}",
+            "wanted": each["wanted"],
+            "status": f"[{colours.get(each['status'], 'red')}]{each['status']}[/]",
+        }
+        for each in found.checks
+    ]
+    screen.print(f"\n[italic]{found.version} after the close of {found.as_of}[/italic]")
+    screen.print(table("", rows))
+    screen.print(found.sentence, highlight=False)
+    if found.events:
+        screen.print(f"[bold]emitted[/bold]   {', '.join(found.events)}", highlight=False)
+    again = "" if found.new else " (recorded before)"
+    screen.print(f"[bold]MLflow[/bold]    run {found.mlflow_run}{again}", highlight=False)
 
 
 def _share(value: float | None) -> str:

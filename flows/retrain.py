@@ -7,6 +7,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, run
 from rnntrade.config import Experiment, find_experiment
+from tasks.notify import tell_failure, tell_promotions
 from tasks.promotion import judge
 from tasks.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
 from tasks.tracking import alive
@@ -14,7 +15,12 @@ from tasks.tracking import alive
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
 
-@flow(flow_run_name="retrain-{experiment.name}", task_runner=RUNNER)
+@flow(
+    flow_run_name="retrain-{experiment.name}",
+    task_runner=RUNNER,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
 def retrain(
     experiment: Experiment = find_experiment("walk_forward"),  # noqa: B008 # it is frozen
     force: bool = False,
@@ -47,4 +53,6 @@ def retrain(
             report=summary.report,
             verdict=summary.verdict,
         )
-        return finish(asked, prices, done)
+        done = finish(asked, prices, done)
+        tell_promotions(judged)
+        return done

@@ -8,13 +8,19 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.run import fetch
+from tasks.notify import tell_abstention, tell_failure
 from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
 from tasks.tracking import alive
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
 
 
-@flow(flow_run_name="signal", task_runner=RUNNER)
+@flow(
+    flow_run_name="signal",
+    task_runner=RUNNER,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
 def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[Said]:
     """Decide after the newest close, and on sessions missed since the last decision.
 
@@ -25,7 +31,9 @@ def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[
     with alive():
         prices, _ = fetch(followed().data)
         sessions = sessions_to_say(prices, as_of)
-        return [say(prices, each, tickers or [], as_of is None) for each in sessions]
+        said = [say(prices, each, tickers or [], as_of is None) for each in sessions]
+        tell_abstention(said)
+        return said
 
 
 class Reconciled(BaseModel):

@@ -34,3 +34,7 @@ class LeakError(RnntradeError):
 
 class SealError(RnntradeError):
     """The final holdout is closed, or was opened before."""
+
+
+class ServerError(RnntradeError):
+    """A server of MLflow or Prefect that does not answer, however often it is asked."""

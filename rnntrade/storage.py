@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from rnntrade.errors import RnntradeError
 
-UNWRITABLE = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+UNWRITABLE |= {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rnntrade.fingerprint import folder_digest
 from rnntrade.live.desk import Desk, load_desk
 from tasks.artifacts import Ref, publish
 from tasks.home import artifacts_folder
+from tasks.silence import answered, without_password
 from tasks.tracking import client, fluent_api, tracking_uri
 
 log = logging.getLogger("prefect.rnntrade")
@@ -42,22 +43,7 @@ class Version(BaseModel):
 
 
 def versions(task: str = "") -> list[Version]:
-    """Return every version, of one task or of all, newest first.
-
-    errors  RnntradeError when the registry does not answer
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return _versions(task)
-    except MlflowException as error:
-        raise RnntradeError(
-            f"the registry in {tracking_uri()} does not answer "
-            f"({str(error).splitlines()[0][:160]}).  Is its server running?"
-        ) from error
-
-
-def _versions(task: str) -> list[Version]:
+    """Return every version, of one task or of all, newest first."""
     known = client()
     found = []
     for model in known.search_registered_models():
@@ -92,8 +78,9 @@ def require_champion(task: str) -> Version:
     found = holder(task)
     if found is None:
         raise RnntradeError(
-            f"there is no champion for {task} in {tracking_uri()}.  Make one: rnntrade retrain, or "
-            f"name a version by hand: rnntrade promote {task} VERSION (rnntrade models lists them)."
+            f"there is no champion for {task} in {without_password(tracking_uri())}.  Make one: "
+            f"rnntrade retrain, or name a version by hand: rnntrade promote {task} VERSION "
+            "(rnntrade models lists them)."
         )
     return found
 
@@ -133,9 +120,9 @@ def desk_ref(version: Version) -> Ref:
         place = _download(version, ref, folder)
         if folder_digest(place) != digest:
             raise RnntradeError(
-                f"the files of {version.name} in {tracking_uri()} do not answer to their digest "
-                f"{digest[:16]}: truncated, or exchanged.  They are not loaded.  Run the "
-                "experiment again, or promote another version (rnntrade models)."
+                f"the files of {version.name} in {without_password(tracking_uri())} do not answer "
+                f"to their digest {digest[:16]}: truncated, or exchanged.  They are not loaded.  "
+                "Run the experiment again, or promote another version (rnntrade models)."
             )
         with publish("desks") as out:
             for file in (each for each in place.rglob("*") if each.is_file()):
@@ -152,11 +139,11 @@ def _download(version: Version, desk: Ref, folder: str) -> Path:
 
     uri = f"models:/{PREFIX}{version.task}/{version.number}"
     try:
-        with fluent_api():  # `tracking_uri=` alone looks for the version in another registry
-            got = download_artifacts(uri, dst_path=folder)
+        with answered(tracking_uri()), fluent_api():  # `tracking_uri=` alone does not do:
+            got = download_artifacts(uri, dst_path=folder)  # it asks another registry
     except (MlflowException, OSError) as error:
         raise RnntradeError(
-            f"the files of {version.name} are gone from {tracking_uri()} "
+            f"the files of {version.name} are gone from {without_password(tracking_uri())} "
             f"({str(error).splitlines()[0][:160]}).  Run its experiment again."
         ) from error
     return Path(got) / "artifacts" / desk.folder.name  # MLflow keeps the folder's own name

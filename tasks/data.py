@@ -1,6 +1,5 @@
 """Prices as tasks: the one place where the outside world is asked, hence retried."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Task, get_run_logger, task
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
 from rnntrade.errors import DownloadError
+from tasks import clock
 from tasks.artifacts import Ref, publish
 from tasks.home import data_folder
 
@@ -51,7 +51,7 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
     """Bring the store up to date, and hand on the sessions asked for."""
     from rnntrade.data.store import update
 
-    done = update(data_folder(), config, ticker, datetime.now(UTC))
+    done = update(data_folder(), config, ticker, clock.now())
     log = get_run_logger()
     log.info("%s: %d sessions, %d fetched", ticker, len(done.bars), done.fetched)
     if done.rebased:

@@ -1,5 +1,6 @@
 """Policies of retraining, lived through and compared, as tasks."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,13 +34,26 @@ class PolicyRow(BaseModel):
     retrainings: int
     replaced: int
     annual_return: float
-    sharpe: float
+    sharpe: float | None  # None: it never held anything
     max_drawdown: float
-    turnover: float
-    difference: float  # of the Sharpe ratio to that of the first policy
-    low: float  # its interval
-    high: float
+    turnover: float  # a year
+    difference: float | None  # of the Sharpe ratio to that of the first policy
+    interval: tuple[float | None, float | None]  # of the difference
     folder: str  # probability.parquet, target.parquet, retrainings.parquet
+
+    def row(self) -> dict[str, str]:
+        """As a line of a table."""
+        return {
+            "policy": self.policy,
+            "retrained": str(self.retrainings),
+            "replaced": str(self.replaced),
+            "a year": f"{self.annual_return:+.1%}",
+            "Sharpe": _ratio(self.sharpe),
+            "drawdown": f"{self.max_drawdown:.1%}",
+            "turnover": f"{self.turnover:.1f}",
+            "less the first's": _ratio(self.difference),
+            "interval": " to ".join(_ratio(bound) for bound in self.interval),
+        }
 
 
 @cached_task("cut_prices-{ticker}-{session}")
@@ -117,7 +131,7 @@ def compare_policies(
         risk_free = config.risk_free_rate / metrics.SESSIONS_PER_YEAR
         own, other = (each.returns - risk_free for each in (done, yardstick))
         block, report = block_length(len(own), horizon=1), experiment.report
-        low, high = sharpe_difference_interval(
+        bounds = sharpe_difference_interval(
             own, other, block, report.bootstrap_draws, report.confidence
         )
         sharpe = metrics.sharpe_ratio(done.returns, risk_free)
@@ -127,13 +141,20 @@ def compare_policies(
                 retrainings=len(events),
                 replaced=int(events["replaced"].sum()),
                 annual_return=metrics.annual_return(done.returns),
-                sharpe=sharpe,
+                sharpe=_known(sharpe),
                 max_drawdown=metrics.max_drawdown(done.returns),
                 turnover=float(done.turnover.sum() * metrics.SESSIONS_PER_YEAR / len(own)),
-                difference=sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free),
-                low=low,
-                high=high,
+                difference=_known(sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free)),
+                interval=(_known(bounds[0]), _known(bounds[1])),
                 folder=str(ref.folder),
             )
         )
     return rows
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _ratio(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.2f}"

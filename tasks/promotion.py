@@ -4,10 +4,10 @@ from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
-from rnntrade.live.promotion import Decision, decide
 
 from rnntrade.config import Experiment
 from rnntrade.live.desk import Desk
+from rnntrade.live.promotion import Decision, decide
 from rnntrade.live.scores import same_question, score
 from tasks import champions
 from tasks.artifacts import Ref

@@ -63,7 +63,7 @@ def record(
             **words,
             "mlflow.note.content": str(figures["sentence"]),
         }
-        _write(known, run_id, params, _numbers(figures), _curves(line), tags)
+        write(known, run_id, params, _numbers(figures), _curves(line), tags)
         results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
         for ref in filter(None, results):
             known.log_artifacts(run_id, str(ref.folder), ref.step)
@@ -81,7 +81,7 @@ def record(
         "outcome": summary.outcome,
         "mlflow.note.content": markdown(summary),
     }
-    _write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
+    write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
     known.log_artifacts(ids.parent, str(page.folder))
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
     _log_prices(known, ids.parent, experiment, prices)
@@ -141,7 +141,7 @@ def _curves(line: ModelLine) -> dict[str, list[float]]:
     return curves
 
 
-def _write(
+def write(
     known: Any,
     run_id: str,
     params: Mapping[str, str],
@@ -149,7 +149,7 @@ def _write(
     curves: Mapping[str, list[float]],
     tags: Mapping[str, str],
 ) -> None:
-    """Write in batches: one metric at a time takes thirty times as long."""
+    """Write into a run in batches: one metric at a time takes thirty times as long."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(datetime.now().timestamp() * 1000)

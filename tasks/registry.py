@@ -37,10 +37,7 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
     known, model, desk = client(), line.model, line.desk
     name = registered_name(model.task)
     with FileLock(artifacts_folder() / "locks" / "registry.lock"):
-        if not known.search_registered_models(f"name='{name}'"):
-            known.create_registered_model(
-                name, description=f"Every {model.task} model of every experiment: bars go in."
-            )
+        _make_registered_model(name, model.task)
         same = known.search_model_versions(f"name='{name}' and tags.desk='{desk.digest}'")
         if same:
             _choose_challenger(name, int(same[0].version))
@@ -68,6 +65,21 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
         )
         _choose_challenger(name, int(created.version))
     return str(created.version)
+
+
+def _make_registered_model(name: str, task: str) -> None:
+    """Make it at first use; another home, on the same server, may do so at the same moment."""
+    from mlflow.exceptions import MlflowException
+
+    known = client()
+    if known.search_registered_models(f"name='{name}'"):
+        return
+    about = f"Every {task} model of every experiment: bars go in."
+    try:
+        known.create_registered_model(name, description=about)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _short(figure: float | str | None) -> str:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.live.desk import OPEN_END
 from rnntrade.storage import explained
+from tasks import clock
 from tasks.artifacts import Ref
 from tasks.home import artifacts_folder, home
 from tasks.promotion import Judged
@@ -93,9 +93,7 @@ def done_before(experiment: Experiment, prices: dict[str, Ref]) -> Retraining | 
 @task(task_run_name="finish_retraining", cache_policy=NO_CACHE)
 def finish(experiment: Experiment, prices: dict[str, Ref], done: Retraining) -> Retraining:
     """Show what was decided on Prefect's pages, then write the retraining down as done."""
-    done = done.model_copy(
-        update={"until": last_session(prices), "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    )
+    done = done.model_copy(update={"until": last_session(prices), "at": clock.stamp()})
     create_markdown_artifact(
         key="promotion", markdown=markdown(done), description="Challenger against champion"
     )

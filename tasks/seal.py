@@ -7,7 +7,6 @@ sealed part, and no later setting opens a piece of it by stealth.
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from rnntrade.config import ComputeConfig, Experiment
 from rnntrade.errors import SealError
 from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
+from tasks import clock
 from tasks.artifacts import Ref, publish
 from tasks.home import home
 from tasks.tables import read_bars
@@ -152,5 +152,5 @@ def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _add(path: Path, own: tuple[str, ...], event: dict[str, str]) -> None:
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    at = clock.stamp()
     append_lines(path, [json.dumps({**event, "markets": own, "at": at})])

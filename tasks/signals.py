@@ -1,6 +1,6 @@
 """The champion's decisions as tasks: said, written into the journal, held against a backtest."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rnntrade.live import journal
 from rnntrade.live.decisions import decide
 from rnntrade.live.signal import Seat, make_signal, words
 from rnntrade.types import Prices
+from tasks import clock
 from tasks.artifacts import Ref
 from tasks.champions import Version, desk_of, holder, require_champion
 from tasks.home import home
@@ -91,7 +92,7 @@ def say(prices: dict[str, Ref], session: str, asked: list[str], kept: bool) -> S
     champion = require_champion(TRADED)
     seats = {TRADED: _seat(champion)}
     seats |= {each.task: _seat(each) for each in map(holder, BESIDE) if each is not None}
-    bars, day, now = read_prices(prices), pd.Timestamp(session), datetime.now(UTC)
+    bars, day, now = read_prices(prices), pd.Timestamp(session), clock.now()
     settled = last_settled(seats[TRADED].desk.experiment.data.calendar, now)
     newest = kept and day == bars.sessions[-1]
     signal = make_signal(seats, bars, day, due=settled if newest else day, asked=asked)
@@ -99,7 +100,7 @@ def say(prices: dict[str, Ref], session: str, asked: list[str], kept: bool) -> S
     added = False
     if kept:
         basis = journal.Basis(_digests(bars, day), source_digest(CODE), champion.tags["desk"])
-        rows = journal.as_rows(signal, basis, f"{now:%Y-%m-%dT%H:%M:%SZ}", late)
+        rows = journal.as_rows(signal, basis, clock.stamp(), late)
         added = journal.add(journal_folder(), rows)
     lines = words(signal)
     for line in lines:

@@ -21,6 +21,7 @@ from tasks.audited import load_audit
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.report import ModelLine
+from tasks.silence import without_password
 from tasks.tracking import RunIds, tracking_uri
 
 Row = dict[str, str]
@@ -62,7 +63,7 @@ class Summary(BaseModel):
         """Where to look further."""
         server = get_current_settings().api.url
         page = f"{server.removesuffix('/api')}/runs/flow-run/{self.prefect_run}" if server else ""
-        uri = tracking_uri()
+        uri = without_password(tracking_uri())
         link = f"#/experiments/{self.mlflow_experiment}/runs?workflowType=machine_learning"
         base = uri if uri.startswith("http") else "http://127.0.0.1:5000"
         return {

@@ -24,11 +24,13 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
-from rnntrade.errors import RnntradeError
+from rnntrade.errors import RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import artifacts_folder, home
+from tasks.silence import Answering, answered, silent, without_password
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow writes to them without a server
 SHORTEST = 6  # characters that tell a run from the others
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
@@ -62,7 +64,8 @@ def fluent_api() -> Iterator[None]:
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     set_tracking_uri(tracking_uri())
     try:
-        yield
+        with answered(tracking_uri()):
+            yield
     finally:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         if chosen is not None:
@@ -75,17 +78,18 @@ def _connect(uri: str) -> Any:
     from mlflow import MlflowClient
 
     if not uri.startswith("sqlite:///"):
-        return MlflowClient(uri)
+        with answered(uri):
+            return Answering(uri, MlflowClient(uri))
     database = Path(uri.removeprefix("sqlite:///"))
     with explained(database):
         database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):
+        with FileLock(f"{database}.lock"), answered(uri):
             if not database.exists():
                 _make_database(database)
             connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
             with sqlite3.connect(database) as connection:
                 connection.execute("pragma journal_mode=wal")  # writers wait half as long
-            return connected
+            return Answering(uri, connected)
 
 
 def _make_database(database: Path) -> None:
@@ -102,13 +106,46 @@ def _make_database(database: Path) -> None:
 def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     """Open a run and a child per model; whatever ends the block, none of them stays RUNNING.
 
-    What is not there any more to close its runs (SIGKILL) is found by the next run, by a lock file
-    that dies with its process, and marked KILLED.
+    What is not there any more to close its runs (SIGKILL), or has no server to tell, is found by
+    the next run, by a lock file that dies with its process, and marked KILLED.
     """
+    with _closed_at_the_end() as owner:
+        yield _open_runs(experiment, owner)
+
+
+@contextmanager
+def noted_run(experiment: str, about: str, name: str, tags: dict[str, str]) -> Iterator[str]:
+    """Open one run, of no model, and give its id; it ends as those of `tracked_run` do.
+
+    experiment, about  its MLflow experiment, made at first use, and what that is for
+    name, tags         of the run
+    """
+    with _closed_at_the_end() as owner:
+        own = {**_own_tags(owner), **tags}
+        run = client().create_run(_experiment_id(experiment, about), tags=own, run_name=name)
+        yield str(run.info.run_id)
+
+
+def noted_runs(experiment: str, tags: dict[str, str]) -> list[Any]:
+    """Finished runs of an experiment that carry all of these tags, newest first."""
+    known = client()
+    found = known.get_experiment_by_name(experiment)
+    if not found:
+        return []
+    wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    condition = " and ".join(["attributes.status = 'FINISHED'", *wanted])
+    return list(known.search_runs([found.experiment_id], condition))
+
+
+@contextmanager
+def _closed_at_the_end() -> Iterator[str]:
+    """Close every run that its owner, the name given, has opened in the block."""
     with alive() as owner:
         sweep_orphans()
         try:
-            yield _open_runs(experiment, owner)
+            yield owner
+        except ServerError:  # who does not answer closes no run either: the next run marks them
+            raise
         except BaseException as error:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             _close_runs(owner, status, str(error) or type(error).__name__)
@@ -177,7 +214,7 @@ def is_recorded(run_id: str) -> bool:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
-        raise _silent(error) from error
+        raise silent(tracking_uri(), error) from error
 
 
 class Recorded(BaseModel):
@@ -209,8 +246,8 @@ def find_run(name: str) -> Recorded:
         found = known.search_runs(experiments, beginning, ViewType.ALL, max_results=10)
         if not found:
             raise RnntradeError(
-                f"no run {name!r} in {tracking_uri()}.  Look its id up (rnntrade ui), or name the "
-                "server that recorded it in MLFLOW_TRACKING_URI."
+                f"no run {name!r} in {without_password(tracking_uri())}.  Look its id up "
+                "(rnntrade ui), or name the server that recorded it in MLFLOW_TRACKING_URI."
             )
         if len(found) > 1:
             ids = ", ".join(each.info.run_id for each in found)
@@ -218,7 +255,7 @@ def find_run(name: str) -> Recorded:
         parent = found[0].data.tags.get("mlflow.parentRunId")
         info = known.get_run(parent).info if parent else found[0].info
     except MlflowException as error:
-        raise _silent(error) from error
+        raise silent(tracking_uri(), error) from error
     return Recorded(run_id=info.run_id, status=info.status)
 
 
@@ -233,14 +270,7 @@ def read_text_artifact(run_id: str, path: str) -> str:
         with TemporaryDirectory() as folder:
             return Path(known.download_artifacts(run_id, path, folder)).read_text()
     except MlflowException as error:
-        raise _silent(error) from error
-
-
-def _silent(error: Exception) -> RnntradeError:
-    return RnntradeError(
-        f"MLflow at {tracking_uri()} does not answer ({str(error).splitlines()[0][:200]}).  "
-        "Start it, or mend MLFLOW_TRACKING_URI."
-    )
+        raise silent(tracking_uri(), error) from error
 
 
 def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
@@ -311,16 +341,8 @@ def _home_tag() -> str:
 
 def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     known = client()
-    experiment_id = _experiment_id(experiment)
-    tags = {
-        "rnntrade.owner": owner,
-        "rnntrade.home": _home_tag(),
-        "prefect.flow_run_id": str(flow_run.id or ""),
-        "mlflow.source.name": f"rnntrade run {experiment.name}",
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": getuser(),
-        **commit(),
-    }
+    experiment_id = _experiment_id(experiment.name, experiment.description)
+    tags = {**_own_tags(owner), "mlflow.source.name": f"rnntrade run {experiment.name}"}
     name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     parent = known.create_run(experiment_id, tags=tags, run_name=name).info.run_id
     children = {}
@@ -331,6 +353,18 @@ def _open_runs(experiment: Experiment, owner: str) -> RunIds:
     return RunIds(experiment_id=experiment_id, parent=parent, children=children)
 
 
+def _own_tags(owner: str) -> dict[str, str]:
+    """Who made a run, where, and with which code."""
+    return {
+        "rnntrade.owner": owner,
+        "rnntrade.home": _home_tag(),
+        "prefect.flow_run_id": str(flow_run.id or ""),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getuser(),
+        **commit(),
+    }
+
+
 def _close_runs(owner: str, status: str, reason: str) -> None:
     """Close what is still open of a run's own, and say why."""
     for run in _running(f"tags.`rnntrade.owner` = '{owner}'"):
@@ -339,20 +373,20 @@ def _close_runs(owner: str, status: str, reason: str) -> None:
         client().set_terminated(run.info.run_id, status)
 
 
-def _experiment_id(experiment: Experiment) -> str:
+def _experiment_id(name: str, about: str) -> str:
     """The MLflow experiment of that name, made at first use."""
     from mlflow.exceptions import MlflowException
 
     known = client()
-    found = known.get_experiment_by_name(experiment.name)
+    found = known.get_experiment_by_name(name)
     if not found:
-        local = tracking_uri().startswith("sqlite:")
-        location = (home() / "mlartifacts" / experiment.name).as_uri() if local else None
-        tags = {"mlflow.note.content": experiment.description}
+        local = tracking_uri().startswith(DATABASES)  # a server keeps the files itself
+        location = (home() / "mlartifacts" / name).as_uri() if local else None
+        tags = {"mlflow.note.content": about}
         try:
-            return str(known.create_experiment(experiment.name, location, tags))
+            return str(known.create_experiment(name, location, tags))
         except MlflowException:  # another process was faster
-            found = known.get_experiment_by_name(experiment.name)
+            found = known.get_experiment_by_name(name)
     return str(found.experiment_id)
 
 

@@ -15,7 +15,6 @@ one more session, or one ticker less, would make every earlier trial forgotten.
 import json
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from rnntrade.evaluation.trials import Trials
 from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
 from rnntrade.trading.files import load_backtest
+from tasks import clock
 from tasks.artifacts import Ref
 from tasks.home import home
 from tasks.report import data_fingerprint
@@ -162,7 +162,7 @@ def _about(ids: RunIds, config: DataConfig, prices: dict[str, Ref]) -> dict[str,
         "data": data_fingerprint(prices),
         "until": last_session(prices),
         "run": ids.parent,
-        "noted": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "noted": clock.stamp(),
     }
 
 

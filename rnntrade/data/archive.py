@@ -143,6 +143,26 @@ def vintages(root: Path, source: str, ticker: str) -> list[Vintage]:
     )
 
 
+def fetched_before(root: Path, source: str, ticker: str, vintage: str) -> tuple[str, str] | None:
+    """Return id and fetched_at of the vintage fetched last, other than this one; None: no other.
+
+    Only metadata are read: a daily update leaves hundreds of files in a year.
+    """
+    known = []
+    for path in (folder(root, source, ticker) / "vintages").glob("*.parquet"):
+        if path.stem == vintage:
+            continue
+        try:
+            told = json.loads(parquet.read_schema(path).metadata[KEY])
+            known.append((told["fetched_at"], told["vintage"]))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            LOG.warning("%s is damaged (%s): left out", path, type(error).__name__)
+    if not known:
+        return None
+    at, name = max(known)
+    return name, at
+
+
 def catalogue(root: Path) -> pd.DataFrame:
     """Return what is stored, one row per source and ticker; damaged files are logged, left out."""
     rows = []

@@ -40,6 +40,17 @@ def expected_sessions(calendar: str, start: date, end: date) -> pd.DatetimeIndex
     return held.as_unit("ns").rename("date")
 
 
+def closes(calendar: str, start: date, end: date) -> list[datetime]:
+    """Return when each session in [start, end) closes: the exchange's wall time, without a zone.
+
+    Errors: as expected_sessions.
+    """
+    sessions = expected_sessions(calendar, start, end)
+    known = _exchange(calendar, min(start.year, FIRST_YEAR)).calendar
+    local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
+    return [close.to_pydatetime() for close in local]
+
+
 def last_settled(calendar: str, now: datetime) -> pd.Timestamp:
     """Return the last session whose close lies more than SETTLING before `now` (tz-aware)."""
     if now.tzinfo is None:

@@ -19,18 +19,27 @@ from rnntrade.live.decay import (
 )
 from rnntrade.live.drift import Reference, feature_drift
 
-Status = Literal["ok", "drifted", "unknown"]
+Status = Literal["ok", "drifted", "expired", "warning", "unknown"]
+DECAYS = ("hit rate", "calibration", "forecast error")  # checks whose value is a p-value
+WORST = ("drifted", "expired", "warning")  # first
 
 
 @dataclass(frozen=True)
 class Check:
     """One thing looked at."""
 
-    name: str  # "input volatility_20", "hit rate", "calibration", "forecast error", ...
+    name: str  # "input volatility_20", one of DECAYS, "freshness", "revisions", "age"
     value: float  # PSI of an input; p-value of a decay
-    limit: float  # drifted where a PSI is above it, or a p-value below
+    limit: float  # not ok where a p-value is below it, or anything else above
     status: Status
     sentence: str
+
+    @property
+    def wanted(self) -> str:
+        """What the value must be, in words: a p-value at least the limit, others at most."""
+        if math.isnan(self.limit):
+            return "not known"
+        return f"{'≥' if self.name in DECAYS else '≤'} {self.limit:.3g}"
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
@@ -49,19 +58,34 @@ class Health:
         return any(check.status == "drifted" for check in self.checks)
 
     @property
+    def expired(self) -> bool:
+        """Whether the champion is too old, if its age was looked at."""
+        return any(check.status == "expired" for check in self.checks)
+
+    @property
+    def status(self) -> Status:
+        """The worst that was found; "unknown" where nothing could be told."""
+        found = {check.status for check in self.checks}
+        worst = [each for each in WORST if each in found]
+        return worst[0] if worst else "ok" if "ok" in found else "unknown"
+
+    @property
     def sentence(self) -> str:
-        """What has drifted, or that nothing has, and how much could not be told."""
+        """What has drifted, or that nothing has, what else is wrong, and what could not be told."""
         drifted = [check.sentence for check in self.checks if check.status == "drifted"]
         unknown = [check.name for check in self.checks if check.status == "unknown"]
         told = f"no drift in {len(self.checks) - len(unknown)} checks"
         if drifted:
             told = f"drift in {len(drifted)} of {len(self.checks)} checks: {'; '.join(drifted)}"
+        wrong = [check.sentence for check in self.checks if check.status in ("expired", "warning")]
+        told = "; ".join([told, *wrong])
         return f"{told}; not known: {', '.join(unknown)}" if unknown else told
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
         checks = [check.to_json() for check in self.checks]
-        return {"drifted": self.drifted, "sentence": self.sentence, "checks": checks}
+        told = {"status": self.status, "drifted": self.drifted, "sentence": self.sentence}
+        return {**told, "checks": checks}
 
 
 def monitor(

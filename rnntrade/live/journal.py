@@ -1,6 +1,6 @@
 """What was said, kept for good: one small Parquet file a decision, added and never changed.
 
-    as_of=2026-11-20/<digest>.parquet   a row a ticker; the digest is of what was said, not of when
+    2026-11-20/<digest>.parquet   a row a ticker; the digest is of what was said, not of when
 
 Saying the same again adds nothing.  Saying something else about the same session (prices revised,
 another champion) adds a second file; what counts is what was said first.  The whole folder can be
@@ -77,7 +77,7 @@ def add(root: Path, rows: pd.DataFrame) -> bool:
     (as_of,) = set(rows["as_of"])
     said = rows.drop(columns=list(WHEN))
     name = fingerprint([tuple(map(_plain, row)) for row in said.itertuples(index=False)])
-    path = root / f"as_of={as_of}" / f"{name}.parquet"
+    path = root / str(as_of) / f"{name}.parquet"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(root) as folder:
@@ -95,9 +95,9 @@ def add(root: Path, rows: pd.DataFrame) -> bool:
 def read(root: Path) -> pd.DataFrame:
     """Everything ever said, oldest first; DataError names a file that is damaged."""
     tables = []
-    for path in sorted(root.glob("as_of=*/*.parquet")):
+    for path in sorted(root.glob("*-*-*/*.parquet")):
         try:
-            table = pd.read_parquet(path, partitioning=None)
+            table = pd.read_parquet(path)
             tables.append(table.loc[:, list(COLUMNS)])
         except (OSError, ValueError, LookupError) as error:
             reason = str(error).strip().partition("\n")[0][:120]
@@ -127,9 +127,9 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     both = said.merge(now, on=["as_of", "ticker"], how="left", suffixes=("_said", "_now"))
     rows = []
     for row in both.to_dict("records"):
-        same = all(
-            _plain(row[f"{n}_said"]) == _plain(row[f"{n}_now"]) for n in ("probability", "target")
-        )
+        pairs = [(row[f"{name}_said"], row[f"{name}_now"]) for name in ("probability", "target")]
+        known = isinstance(row["desk_now"], str)
+        same = known and all(_plain(then) == _plain(today) for then, today in pairs)
         rows.append(
             {
                 "as_of": row["as_of"],

@@ -1,14 +1,18 @@
 """What a desk said since it stopped learning, beside what came; and its health by that."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rnntrade.evaluation.predictions import is_return
 from rnntrade.labels.targets import make_target
 from rnntrade.live.decay import Outcomes
 from rnntrade.live.decisions import Answers, desk_samples, known_regimes
 from rnntrade.live.desk import Desk
-from rnntrade.live.health import Health, monitor
+from rnntrade.live.health import Check, Health, monitor
 from rnntrade.training.predict import predict
 from rnntrade.types import Prices
 
@@ -51,11 +55,35 @@ def outcomes_since(
     return Outcomes(spans.decision[known], said, came, model.horizon)
 
 
-def check_health(desk: Desk, known: Prices, answers: Answers | None = None) -> Health:
-    """Whether inputs, hits and calibration are still what the desk has learned and shown.
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a desk's health is judged by."""
 
-    known    bars up to the newest session that may be looked at
-    answers  of `decisions.ask` about them, where they are at hand
+    recent_rows: NDArray[np.float64]  # (n, F) inputs of the newest sessions, all tickers
+    validation: Outcomes | None  # None: the desk kept none whose truth is known
+    recent: Outcomes  # as far as it has not learned from them
+
+    def figures(self) -> dict[str, float]:
+        """Hit rate and Brier score, or the error as a share of that of no move, then and now."""
+        told: dict[str, float] = {}
+        for when, outcomes in (("", self.recent), (".validation", self.validation)):
+            if outcomes is None or not len(outcomes.session):
+                continue
+            error = float(outcomes.squared_errors().mean())
+            if outcomes.forecasts:
+                move = float(outcomes.squared_moves().mean())
+                told |= {f"forecast_error{when}": error / move} if move > 0.0 else {}
+            else:
+                told[f"hit_rate{when}"] = float(outcomes.hits().mean())
+                told[f"brier{when}"] = error
+        return told
+
+
+def observe(desk: Desk, known: Prices, answers: Answers | None = None) -> Observed:
+    """Collect the newest inputs, and what was said and came.
+
+    known    as for `check_health`
+    answers  of `decisions.ask` about these prices, where they are at hand
     """
     config = desk.experiment.production
     samples = answers.samples if answers else desk_samples(desk, known)
@@ -66,4 +94,19 @@ def check_health(desk: Desk, known: Prices, answers: Answers | None = None) -> H
     truths = [name for name in desk.validation.columns if str(name).startswith("truth")]
     said = desk.validation.dropna(subset=truths)
     validation = Outcomes.of(said, desk.model) if len(said) else None
-    return monitor(desk.reference, samples.rows[newest], validation, came, config)
+    return Observed(samples.rows[newest], validation, came)
+
+
+def check_health(
+    desk: Desk, known: Prices, others: Sequence[Check] = (), seen: Observed | None = None
+) -> Health:
+    """Whether inputs, hits and calibration are still what the desk has learned and shown.
+
+    known   bars up to the newest session that may be looked at
+    others  checks made elsewhere, as of the freshness of data
+    seen    of `observe`, where it is at hand
+    """
+    seen = seen or observe(desk, known)
+    config = desk.experiment.production
+    rows, before, now = seen.recent_rows, seen.validation, seen.recent
+    return monitor(desk.reference, rows, before, now, config, others)

@@ -13,7 +13,7 @@ from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
 from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, until
 from rnntrade.live.desk import Desk
-from rnntrade.live.outcomes import check_health
+from rnntrade.live.outcomes import check_health, observe
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
@@ -86,7 +86,7 @@ def make_signal(
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
         raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
     answers = ask(desk, known)
-    health = check_health(desk, known, answers)
+    health = check_health(desk, known, seen=observe(desk, known, answers))
     reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples)
     own = _decided(desk, known, as_of, answers)
     ahead = _outlook(seats.get("regime"), known, as_of)

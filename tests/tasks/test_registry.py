@@ -15,6 +15,7 @@ import pytest
 
 from flows.run import run
 from rnntrade.config import find_experiment, override
+from tasks import registry
 from tasks.artifacts import read_manifest
 from tasks.tracking import client, fluent_api, tracking_uri
 from tests.conftest import free_port
@@ -136,3 +137,11 @@ def _post(url: str, body: str, server: subprocess.Popen) -> dict:
             assert server.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.3)
+
+
+def test_a_model_that_another_home_registers_at_the_same_moment_is_no_error(home, monkeypatch):
+    registry._make_registered_model("rnntrade-direction", "direction")
+    with monkeypatch.context() as a_moment_ago:
+        a_moment_ago.setattr(client(), "search_registered_models", lambda *_: [])
+        registry._make_registered_model("rnntrade-direction", "direction")
+    assert [each.name for each in client().search_registered_models()] == ["rnntrade-direction"]

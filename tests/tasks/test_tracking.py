@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from rnntrade.config import find_experiment
-from rnntrade.errors import RnntradeError
+from rnntrade.errors import RnntradeError, ServerError
 from tasks import tracking
 from tasks.artifacts import Ref, publish, write_manifest
 from tasks.cleaning import remove, unused
@@ -124,3 +125,25 @@ def test_cleaning_without_the_tracking_server_removes_nothing(home, monkeypatch)
     tracking._connect.cache_clear()
     with pytest.raises(RnntradeError, match="does not answer"):
         unused()
+
+
+def test_a_silent_server_is_told_in_one_sentence_without_its_password(home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(ServerError, match=r"does not answer .*refused") as told, tracked_run(DEBUG):
+        pass
+    assert "http://me:***@127.0.0.1:9" in str(told.value)
+    assert "secret" not in str(told.value)
+
+
+def test_what_mlflow_itself_answers_is_not_called_silence(home):
+    with pytest.raises(MlflowException, match="not found"):
+        client().get_run("0" * 32)
+
+
+def test_a_run_that_lost_its_server_is_closed_by_the_next(home):
+    with pytest.raises(ServerError), tracked_run(DEBUG):
+        raise ServerError("gone")
+    assert statuses() == ["RUNNING"] * 6
+    with tracked_run(DEBUG):
+        assert sorted(statuses()) == ["KILLED"] * 6 + ["RUNNING"] * 6
