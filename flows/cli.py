@@ -205,6 +205,7 @@ def _print(summary: Any) -> None:
 
 import flows.deploy  # noqa: E402 # its commands join the application, after these
 import flows.production  # noqa: E402 # and so do these
+import flows.serve  # noqa: E402 # and this
 import flows.trust  # noqa: E402, F401 # and these
 
 

@@ -19,7 +19,7 @@ from rnntrade.live.desk import Desk, load_desk
 from tasks.artifacts import Ref, publish
 from tasks.home import artifacts_folder
 from tasks.silence import answered, without_password
-from tasks.tracking import client, tracking_uri
+from tasks.tracking import client, fluent_api, tracking_uri
 
 log = logging.getLogger("prefect.rnntrade")
 
@@ -117,7 +117,7 @@ def desk_ref(version: Version) -> Ref:
     if ref.folder.exists():
         log.warning("%s: %s does not answer to its digest; restored", version.name, ref.folder)
     with TemporaryDirectory() as folder:
-        place = _download(version, folder)
+        place = _download(version, ref, folder)
         if folder_digest(place) != digest:
             raise RnntradeError(
                 f"the files of {version.name} in {without_password(tracking_uri())} do not answer "
@@ -132,21 +132,21 @@ def desk_ref(version: Version) -> Ref:
     return out.ref
 
 
-def _download(version: Version, folder: str) -> Path:
+def _download(version: Version, desk: Ref, folder: str) -> Path:
     """Fetch the model's own files."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     uri = f"models:/{PREFIX}{version.task}/{version.number}"
     try:
-        with answered(tracking_uri()):
-            got = download_artifacts(uri, dst_path=folder, tracking_uri=tracking_uri())
+        with answered(tracking_uri()), fluent_api():  # `tracking_uri=` alone does not do:
+            got = download_artifacts(uri, dst_path=folder)  # it asks another registry
     except (MlflowException, OSError) as error:
         raise RnntradeError(
             f"the files of {version.name} are gone from {without_password(tracking_uri())} "
             f"({str(error).splitlines()[0][:160]}).  Run its experiment again."
         ) from error
-    return Path(got) / "artifacts" / "desk"
+    return Path(got) / "artifacts" / desk.folder.name  # MLflow keeps the folder's own name
 
 
 def promote(version: Version, reason: str, figures: dict[str, Any] | None = None) -> None:

@@ -12,7 +12,7 @@ from rnntrade.live.decisions import desk_samples, until
 from rnntrade.live.desk import Desk
 from rnntrade.live.drift import out_of_range
 from rnntrade.live.health import Health
-from rnntrade.types import Prices
+from rnntrade.types import Prices, Samples
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ def find_reasons(
     due: pd.Timestamp,
     health: Health | None = None,
     asked: Sequence[str] = (),
+    samples: Samples | None = None,
 ) -> Reasons:
     """Look for everything that speaks against following the desk after the close of `as_of`.
 
     due     newest session that is over: an older `as_of` is stale
     health  what monitoring found; None: not looked at
     asked   tickers that somebody wants to hear of; others than the desk's are unknown
+    samples of `desk_samples` about the prices up to `as_of`, where they are at hand
     """
     known = until(prices, as_of)
     everything = []
@@ -61,7 +63,7 @@ def find_reasons(
     if health is not None and health.drifted:
         everything.append(f"drift: {health.sentence}")
     tickers: dict[str, tuple[str, ...]] = {}
-    outside = _outside(desk, known, as_of)
+    outside = _outside(desk, samples or desk_samples(desk, known), as_of)
     for ticker in [*desk.tickers, *(t for t in asked if t not in desk.tickers)]:
         found = []
         if ticker not in desk.tickers:
@@ -95,9 +97,8 @@ def expiry(desk: Desk) -> pd.Timestamp:
     return pd.Timestamp(later[sessions])
 
 
-def _outside(desk: Desk, known: Prices, as_of: pd.Timestamp) -> dict[str, list[str]]:
+def _outside(desk: Desk, samples: Samples, as_of: pd.Timestamp) -> dict[str, list[str]]:
     """Inputs of the newest window, by ticker, that lie too far outside the training part."""
-    samples = desk_samples(desk, known)
     margin = desk.experiment.production.range_margin
     found = {}
     for ticker in desk.tickers:

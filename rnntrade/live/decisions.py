@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
@@ -17,7 +18,7 @@ from rnntrade.samples.windows import make_samples
 from rnntrade.trading.positions import target_weights
 from rnntrade.training.latest import history, predict_latest
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Prices, Samples, turbulent_classes
+from rnntrade.types import FIELDS, Prices, Rows, Samples, turbulent_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +29,35 @@ class Decisions:
     target: pd.DataFrame  # fraction of equity; NaN: no new decision, the last one stands
 
 
-def decide(desk: Desk, prices: Prices) -> Decisions:
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a desk's members say, on average, of every window since it stopped learning."""
+
+    samples: Samples  # those before too
+    rows: Rows  # (n,) ascending positions in them
+    said: NDArray[np.float64]  # (n, C)
+
+    def of(self, rows: Rows) -> NDArray[np.float64]:
+        """(m, C) of some of these rows."""
+        return self.said[np.searchsorted(self.rows, rows)]
+
+
+def ask(desk: Desk, prices: Prices) -> Answers:
+    """Ask once, for `decide`, `check_health` and `find_reasons` of one evening to share.
+
+    prices  as in `decide`
+    """
+    desk_prices = _own(desk, prices)
+    samples = desk_samples(desk, desk_prices)
+    rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
+    return Answers(samples, rows, np.mean([predict(f, samples, rows) for f in desk.fits], axis=0))
+
+
+def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisions:
     """Every decision from the first session that the desk has not learned from.
 
     prices   from the desk's own first day on, of all of its tickers, up to any session
+    answers  of `ask` about the same prices, where they are at hand
     row t    sees bars up to and including t; it is the backtest's row of t.  What stood before the
              first of these sessions is not known: a ticker halted on it counts as flat
     errors   DataError when tickers are missing, or there is no such session
@@ -44,11 +70,9 @@ def decide(desk: Desk, prices: Prices) -> Decisions:
             f"and the bars end on {desk_prices.sessions[-1]:%Y-%m-%d}: nothing is left to decide.  "
             "Ask for a later session."
         )
-    samples = desk_samples(desk, desk_prices)
-    rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
-    said = np.mean([predict(fit, samples, rows) for fit in desk.fits], axis=0)[:, 0]
-    spans = samples.spans[rows]
-    long = pd.DataFrame({"decision": spans.decision, "ticker": spans.ticker, "p_up": said})
+    answers = answers or ask(desk, prices)
+    spans, rise = answers.samples.spans[answers.rows], answers.said[:, 0]
+    long = pd.DataFrame({"decision": spans.decision, "ticker": spans.ticker, "p_up": rise})
     table = long.pivot(index="decision", columns="ticker", values="p_up")
     probability = table.reindex(index=sessions, columns=list(desk.tickers))
     probability = probability.rename_axis(index="decision", columns="ticker")

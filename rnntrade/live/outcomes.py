@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from rnntrade.evaluation.predictions import is_return
 from rnntrade.labels.targets import make_target
 from rnntrade.live.decay import Outcomes
-from rnntrade.live.decisions import desk_samples, known_regimes
+from rnntrade.live.decisions import Answers, desk_samples, known_regimes
 from rnntrade.live.desk import Desk
 from rnntrade.live.health import Check, Health, monitor
 from rnntrade.training.predict import predict
-from rnntrade.types import Prices, Samples
+from rnntrade.types import Prices
 
 
 def outcomes_since(
@@ -22,16 +22,16 @@ def outcomes_since(
     prices: Prices,
     first: pd.Timestamp,
     rules: Desk | None = None,
-    samples: Samples | None = None,
+    answers: Answers | None = None,
 ) -> Outcomes:
     """Every decision from a session on whose truth is known by the end of the prices.
 
     first    no earlier than the first session that the desk has not learned from
     rules    the desk whose regimes are the truth, for a regime model; None: its own
-    samples  of `desk_samples`, where they are at hand
+    answers  of `decisions.ask` about the same prices, where they are at hand
     """
     model = desk.model
-    samples = samples or desk_samples(desk, prices)
+    samples = answers.samples if answers else desk_samples(desk, prices)
     since = np.flatnonzero(samples.spans.decision >= first.to_datetime64())
     regimes = known_regimes(rules or desk, prices) if model.task == "regime" else None
     spans = samples.spans[since]
@@ -45,7 +45,9 @@ def outcomes_since(
     known = np.isfinite(truth).all(axis=1)
     width = truth.shape[1] if is_return(model.task) else 2
     said = np.empty((0, width))
-    if known.any():
+    if known.any() and answers:
+        said = answers.of(since[known])
+    elif known.any():
         said = np.mean([predict(fit, samples, since[known]) for fit in desk.fits], axis=0)
     if model.task == "direction" and known.any():
         said = np.column_stack([1.0 - said[:, 0], said[:, 0]])
@@ -77,14 +79,18 @@ class Observed:
         return told
 
 
-def observe(desk: Desk, known: Prices) -> Observed:
-    """Collect the newest inputs, and what was said and came; `known` as for `check_health`."""
+def observe(desk: Desk, known: Prices, answers: Answers | None = None) -> Observed:
+    """Collect the newest inputs, and what was said and came.
+
+    known    as for `check_health`
+    answers  of `decisions.ask` about these prices, where they are at hand
+    """
     config = desk.experiment.production
-    samples = desk_samples(desk, known)
+    samples = answers.samples if answers else desk_samples(desk, known)
     recent = known.sessions[-config.drift_sessions :]
     newest = samples.last[samples.spans.decision >= recent[0].to_datetime64()]
     since = max(desk.fold.test, known.sessions[-2 * config.drift_sessions :][0])
-    came = outcomes_since(desk, known, since, samples=samples)
+    came = outcomes_since(desk, known, since, answers=answers)
     truths = [name for name in desk.validation.columns if str(name).startswith("truth")]
     said = desk.validation.dropna(subset=truths)
     validation = Outcomes.of(said, desk.model) if len(said) else None

@@ -11,9 +11,9 @@ import pandas as pd
 
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
-from rnntrade.live.decisions import answer, decide, known_regimes, until
+from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, until
 from rnntrade.live.desk import Desk
-from rnntrade.live.outcomes import check_health
+from rnntrade.live.outcomes import check_health, observe
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
@@ -85,9 +85,10 @@ def make_signal(
     if as_of not in known.sessions:
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
         raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
-    health = check_health(desk, known)
-    reasons = find_reasons(desk, known, as_of, due, health, asked)
-    own = _decided(desk, known, as_of)
+    answers = ask(desk, known)
+    health = check_health(desk, known, seen=observe(desk, known, answers))
+    reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples)
+    own = _decided(desk, known, as_of, answers)
     ahead = _outlook(seats.get("regime"), known, as_of)
     path = _outlook(seats.get("forecast"), known, as_of)
     tickers = [
@@ -114,9 +115,11 @@ def make_signal(
     )
 
 
-def _decided(desk: Desk, known: Prices, as_of: pd.Timestamp) -> dict[str, dict[str, Any]]:
+def _decided(
+    desk: Desk, known: Prices, as_of: pd.Timestamp, answers: Answers
+) -> dict[str, dict[str, Any]]:
     """The direction model's part of each ticker's signal."""
-    decided = decide(desk, known)
+    decided = decide(desk, known, answers)
     standing = decided.target.ffill().fillna(0.0)
     change = standing.diff().fillna(standing).loc[as_of].astype(float)
     held, target = standing.loc[as_of].astype(float), decided.target.loc[as_of].astype(float)
