@@ -42,15 +42,26 @@ class Answers:
         return self.said[np.searchsorted(self.rows, rows)]
 
 
-def ask(desk: Desk, prices: Prices) -> Answers:
+def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
     """Ask once, for `decide`, `check_health` and `find_reasons` of one evening to share.
 
     prices  as in `decide`
+    before  what the same desk said of the same prices up to an earlier session: not asked again
     """
     desk_prices = _own(desk, prices)
     samples = desk_samples(desk, desk_prices)
     rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
-    return Answers(samples, rows, np.mean([predict(f, samples, rows) for f in desk.fits], axis=0))
+    new = np.ones(len(rows), dtype=bool)
+    if before is not None:
+        for ticker in desk.tickers:  # what was there then comes first
+            mine = np.flatnonzero(samples.spans.ticker[rows] == ticker)
+            new[mine[: int((before.samples.spans.ticker[before.rows] == ticker).sum())]] = False
+    answers = np.mean([predict(fit, samples, rows[new]) for fit in desk.fits], axis=0)
+    said = np.empty((len(rows), answers.shape[1]))
+    said[new] = answers
+    if before is not None:
+        said[~new] = before.said
+    return Answers(samples, rows, said)
 
 
 def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisions:

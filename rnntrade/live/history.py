@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rnntrade.live.abstain import expiry
-from rnntrade.live.decisions import decide, until
+from rnntrade.live.decisions import Answers, ask, decide, until
 from rnntrade.live.desk import Desk
-from rnntrade.live.outcomes import check_health
+from rnntrade.live.outcomes import check_health, observe
 from rnntrade.live.policy import due
 from rnntrade.types import Prices
 
@@ -39,15 +39,18 @@ def live_through(
     held: list[pd.Series] = []
     events: list[tuple[pd.Timestamp, str, bool]] = []
     trained, elapsed = sessions[0], 0
+    answers: Answers | None = None  # of the desk that is followed, so far
     for day in sessions:
-        known = until(prices, day)
-        reason = "the first model" if desk is None else _due(policy, desk, known, trained, elapsed)
-        if reason:
+        known, reason = until(prices, day), "the first model"
+        if desk is not None:
+            answers = ask(desk, known, answers)
+            reason = _due(policy, desk, known, answers, trained, elapsed)
+        if desk is None or reason:
             before, desk = desk, retrain(day, len(events), desk)
             events.append((day, reason, desk is not before))
             trained, elapsed = day, 0
-        assert desk is not None
-        decided = decide(desk, known)
+            answers = answers if desk is before else ask(desk, known)
+        decided = decide(desk, known, answers)
         said.append(pd.Series(decided.probability.loc[day]))
         held.append(pd.Series(decided.target.loc[day]))
         elapsed += 1
@@ -55,9 +58,17 @@ def live_through(
     return History(_table(said), _table(held), pd.DataFrame(events, columns=columns))
 
 
-def _due(policy: str, desk: Desk, known: Prices, trained: pd.Timestamp, elapsed: int) -> str:
-    day = known.sessions[-1]
-    drifted = policy == "on_drift" and check_health(desk, known).drifted
+def _due(
+    policy: str,
+    desk: Desk,
+    known: Prices,
+    answers: Answers,
+    trained: pd.Timestamp,
+    elapsed: int,
+) -> str:
+    day, drifted = known.sessions[-1], False
+    if policy == "on_drift":
+        drifted = check_health(desk, known, seen=observe(desk, known, answers)).drifted
     return due(policy, day, trained, elapsed, drifted, expired=day >= expiry(desk))
 
 

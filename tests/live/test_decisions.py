@@ -6,8 +6,10 @@ import pytest
 
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.errors import DataError
-from rnntrade.live.decisions import answer, decide, until
+from rnntrade.live import decisions
+from rnntrade.live.decisions import answer, ask, decide, until
 from rnntrade.live.desk import load_desk, save_desk
+from rnntrade.training.predict import predict
 from rnntrade.types import FIELDS, Prices
 
 
@@ -94,3 +96,22 @@ def test_a_damaged_file_is_named(made, tmp_path, broken):
     with pytest.raises(Exception, match=broken.split("/")[-1].replace(".", r"\.")) as told:
         load_desk(tmp_path)
     assert type(told.value).__name__ in {"DataError", "TrainingError"}
+
+
+def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypatch):
+    days = made.target.index
+    asked: list[int] = []
+
+    def counted(fit, samples, rows):
+        asked.append(len(rows))
+        return predict(fit, samples, rows)
+
+    monkeypatch.setattr(decisions, "predict", counted)
+    answers = ask(made.desk, until(made.prices, days[100]))
+    asked.clear()
+    for day in days[101:104]:
+        known = until(made.prices, day)
+        answers = ask(made.desk, known, answers)
+        assert same(decide(made.desk, known, answers).target, made.target.loc[:day])
+        assert np.array_equal(answers.said, ask(made.desk, known).said)
+    assert max(asked[::4]) <= 2  # both members, then the same from the beginning
