@@ -100,7 +100,7 @@ def say(prices: dict[str, Ref], session: str, asked: list[str], kept: bool) -> S
     added = False
     if kept:
         basis = journal.Basis(_digests(bars, day), source_digest(CODE), champion.tags["desk"])
-        rows = journal.as_rows(signal, basis, clock.stamp(), late)
+        rows = journal.as_rows(signal, basis, f"{now:%Y-%m-%dT%H:%M:%S.%fZ}", late)
         added = journal.add(journal_folder(), rows)
     lines = words(signal)
     for line in lines:

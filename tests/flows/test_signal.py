@@ -111,7 +111,7 @@ def test_tonights_decision_is_written_down_once_and_reconciles(followed, monkeyp
     assert (again.signal, again.added) == (said.signal, False)
     kept = journal.read(tmp_path / "journal")
     assert kept["ticker"].to_list() == list(TICKERS)
-    assert kept["emitted_at"].to_list() == ["2021-11-30T23:00:00Z"] * 2
+    assert kept["emitted_at"].to_list() == ["2021-11-30T23:00:00.000000Z"] * 2
     found = reconcile()
     assert (found.decisions, found.same, found.rows) == (2, 2, [])
 
@@ -165,6 +165,7 @@ def test_a_revised_history_is_explained_by_its_ticker(followed, monkeypatch, tmp
     (row,) = found.rows
     assert row["ticker"] == "AAA"
     assert row["because"] == "data: bars of AAA up to this session were revised"
+    evening(monkeypatch, "2021-11-30", "23:30")
     (said,) = signal()  # what is said now is something else, and is written down beside
     assert said.added
     assert len(journal.read(tmp_path / "journal")) == 4
