@@ -8,7 +8,7 @@ from tasks.artifacts import read_manifest
 from tasks.home import artifacts_folder
 from tasks.tracking import is_recorded
 
-KEPT = {"runs", "locks", "results", "controls"}  # not outputs of steps
+KEPT = {"runs", "locks", "results", "controls", "policies"}  # not outputs of steps
 
 
 def unused() -> list[tuple[Path, int]]:
