@@ -13,6 +13,7 @@ from rnntrade.config import Experiment, ModelConfig
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
+from rnntrade.live.desk import OPEN_END
 from rnntrade.report.contents import (
     AttentionExample,
     AuditSummary,
@@ -104,8 +105,9 @@ def describe(
     """Where the run's figures come from, in words."""
     packages = ("torch", "pandas", "numpy", "scikit-learn", "arch", "prefect", "mlflow")
     data = experiment.data
+    until = "from {} on" if data.end >= OPEN_END else "{} to {}"
     return {
-        "source": f"{data.source}, {', '.join(data.tickers)}, {data.start} to {data.end}",
+        "source": f"{data.source}, {', '.join(data.tickers)}, {until.format(data.start, data.end)}",
         "data fingerprint": data_fingerprint(prices),
         "experiment fingerprint": fingerprint(asdict(experiment)),
         "final holdout": holdout or "none was set aside",
