@@ -175,8 +175,8 @@ def test_a_revised_history_is_explained_by_its_ticker(followed, monkeypatch, tmp
 def test_another_champion_and_other_code_are_reasons_too(followed, monkeypatch):
     evening(monkeypatch, "2021-11-30")
     signal()
-    rival = next(each for each in champions.versions("direction") if not each.aliases)
     before = champions.holder("direction")
+    rival = next(v for v in champions.versions("direction") if v.number != before.number)
     champions.promote(rival, "for this test")
     try:
         reasons = {row["because"] for row in reconcile().rows}
@@ -188,6 +188,51 @@ def test_another_champion_and_other_code_are_reasons_too(followed, monkeypatch):
         }
     finally:
         champions.rollback("direction")
+
+
+class Stopping:
+    """MLflow's client until its n-th change, before which the process is gone."""
+
+    def __init__(self, known, changes: int) -> None:
+        self.known, self.left = known, changes
+
+    def __getattr__(self, name: str):
+        asked = getattr(self.known, name)
+        if not name.startswith("set_"):
+            return asked
+
+        def change(*arguments, **named):
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return asked(*arguments, **named)
+
+        return change
+
+
+def test_a_promotion_cut_short_anywhere_is_finished_by_the_next(followed, monkeypatch):
+    before = champions.holder("direction")
+    rival = next(v for v in champions.versions("direction") if v.number != before.number)
+    ends = []
+    for changes in range(9):
+        stopping = Stopping(champions.client(), changes)
+        with monkeypatch.context() as patch:
+            patch.setattr(champions, "client", lambda s=stopping: s)
+            try:
+                champions.promote(rival, "better", {"difference": 0.1, "sessions": 126.0})
+                ends.append("whole")
+            except KeyboardInterrupt:
+                ends.append("cut short")
+        held = champions.holder("direction")
+        assert held.number in {rival.number, before.number}  # never nobody, never a third
+        if held.number == rival.number:  # who is followed says why
+            assert held.tags["decision.reason"] == "better"
+        champions.promote(rival, "better", {"difference": 0.1, "sessions": 126.0})
+        assert champions.holder("direction").number == rival.number
+        assert champions.holder("direction", "previous").number == before.number
+        champions.promote(before, "back again")
+        assert champions.holder("direction").number == before.number
+    assert ends == ["cut short"] * 6 + ["whole"] * 3  # four tags, two aliases
 
 
 def test_an_unknown_ticker_and_a_day_without_bars_are_told(followed, monkeypatch):
