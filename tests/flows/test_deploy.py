@@ -107,7 +107,8 @@ class Installation(NamedTuple):
 
 
 def ten_commands() -> list[str]:
-    [block] = re.findall(r"```bash\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    text = (ROOT / "docs/operations.md").read_text()
+    block = re.findall(r"## Ten commands.*?```bash\n(.*?)```", text, re.DOTALL)[0]
     return block.splitlines()
 
 
