@@ -66,8 +66,9 @@ def _due(
     trained: pd.Timestamp,
     elapsed: int,
 ) -> str:
+    """Why to retrain; drift counts once all sessions that it is looked for in came since."""
     day, drifted = known.sessions[-1], False
-    if policy == "on_drift":
+    if policy == "on_drift" and elapsed >= desk.experiment.production.drift_sessions:
         drifted = check_health(desk, known, seen=observe(desk, known, answers)).drifted
     return due(policy, day, trained, elapsed, drifted, expired=day >= expiry(desk))
 
