@@ -47,10 +47,10 @@ def serve_command(
                     err=True,
                 )
             names = ", ".join(followed.names().values())
-            typer.echo(f"Serving {names} on http://{told}:{port}; Ctrl-C ends it.", err=True)
+            line = f"Serving {names} on http://{told}:{port}; Ctrl-C ends it."
             Server(
                 Config(
-                    make_app(followed),
+                    make_app(followed, on_ready=lambda: typer.echo(line, err=True)),
                     log_config=None,
                     log_level="warning",
                     access_log=False,

@@ -11,7 +11,7 @@ and Parquet that answer to their digest.
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,8 +68,11 @@ class Followed:
         return {task: seat.version for task, seat in self.seats.items()}
 
 
-def make_app(followed: Followed) -> FastAPI:
-    """Build the application that answers for the champions."""
+def make_app(followed: Followed, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
+    """Build the application that answers for the champions.
+
+    on_ready  called once the server runs, and from when on it ends cleanly when told to
+    """
     import torch
 
     torch.set_num_threads(1)  # one order of additions, so one result; requests run side by side
@@ -79,6 +82,7 @@ def make_app(followed: Followed) -> FastAPI:
     async def keeping_up(app: FastAPI) -> AsyncIterator[None]:
         over = threading.Event()
         threading.Thread(target=followed.keep_up, args=(over,), daemon=True).start()
+        on_ready()
         yield
         over.set()
 
