@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass
 from rnntrade.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid")
+OPEN_END = date(2100, 1, 1)  # of prices: as many sessions as there are
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Task = Literal["regime", "direction", "return", "forecast"]
 

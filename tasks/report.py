@@ -9,11 +9,10 @@ import pandas as pd
 from pydantic import BaseModel
 
 from rnntrade.audit.findings import Finding
-from rnntrade.config import Experiment, ModelConfig
+from rnntrade.config import OPEN_END, Experiment, ModelConfig
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
-from rnntrade.live.desk import OPEN_END
 from rnntrade.report.contents import (
     AttentionExample,
     AuditSummary,

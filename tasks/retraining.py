@@ -13,10 +13,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from rnntrade.config import Experiment
+from rnntrade.config import OPEN_END, Experiment
 from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import fingerprint, source_digest
-from rnntrade.live.desk import OPEN_END
 from rnntrade.storage import explained
 from tasks import clock
 from tasks.artifacts import Ref

@@ -11,14 +11,13 @@ The same desk gives the same bytes; nothing here can run code on loading.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from rnntrade.config import Experiment, ModelConfig
+from rnntrade.config import OPEN_END, Experiment, ModelConfig
 from rnntrade.errors import DataError
 from rnntrade.labels.hmm import HiddenMarkov
 from rnntrade.labels.jump import JumpStates
@@ -29,7 +28,6 @@ from rnntrade.storage import write_json
 from rnntrade.training.fits import load_fit, save_fit
 from rnntrade.types import Fit, Thresholds
 
-OPEN_END = date(2100, 1, 1)  # of prices: as many sessions as there are
 ABOUT, VALIDATION, FITS = "desk.json", "validation.parquet", "fits"
 STATES: Mapping[str, Any] = {"hmm": HiddenMarkov, "jump": JumpStates}
 

@@ -364,7 +364,7 @@ def test_an_mlflow_that_never_comes_back_ends_in_one_sentence(servers, first, mo
     assert "Traceback" not in "\n".join(lines)
     (told,) = [line for line in lines if line.startswith("error: ")]
     assert told.startswith(f"error: MLflow at {servers.mlflow.address} does not answer")
-    assert "Connection refused" in told
+    assert re.search("refused|reset|disconnected", told)  # as the kill falls
 
     servers.start()
     known = servers.known()
@@ -382,4 +382,4 @@ def test_a_prefect_server_that_never_comes_back_ends_in_one_sentence(servers, fi
     assert "Traceback" not in "\n".join(lines)
     (told,) = [line for line in lines if line.startswith("error: ")]
     assert told.startswith(f"error: the Prefect server at {servers.prefect.address}/api does not")
-    assert "Connection refused" in told
+    assert re.search("refused|reset|disconnected", told)  # as the kill falls
