@@ -4,8 +4,8 @@ Each oracle trades positions whose outcome follows from the definition alone, fo
 on the stretch of the prices that has the most holes.  Where a book of several tickers fails, each
 ticker is traded alone, to name the one behind it.
 
-Tolerances, as fractions of the capital: 1e-12 for always long against buy and hold, 1e-9 for the
-rest, where money is added up in another order.
+Tolerances, as fractions of the account at that moment (see `account_scale`): 1e-12 for always long
+against buy and hold, 1e-9 for the rest, where money is added up in another order.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.reference import FREE, TOLERANCE, first_gap, likely_mistake, reference
+from rnntrade.audit.reference import (
+    FREE,
+    TOLERANCE,
+    account_scale,
+    first_gap,
+    likely_mistake,
+    reference,
+)
 from rnntrade.config import BacktestConfig
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.types import FIELDS, Backtest, Prices
@@ -47,8 +54,9 @@ class Engine:
     seed: int
 
     def at(self, config: BacktestConfig) -> BacktestConfig:
-        """Other costs, filled at this engine's moment."""
-        return replace(config, execution=self.config.execution)
+        """Other costs, the rest as it is."""
+        own = ("execution", "initial_capital", "sessions_per_year")
+        return replace(config, **{name: getattr(self.config, name) for name in own})
 
 
 def audit_engine(
@@ -85,13 +93,14 @@ Oracle = Callable[[Prices, Engine], Answer]
 def foresight(prices: Prices, engine: Engine) -> Answer:
     """Knowing what each decision will earn never loses a gross day."""
     result = engine.run(_foreseen(prices, engine), prices, engine.at(FREE))
-    gains = _gross_days(result, prices, engine)
-    worst = gains[gains < -TOLERANCE * engine.config.initial_capital]
+    worth = _gross_worth(result, prices, engine)
+    gains = worth.diff().dropna()
+    worst = gains[gains < -TOLERANCE * account_scale(result.initial_capital, worth)[1:]]
     if worst.empty:
         return "fills", len(gains), None
     return "fills", len(gains), _finding(
         prices, engine, "fills", worst.index[0], "positions earn another time than their own",
-        f"perfect foresight lost {-worst.iloc[0]:.6g} of {result.initial_capital:g}",
+        f"perfect foresight lost {-worst.iloc[0]:.6g} of {worth[worst.index[0]]:g}",
     )  # fmt: skip
 
 
@@ -110,9 +119,11 @@ def late(prices: Prices, engine: Engine) -> Answer:
         if not (asked * earned < -TOLERANCE).to_numpy().any():
             continue  # a market that never turned: nothing is late there
         result = engine.run(asked, prices, engine.at(FREE))
-        gains = result.equity.diff() if by_close else _gross_days(result, prices, engine)
+        worth = result.equity if by_close else _gross_worth(result, prices, engine)
+        gains = worth.diff().dropna()
         compared += len(gains)
-        if not (gains < -TOLERANCE * engine.config.initial_capital).any():
+        scale = account_scale(result.initial_capital, worth)
+        if not (gains < -TOLERANCE * scale[1:]).any():
             first = gains.index[gains > 0.0][:1]
             return "returns", compared, _finding(
                 prices, engine, "returns", first[0] if len(first) else None, kind,
@@ -130,7 +141,8 @@ def always_long(prices: Prices, engine: Engine) -> Answer:
         own = engine.run(target, prices, config).equity
         held = engine.hold(prices, prices.sessions, config).equity
         compared += len(own)
-        if wrong := first_gap(own, held, EXACT * config.initial_capital):
+        scale = account_scale(config.initial_capital, own, held)
+        if wrong := first_gap(own, held, EXACT * scale):
             return "equity", compared, _finding(
                 prices, engine, "equity", wrong[0], "costs or fills differ from buy and hold's",
                 f"always long has {wrong[1]:.9g}, buy and hold {wrong[2]:.9g}",
@@ -143,9 +155,9 @@ def flat(prices: Prices, engine: Engine) -> Answer:
     config = replace(engine.config, cash_rate=CHARGED.cash_rate)
     nothing = pd.DataFrame(0.0, prices.sessions, prices.close.columns)
     own = engine.run(nothing, prices, config).equity
-    nights = np.arange(len(own))
-    cash = pd.Series(config.initial_capital * (1 + config.cash_rate / 252) ** nights, own.index)
-    if wrong := first_gap(own, cash, TOLERANCE * config.initial_capital):
+    nights, growth = np.arange(len(own)), 1 + config.cash_rate / config.sessions_per_year
+    cash = pd.Series(config.initial_capital * growth**nights, own.index)
+    if wrong := first_gap(own, cash, TOLERANCE * account_scale(config.initial_capital, own, cash)):
         still = np.allclose(own, config.initial_capital, rtol=TOLERANCE)
         kind = "interest on cash missing" if still else "flat is not cash"
         return "costs", len(own), _finding(
@@ -174,7 +186,8 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     config = engine.at(replace(FREE, commission_bps=5.0, half_spread_bps=5.0))
     result = engine.run(target, copies, config)
     left = config.initial_capital * (1.0 - result.turnover * 10.0 / 1e4).cumprod()
-    if wrong := first_gap(result.equity, left, TOLERANCE * config.initial_capital):
+    scale = account_scale(config.initial_capital, result.equity, left)
+    if wrong := first_gap(result.equity, left, TOLERANCE * scale):
         lost, due = (config.initial_capital - each for each in wrong[1:])
         kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
         return "costs", len(left), _finding(
@@ -217,8 +230,9 @@ def accounting(prices: Prices, engine: Engine) -> Answer:
         told = {"equity": result.equity, "costs": result.costs.sum(axis=1)}
         due = reference(target, prices, config)
         compared += 2 * len(target)
+        scale = account_scale(config.initial_capital, result.equity, due["equity"])
         for stage in ("costs", "equity"):
-            gap = first_gap(told[stage], due[stage], TOLERANCE * config.initial_capital)
+            gap = first_gap(told[stage], due[stage], TOLERANCE * scale)
             if gap:
                 kind, where = likely_mistake(result.equity, target, prices, config) or (
                     ("costs", "costs") if stage == "costs" else ("accounting", "equity")
@@ -293,18 +307,17 @@ def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
     return (side / len(prices.tickers)).where(prices.close.notna())
 
 
-def _gross_days(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
-    """(T,) money earned from one moment of filling to the next.
+def _gross_worth(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
+    """(T,) worth of the account at each moment of filling.
 
     At an open, what does not trade counts at its own last open: it earns when it trades again.
     """
     if engine.config.execution == "close":
-        return result.equity.diff().dropna()
+        return result.equity
     mark = prices.close.ffill()
     held = (result.weights.mul(result.equity, axis=0) / mark).shift(1).fillna(0.0)  # overnight
     night = (held * (prices.open.ffill() - mark.shift(1)).fillna(0.0)).sum(axis=1)
-    at_open = result.equity.shift(1, fill_value=result.initial_capital) + night
-    return at_open.diff().dropna()
+    return result.equity.shift(1, fill_value=result.initial_capital) + night
 
 
 def _finding(
