@@ -31,6 +31,8 @@ SESSIONS, SLOW_SESSIONS = 800, 250  # of an oracle; of the slow reference
 TICKERS = 6  # those with the most holes
 MIRRORED = 12  # random positions, each beside its mirror image
 EXACT = 1e-12
+SQUEEZE = 0.5  # rise within a session, in which foresight does not stay short
+LARGEST_LOG = 300.0  # of what an account grows by: floats end at e^709
 CHARGED = BacktestConfig(
     slippage_bps=1.0,
     slippage_volatility=0.02,
@@ -92,15 +94,13 @@ Oracle = Callable[[Prices, Engine], Answer]
 
 def foresight(prices: Prices, engine: Engine) -> Answer:
     """Knowing what each decision will earn never loses a gross day."""
-    result = engine.run(_foreseen(prices, engine), prices, engine.at(FREE))
-    worth = _gross_worth(result, prices, engine)
-    gains = worth.diff().dropna()
-    worst = gains[gains < -TOLERANCE * account_scale(result.initial_capital, worth)[1:]]
+    gains = _gains(_foreseen(prices, engine), prices, engine, engine)
+    worst = gains[gains < -TOLERANCE]
     if worst.empty:
         return "fills", len(gains), None
     return "fills", len(gains), _finding(
         prices, engine, "fills", worst.index[0], "positions earn another time than their own",
-        f"perfect foresight lost {-worst.iloc[0]:.6g} of {worth[worst.index[0]]:g}",
+        f"perfect foresight lost {-worst.iloc[0]:.6g} of the account",
     )  # fmt: skip
 
 
@@ -118,12 +118,9 @@ def late(prices: Prices, engine: Engine) -> Answer:
         earned = _earned(prices, moment if by_close else engine)
         if not (asked * earned < -TOLERANCE).to_numpy().any():
             continue  # a market that never turned: nothing is late there
-        result = engine.run(asked, prices, engine.at(FREE))
-        worth = result.equity if by_close else _gross_worth(result, prices, engine)
-        gains = worth.diff().dropna()
+        gains = _gains(asked, prices, engine, moment if by_close else engine)
         compared += len(gains)
-        scale = account_scale(result.initial_capital, worth)
-        if not (gains < -TOLERANCE * scale[1:]).any():
+        if not (gains < -TOLERANCE).any():
             first = gains.index[gains > 0.0][:1]
             return "returns", compared, _finding(
                 prices, engine, "returns", first[0] if len(first) else None, kind,
@@ -200,15 +197,21 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
 
 
 def fill_prices(prices: Prices, engine: Engine) -> Answer:
-    """Every fill in the ledger is at the price, and in the session, that its decision allows."""
+    """Every fill in the ledger is at the price, and in the session, that its decision allows.
+
+    Until the account is ruined, if it is: `accounting` knows when that has to be.
+    """
     target = _random(prices, engine.seed, whole=True)
-    trades = engine.run(target, prices, engine.at(FREE)).trades
+    result = engine.run(target, prices, engine.at(FREE))
+    trades = result.trades
     legs = [trades[["ticker", "entry_session", "entry_price"]]]
     legs += [trades.loc[~trades["open"], ["ticker", "exit_session", "exit_price"]]]
     columns = ["ticker", "session", "price"]
     told = pd.concat([leg.set_axis(columns, axis=1) for leg in legs])
     told = told.drop_duplicates(columns[:2]).set_index(columns[:2])
     due = pd.Series(dict(_fills_due(target, prices, engine)), dtype=float)
+    if len(ruined := trades.loc[trades["exit_reason"] == "bankrupt", "exit_session"]):
+        told, due = (each[each.index.get_level_values(1) < ruined.min()] for each in (told, due))
     both = pd.DataFrame({"due": due, "told": told["price"]}).rename_axis(columns[:2]).reset_index()
     wrong = both[~np.isclose(both["due"], both["told"], rtol=TOLERANCE, atol=0.0)]
     if wrong.empty:
@@ -301,10 +304,33 @@ def _earned(prices: Prices, engine: Engine) -> pd.DataFrame:
 
 
 def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
-    """(T, K) the side that will earn; no decision where a ticker does not trade."""
+    """(T, K) the side that will earn; no decision where a ticker does not trade.
+
+    Flat where a squeeze between two opens could ruin a short that earns from one to the other.
+    """
     earned = _earned(prices, engine).fillna(0.0)
+    if engine.config.execution == "next_open":
+        rise = prices.close / prices.open - 1.0  # of the session that begins with the fill
+        held = rise.apply(lambda r: r.dropna().shift(-1)).reindex(earned.index)
+        earned = earned.mask((earned < 0.0) & (held > SQUEEZE), 0.0)
     side = (earned > 0.0).astype(float) - (earned < 0.0).astype(float)
     return (side / len(prices.tickers)).where(prices.close.notna())
+
+
+def _gains(target: pd.DataFrame, prices: Prices, engine: Engine, moment: Engine) -> pd.Series:
+    """(T,) what a book without costs earned, as a share of the account: `account_scale`.
+
+    It begins anew where foresight could have made so much that floats end.
+    moment  from which to which
+    """
+    most = np.log1p(_earned(prices, engine).abs().max(axis=1).fillna(0.0)).cumsum()
+    gains = []
+    for _, part in target.groupby((most // LARGEST_LOG).to_numpy()):
+        result = engine.run(part, prices, engine.at(FREE))
+        worth = _gross_worth(result, prices, moment)
+        scale = account_scale(result.initial_capital, worth)
+        gains.append((worth.diff() / scale.where(scale > 0.0)).iloc[1:].fillna(0.0))
+    return pd.concat(gains)
 
 
 def _gross_worth(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
@@ -314,9 +340,10 @@ def _gross_worth(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
     """
     if engine.config.execution == "close":
         return result.equity
-    mark = prices.close.ffill()
+    days = result.equity.index
+    opens, mark = prices.open.ffill().loc[days], prices.close.ffill().loc[days]
     held = (result.weights.mul(result.equity, axis=0) / mark).shift(1).fillna(0.0)  # overnight
-    night = (held * (prices.open.ffill() - mark.shift(1)).fillna(0.0)).sum(axis=1)
+    night = (held * (opens - mark.shift(1)).fillna(0.0)).sum(axis=1)
     return result.equity.shift(1, fill_value=result.initial_capital) + night
 
 

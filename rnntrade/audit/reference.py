@@ -17,6 +17,10 @@ from rnntrade.config import BacktestConfig
 from rnntrade.types import Prices
 
 Execution = Literal["next_open", "close"]
+LOOKS = {  # at a session: moment, and whether orders are filled there; at each ruin is looked for
+    "next_open": (("open", True), ("close", False)),
+    "close": (("close", True), ("close", False)),
+}
 
 TOLERANCE = 1e-9  # of the account at that moment, see `account_scale`
 RUIN = 1e-12  # of cash and positions: an account worth less has lost everything
@@ -33,7 +37,6 @@ def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> p
     held, stands, answered = ({k: 0.0 for k in tickers} for _ in range(3))
     last: dict[str, float] = {}
     rate = (config.commission_bps + config.half_spread_bps + config.slippage_bps) / 1e4
-    fills_at = "open" if config.execution == "next_open" else "close"
     table = {m: getattr(prices, m).loc[days, tickers].to_dict("list") for m in ("open", "close")}
     wanted = target.to_dict("list")
     first = int(prices.sessions.searchsorted(days[0]))
@@ -46,17 +49,17 @@ def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> p
             interest = max(cash, 0.0) * config.cash_rate / config.sessions_per_year
             cash += interest - charged / config.sessions_per_year
             costs = interest + charged / config.sessions_per_year
-        for moment in ("open", "close"):
+        for moment, filling in LOOKS[config.execution]:
             now = {k: table[moment][k][s] for k in tickers if table[moment][k][s] > 0.0}
             last |= now
             if moment == "close":
                 stands |= {k: wanted[k][s] for k in tickers if wanted[k][s] == wanted[k][s]}
             worth = cash + sum(held[k] * last[k] for k in tickers if held[k] != 0.0)
             gross = abs(cash) + sum(abs(held[k]) * last[k] for k in tickers if held[k] != 0.0)
-            gone = worth <= RUIN * gross and not broke and (moment == fills_at or moment == "close")
+            gone = worth <= RUIN * gross and not broke
             for k in tickers:
-                due = moment == fills_at and k in now and stands[k] != answered[k] and not broke
-                if gone or due:
+                due = filling and k in now and stands[k] != answered[k] and not broke
+                if due or (gone and held[k] != 0.0):
                     answered[k] = stands[k]
                     order = (0.0 if gone else stands[k] * worth / last[k]) - held[k]
                     seen = first + s - (moment == "open")

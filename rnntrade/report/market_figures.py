@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.report import canvas as c
 from rnntrade.types import REGIMES
 
-SESSIONS_PER_YEAR = 252
 _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
     "Calm": c.GREEN,
     "Middle": c.ORANGE,
@@ -24,14 +24,15 @@ _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
 SHOWN = 504  # sessions of indicators: two years can still be read
 
 
-def price_and_returns(ticker: str, close: pd.Series) -> Figure:
+def price_and_returns(ticker: str, close: pd.Series, per_year: float = SESSIONS_PER_YEAR) -> Figure:
     """Draw the adjusted close above its daily returns.
 
-    close  (T,) adjusted closes on the sessions traded
+    close     (T,) adjusted closes on the sessions traded
+    per_year  sessions a year of the calendar
     """
     returns = close.pct_change(fill_method=None).dropna()
     worst = returns.idxmin()
-    growth = (close.iloc[-1] / close.iloc[0]) ** (SESSIONS_PER_YEAR / len(returns)) - 1.0
+    growth = (close.iloc[-1] / close.iloc[0]) ** (per_year / len(returns)) - 1.0
     figure, (upper, lower) = c.canvas(
         f"{ticker}: {100 * growth:+.1f} % a year, "
         f"worst session {100 * returns.min():.1f} % on {c.day(worst)}",
