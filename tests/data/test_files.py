@@ -31,7 +31,7 @@ QUOTES = pd.DataFrame(
 
 
 def load(folder: Path, ticker: str = "SPY") -> pd.DataFrame:
-    return fetch(ticker, START, END, DataConfig(source="files", folder=str(folder)))
+    return fetch(ticker, START, END, DataConfig(source="files", folder=str(folder)))[0]
 
 
 def write(folder: Path, text: str, name: str = "SPY.csv") -> Path:
@@ -249,7 +249,7 @@ def test_real_prices_load_without_errors(shared: Path):
     assert len(paths) == 16
     config = DataConfig(source="files", folder=str(shared))
     for path in paths:
-        bars = fetch(path.stem, date(1990, 1, 1), date(2025, 1, 1), config)
+        bars = fetch(path.stem, date(1990, 1, 1), date(2025, 1, 1), config)[0]
         start = bars.index[0].date()
         findings = check(bars, path.stem, "XNYS", start, date(2025, 1, 1))
         assert [finding for finding in findings if finding.severity == "error"] == []
@@ -261,7 +261,7 @@ def test_real_prices_load_without_errors(shared: Path):
 @pytest.mark.parametrize(("ticker", "close"), [("SPY", 477.71), ("QQQ", 401.68), ("IWM", 225.32)])
 def test_the_default_universe_is_complete(shared: Path, ticker: str, close: float):
     config = DataConfig(source="files", folder=str(shared))
-    bars = fetch(ticker, date(2015, 1, 1), date(2024, 1, 1), config)
+    bars = fetch(ticker, date(2015, 1, 1), date(2024, 1, 1), config)[0]
     assert len(bars) == 2264
     assert check(bars, ticker, "XNYS", date(2015, 1, 1), date(2024, 1, 1)) == []
     assert bars.loc["2022-01-03", "raw_close"] == pytest.approx(close, abs=0.005)
