@@ -11,14 +11,17 @@ from rnntrade.errors import DataError
 
 SPELLINGS: dict[str, tuple[str, ...]] = {  # for each field, lines of equal rank, the best first
     "date": (
-        "date datetime timestamp session tradedate tradingdate tradingday exchangedate dateutc "
-        "datum caldt day",
+        "date dates datetime timestamp session tradedate tradingdate tradingday "
+        "exchangedate dateutc datum caldt day",
         "gmttime localtime opentime",
         "time",
         "unix unixtime unixtimestamp epoch",
         "index",
     ),
-    "open": ("open openprice openingprice pxopen priceopen", "first eröffnung eroeffnung erster"),
+    "open": (
+        "open openprice openingprice pxopen priceopen",
+        "first eröffnung eröffn eroeffnung erster",
+    ),
     "high": ("high highprice pxhigh pricehigh highest", "max hoch tageshoch"),
     "low": ("low lowprice pxlow pricelow lowest", "min tief tagestief"),
     "close": (
@@ -63,27 +66,20 @@ def key(name: str) -> str:
     return re.sub(r"[\W_]+", "", re.sub(r"^\s*\d+[a-z]?\.\s", "", name.lower()))
 
 
-def candidates(names: list[tuple[str, ...]], ticker: str) -> tuple[dict[str, list[int]], str]:
-    """Return the columns that can be each field, and the ticker that the names carry.
-
-    Of each field only those of the best rank; of the date all, the best first.
-    """
-    found: dict[str, list[tuple[int, int]]] = {}  # field -> (rank, column)
+def candidates(
+    names: list[tuple[str, ...]], ticker: str
+) -> tuple[dict[str, list[tuple[int, int]]], str]:
+    """Return the (rank, column) that can be each field, best first, and the ticker in the names."""
+    found: dict[str, list[tuple[int, int]]] = {}
     fields = [field_of(parts) for parts in _level_first(names)]
     owner = _owner([(field, owner) for field, _, owner in fields], ticker)
     for column, (field, rank, own) in enumerate(fields):
         base = field == "volume" and own and key(ticker).startswith(own)  # Volume BTC of BTC-USD
         if field and (own in {"", owner, key(ticker)} or base):
             found.setdefault(field, []).append((rank + 10 * (own != owner), column))
-    if "date" not in found and not "".join(names[0]).removeprefix("Unnamed: 0"):
+    if "date" not in found and "".join(names[0]) in {"", "Unnamed: 0"}:
         found["date"] = [(0, 0)]  # an index without a name
-    best = {
-        field: [
-            column for rank, column in sorted(columns) if field == "date" or rank == min(columns)[0]
-        ]
-        for field, columns in found.items()
-    }
-    return best, owner
+    return {field: sorted(columns) for field, columns in found.items()}, owner
 
 
 def _level_first(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -112,49 +112,55 @@ def _open(path: Path, ticker: str) -> _File:
     if missing:
         seen = ", ".join(names)[:200]
         raise DataError(f"{path} has no column {missing[0]}; it has {seen}.  Wanted: {WANTED}.")
-    cells, findings = _rows_of(ticker, found.get("symbol", []), table.cells, names, path)
+    cells, findings = _rows_of(ticker, found.get("symbol"), table.cells, names, path)
     if owner not in {"", key(ticker)}:
         findings += _finding("symbol", f"its file names {owner} beside the prices")
     if table.above:
         lines = f"{len(table.above)} line(s) above the header, {table.above[0][:60]!r}"
         findings += _finding("text", f"not used: {lines}")
-    columns = [number for field in NUMBERS for number in found.get(field, [])]
+    columns = [number for field in NUMBERS for _, number in found.get(field, [])]
     numbers = formats.numbers(cells[columns], names, table.separator, path)
     column = {
-        field: _best(field, numbers[found[field]], names, path) if field in NUMBERS else numbers_[0]
-        for field, numbers_ in found.items()
+        field: _best(field, ranked, numbers, names, path) if field in NUMBERS else ranked[0][1]
+        for field, ranked in found.items()
     }
-    fields = [field for field in NUMBERS if field in column]
-    quotes = pd.DataFrame({field: numbers[column[field]] for field in fields})
-    return _File(path, names, cells, column, found["date"], quotes, findings)
+    quotes = pd.DataFrame({field: numbers[column[field]] for field in NUMBERS if field in column})
+    dates = [number for _, number in found["date"]]
+    return _File(path, names, cells, column, dates, quotes, findings)
 
 
 def _rows_of(
-    ticker: str, symbols: list[int], cells: pd.DataFrame, names: list[str], path: Path
+    ticker: str,
+    symbols: list[tuple[int, int]] | None,
+    cells: pd.DataFrame,
+    names: list[str],
+    path: Path,
 ) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Return the ticker's rows of a file that has several tickers below each other."""
     if not symbols:
         return cells, ()
-    stated = cells[symbols[0]].astype("str").str.strip()
+    column = symbols[0][1]
+    stated = cells[column].astype("str").str.strip()
     mine = stated.map(lambda name: key(ticker) in {key(name), key(name.rpartition(".")[0])})
     if mine.any():
         return cells[mine], ()
     if (stated == stated.iloc[0]).all():
-        return cells, _finding("symbol", f"column {names[symbols[0]]} says {stated.iloc[0]}")
+        return cells, _finding("symbol", f"column {names[column]} says {stated.iloc[0]}")
     others = ", ".join(stated.unique()[:5])
     raise DataError(
         f"{path} has rows of {others}, but none of {ticker}.  Name the ticker as in column "
-        f"{names[symbols[0]]}, or change data.tickers."
+        f"{names[column]}, or change data.tickers."
     )
 
 
-def _best(field: str, numbers: pd.DataFrame, names: list[str], path: Path) -> int:
+def _best(
+    field: str, ranked: list[tuple[int, int]], numbers: pd.DataFrame, names: list[str], path: Path
+) -> int:
     """Return the column to use; DataError where several could be it and differ."""
-    columns = list(numbers)
     if field == "volume":  # a second volume of zeros says nothing
-        columns = [number for number in columns if numbers[number].fillna(0).any()] or columns
-    first = columns[0]
-    for other in columns[1:]:
+        ranked = [(rank, c) for rank, c in ranked if numbers[c].fillna(0.0).any()] or ranked
+    first, *others = [column for rank, column in ranked if rank == ranked[0][0]]
+    for other in others:
         same = numbers[first].eq(numbers[other]) | numbers[[first, other]].isna().all(axis=1)
         if not same.all():
             row = (~same).idxmax()
@@ -249,8 +255,8 @@ def _with_volume(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]
 def _bars(quotes: pd.DataFrame, file: _File) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """Adjust the quotes; the splits that the file states are checked on the way."""
     ratios = quotes.get("split", pd.Series(1.0, index=quotes.index))
-    if not quotes.index.is_unique:
-        ratios = ratios.mask(ratios.ne(1.0), 1.0)  # the checks refuse such bars
+    if not quotes.index.is_unique:  # the checks refuse such bars
+        ratios[:] = 1.0
     if "adj_close" in quotes:
         bars = from_quotes(quotes)
         if set(ADJUSTED) <= set(quotes):

@@ -22,7 +22,7 @@ from rnntrade.errors import DataError
 CLOCK = re.compile(
     r"^(?P<day>.*?\d)"
     r"(?:[T ]\s*(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{6}))?"
-    r"(?P<zone>Z| ?(?:UTC|GMT)| ?(?:UTC|GMT)?[+-]\d{2}:\d{2}|(?<=:\d{2}) ?(?:UTC|GMT)?[+-]\d{4})?"
+    r"(?P<zone>Z| ?(?:UTC|GMT)| ?(?:UTC|GMT)?[+-]\d{2}(?(clock):?|:)\d{2})?"
     r"(?: \(.*\))?$"
 )
 WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,. ]+", re.IGNORECASE)
@@ -174,7 +174,8 @@ def _clocks(text: pd.Series) -> pd.Series:
     clock = pd.to_timedelta(bare, errors="coerce")
     hours = pd.Timedelta(hours=12)
     clock = clock.where(half.isna() | (clock < hours), clock - hours)  # 12:00 AM is midnight
-    return clock.where(half.ne("p"), clock + hours).astype("timedelta64[ns]")
+    clock = clock.where(half.ne("p"), clock + hours).astype("timedelta64[ns]")
+    return clock.where(clock < 2 * hours)
 
 
 def _days(text: pd.Series, column: pd.Series, path: Path) -> pd.Series:
