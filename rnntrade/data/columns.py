@@ -14,27 +14,28 @@ SPELLINGS: dict[str, tuple[str, ...]] = {  # for each field, lines of equal rank
         "date dates datetime timestamp session tradedate tradingdate tradingday "
         "exchangedate dateutc datum caldt day",
         "gmttime localtime opentime",
-        "time",
+        "time t",
         "unix unixtime unixtimestamp epoch",
         "index",
     ),
     "open": (
         "open openprice openingprice pxopen priceopen",
-        "first eröffnung eröffn eroeffnung erster",
+        "first eröffnung eröffn eroeffnung erster o",
     ),
-    "high": ("high highprice pxhigh pricehigh highest", "max hoch tageshoch"),
-    "low": ("low lowprice pxlow pricelow lowest", "min tief tagestief"),
+    "high": ("high highprice pxhigh pricehigh highest", "max hoch tageshoch h"),
+    "low": ("low lowprice pxlow pricelow lowest", "min tief tagestief l"),
     "close": (
         "close closeprice closingprice priceclose closeclosepriceadjustedforsplits",
         "closelast last lastprice price pxlast settle settlement settlementprice settleprice ltp "
-        "schluss schlusskurs zuletzt",
+        "schluss schlusskurs zuletzt c",
     ),
     "raw_close": (
         "rawclose closeraw closeunadj closeunadjusted unadjclose unadjustedclose uclose",
     ),
     "volume": (
         "volume vol pxvolume totalvolume sharevolume sharestraded",
-        "realvolume tickvol tickvolume noofshares totaltradedquantity qty stuecke stücke volumen",
+        "realvolume tickvol tickvolume noofshares totaltradedquantity qty stuecke stücke",
+        "volumen v",
     ),
     "split": (
         "stocksplits stocksplit splits split splitratio splitfactor splitcoefficient splitcoeff",
@@ -58,6 +59,7 @@ ADJUSTED_OTHER = re.compile(
     r"adj(?:usted)?(open|high|low|volume|vol)(?:price)?|(open|high|low|volume|vol)(?:price)?adj(?:usted)?"
 )
 PRICES = ("open", "high", "low")
+ADJUSTED_PRICES = ("adj_open", "adj_high", "adj_low")
 WANTED = "Date, Open, High, Low, Close, Volume, and Adj Close if there is one"
 
 
@@ -71,7 +73,7 @@ def candidates(
 ) -> tuple[dict[str, list[tuple[int, int]]], str]:
     """Return the (rank, column) that can be each field, best first, and the ticker in the names."""
     found: dict[str, list[tuple[int, int]]] = {}
-    fields = [field_of(parts) for parts in _level_first(names)]
+    fields = [field_of(parts, ticker) for parts in _level_first(names)]
     owner = _owner([(field, owner) for field, _, owner in fields], ticker)
     for column, (field, rank, own) in enumerate(fields):
         base = field == "volume" and own and key(ticker).startswith(own)  # Volume BTC of BTC-USD
@@ -117,17 +119,21 @@ def _owner(fields: list[tuple[str | None, str]], ticker: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def field_of(parts: tuple[str, ...]) -> tuple[str | None, int, str]:
+def field_of(parts: tuple[str, ...], ticker: str = "") -> tuple[str | None, int, str]:
     """Return field, rank (0 is best) and owner ("" if none) of a column with these header cells."""
-    if (found := _plain_field(parts[0])) is not None:
-        return (*found, "".join(map(key, parts[1:])))
+    plain = _plain_field(parts[0])
+    if plain is not None and not (plain[0] in ADJUSTED_PRICES and key(ticker) in plain[0]):
+        return (*plain, "".join(map(key, parts[1:])))  # LOW.Adjusted of LOW is no adjusted low
     tokens = [token for token in re.split(r"[\W_]+", " ".join(parts)) if token]
+    readings = []
     for at in range(1, len(tokens)):
         left, right = "".join(tokens[:at]), "".join(tokens[at:])
-        for name, owner in ((right, left), (left, right)):
+        for name, owner in ((right, key(left)), (left, key(right))):
             if (found := _plain_field(name)) is not None:
-                return (*found, key(owner))
-    return None, 0, ""
+                readings.append((owner != key(ticker), found[1], (*found, owner)))
+    if not readings:
+        return (*(plain or (None, 0)), "")
+    return min(readings, key=lambda reading: reading[:2])[2]
 
 
 def _plain_field(name: str) -> tuple[str | None, int] | None:

@@ -114,7 +114,7 @@ def _open(path: Path, ticker: str) -> _File:
         raise DataError(f"{path} has no column {missing[0]}; it has {seen}.  Wanted: {WANTED}.")
     cells, findings = _rows_of(ticker, found.get("symbol"), table.cells, names, path)
     if owner not in {"", key(ticker)}:
-        findings += _finding("symbol", f"its file names {owner} beside the prices")
+        findings += _finding("symbol", f"the columns of its file are named after {owner.upper()}")
     if table.above:
         lines = f"{len(table.above)} line(s) above the header, {table.above[0][:60]!r}"
         findings += _finding("text", f"not used: {lines}")
@@ -142,11 +142,14 @@ def _rows_of(
     column = symbols[0][1]
     stated = cells[column].astype("str").str.strip()
     mine = stated.map(lambda name: key(ticker) in {key(name), key(name.rpartition(".")[0])})
+    if mine.all():
+        return cells, ()
     if mine.any():
-        return cells[mine], ()
+        others = ", ".join(stated[~mine].unique()[:SHOWN])
+        return cells[mine], _finding("symbol", f"rows of {others} in its file not used")
     if (stated == stated.iloc[0]).all():
         return cells, _finding("symbol", f"column {names[column]} says {stated.iloc[0]}")
-    others = ", ".join(stated.unique()[:5])
+    others = ", ".join(stated.unique()[:SHOWN])
     raise DataError(
         f"{path} has rows of {others}, but none of {ticker}.  Name the ticker as in column "
         f"{names[column]}, or change data.tickers."
@@ -209,14 +212,18 @@ def _dated(file: _File, calendar: str) -> tuple[_File, pd.DatetimeIndex]:
     dates = stamps.read(column[~blank], calendar, file.path)
     findings = file.findings
     if blank.any():
-        cells = column[blank].astype("str").str.strip()
-        days = pd.to_datetime(cells.str[:10], format="ISO8601", errors="coerce")
-        shown = ", ".join(cells.iloc[:SHOWN])
-        more = f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
-        rows = f"rows without prices left out: {shown}{more}"
-        findings += _finding("empty_row", rows, pd.DatetimeIndex(days.dropna()))
+        findings += _blank(column[blank], calendar, file.path)
     kept = replace(file, cells=file.cells[~blank], quotes=file.quotes[~blank], findings=findings)
     return kept, dates
+
+
+def _blank(cells: pd.Series, calendar: str, path: Path) -> tuple[Finding, ...]:
+    what = "rows without prices left out:"
+    try:
+        return _finding("empty_row", what, stamps.read(cells, calendar, path))
+    except DataError:  # a line of text below the prices
+        shown = ", ".join(cells.astype("str").iloc[:SHOWN])
+        return _finding("empty_row", f"{what} {shown[:100]}")
 
 
 def _whole(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]) -> _File:
@@ -319,7 +326,7 @@ def _in_range(finding: Finding, start: date, end: date) -> Finding | None:
 
 
 def _sentence(finding: Finding) -> str:
-    if not finding.sessions or finding.check == "empty_row":
+    if not finding.sessions:
         return finding.message
     more = len(finding.sessions) - SHOWN
     days = ", ".join(finding.sessions[:SHOWN])

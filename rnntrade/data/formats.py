@@ -18,10 +18,10 @@ from zlib import error as ZlibError
 
 import pandas as pd
 
-from rnntrade.data.columns import field_of, key
+from rnntrade.data.columns import WANTED, field_of, key
 from rnntrade.errors import DataError
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", " ")  # spaces only where the others separate nothing
 LOOKED_AT = 50  # lines, for the header
 STACKED = ("", "ticker", "tickers", "symbol", "symbols", "price", "attributes", "date", "datetime")
 NULLS = frozenset({"", "-", "--", ".", "null", "none", "nan", "na", "n/a", "#n/a", "nat", "<na>"})
@@ -116,9 +116,8 @@ def _text(text: str, path: Path) -> Table:
     stated = re.fullmatch(r'"?sep=(.|\\t)"?', lines[0].strip("\ufeff \r"), re.IGNORECASE)
     above = 1 if stated else 0  # Excel's line is used
     separators = (stated[1].replace("\\t", "\t"),) if stated else SEPARATORS
-    first, separator = _header(lines, separators)
-    rows = list(csv.reader(io.StringIO("\n".join(lines[first:]) + "\n"), delimiter=separator))
-    rows = [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    first, separator = _header(lines, separators, path)
+    rows = [[cell.strip() for cell in row] for row in _rows(lines[first:], separator) if any(row)]
     stacked = _stacked(rows)
     names, body = rows[:stacked], rows[stacked:]
     width = max(len(row) for row in names)
@@ -131,21 +130,25 @@ def _text(text: str, path: Path) -> Table:
     return Table(columns, cells, skipped, separator)
 
 
-def _header(lines: list[str], separators: Sequence[str]) -> tuple[int, str]:
+def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    text = io.StringIO("".join(f"{line.strip(' ')}\n" for line in lines))
+    return list(csv.reader(text, delimiter=separator, skipinitialspace=True))
+
+
+def _header(lines: list[str], separators: Sequence[str], path: Path) -> tuple[int, str]:
     """Return the number of the first header line, and the separator."""
-    best, found = 0, (next(i for i, line in enumerate(lines) if line.strip()), separators[0])
+    best, found = 0, (0, "")
     for number, line in enumerate(lines[:LOOKED_AT]):
         for separator in separators:
-            names = next(csv.reader([line], delimiter=separator), [])
-            fields = {field_of((name,))[0] for name in names} - {None}
-            if len(fields) > best:
+            fields = {field_of((name,))[0] for name in _rows([line], separator)[0]} - {None}
+            if len(fields) > best and (separator != " " or best < 2):
                 best, found = len(fields), (number, separator)
+    if not best:
+        begins = next(line.strip() for line in lines if line.strip())[:80]
+        raise DataError(f"{path} has no header: it begins with {begins!r}.  Wanted: {WANTED}.")
     number, separator = found
     if number:  # tickers stand above the fields where yfinance groups by ticker
-        names, above = (
-            next(csv.reader([line], delimiter=separator), [])
-            for line in (lines[number], lines[number - 1])
-        )
+        above, names = _rows(lines[number - 1 : number + 1], separator)
         if len(above) == len(names) > 1 and key(above[0]) in STACKED and all(above[1:]):
             return number - 1, separator
     return found
@@ -157,7 +160,9 @@ def _stacked(rows: list[list[str]]) -> int:
     for row in rows[1:3]:
         others = row[1:]
         filled = [cell for cell in others if cell]
-        names_only = not any(re.fullmatch(PLAIN, cell) for cell in filled)
+        names_only = not any(re.fullmatch(PLAIN, cell) for cell in filled) or (
+            key(row[0]).startswith(("ticker", "symbol"))  # 7203 is one
+        )
         whole = len(filled) == len(others) > 0 or (not filled and key(row[0]) != "")
         if key(row[0]) not in STACKED or not names_only or not whole:
             break
@@ -194,7 +199,7 @@ def numbers(cells: pd.DataFrame, names: Sequence[str], separator: str, path: Pat
     names        of all columns of the file, for messages
     """
     text = {
-        name: _clean(column) for name, column in cells.items() if column.dtype.kind not in "iufb"
+        name: _clean(column) for name, column in cells.items() if column.dtype.kind not in "iuf"
     }
     decimal = _decimal(pd.DataFrame(text, index=cells.index), names, separator, path)
     read = {}

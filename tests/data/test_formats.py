@@ -177,6 +177,9 @@ Jan 15, 2019\t1,249.25\t1,251.75\t1,240.50\t1,241.50\t1,241.50\t1,450,000
 Jan 14, 2019\t1,239.50\t1,250.50\t1,238.25\t1,249.25\t1,249.25\t1,300,000
 Jan 11, 2019\t1,234.50\t1,240.25\t1,230.50\t1,239.75\t1,239.75\t1,200,000
 """
+FOOTER = f"{plain()}\nSource: Example\n"
+LETTERS = plain("t,o,h,l,c,v")
+TO_STRING = plain().replace(",", "   ")
 AS_EXPECTED: dict[str, tuple[str, dict[str, str]]] = {  # text, and what each finding must name
     "yfinance": (YFINANCE, {}),
     "yfinance without names": (YFINANCE_OLD, {}),
@@ -200,10 +203,13 @@ AS_EXPECTED: dict[str, tuple[str, dict[str, str]]] = {  # text, and what each fi
         {"unused_column": "Volume USDT", "text": "www.example.org", "symbol": "AAA/USDT"},
     ),
     "Bloomberg": (BLOOMBERG, {"text": "Security"}),
-    "several tickers below each other": (LONG, {}),
+    "several tickers below each other": (LONG, {"symbol": "BBB"}),
     "a row number before the date": (PANDAS, {"unused_column": "1 (no name)"}),
     "Dukascopy": (DUKASCOPY, {}),
     "Yahoo's page, copied": (YAHOO_PAGE, {}),
+    "a line of text below": (FOOTER, {"empty_row": "Source: Example"}),
+    "single letters": (LETTERS, {}),
+    "spaces between": (TO_STRING, {}),
     "Excel's separator": ("sep=;\n" + plain().replace(",", ";"), {}),
     "Excel's separator, quoted": ('"sep=\\t"\n' + plain().replace(",", "\t"), {}),
     "a separator at the end of rows": (plain().replace("00.0", "00.0,"), {}),
@@ -261,6 +267,33 @@ def test_two_rows_of_names_in_parquet_are_read(
     pd.testing.assert_frame_equal(bars, EXPECTED, check_exact=True)
     assert [finding.check for finding in findings] == ["unused_column"]
     assert "BBB" in findings[0].message
+
+
+@pytest.mark.parametrize("ticker", ["LOW", "OPEN", "C", "7203", "BRK-B", "^GSPC"])
+@pytest.mark.parametrize("form", ["{}_{}", "{} {}", "yfinance", "by ticker", "quantmod"])
+def test_tickers_that_look_like_columns_or_numbers_are_told_from_them(
+    tmp_path: Path, ticker: str, form: str
+):
+    fields = ["Open", "High", "Low", "Close", "Adjusted", "Volume"]
+    row = "2019-01-11,10,12,8,11,5.5,100\n"
+    named = ticker.strip("^")
+    dots = named.replace("-", ".")
+    twice = [",".join(["Price", *fields]), ",".join(["Ticker", *[ticker] * 6]), "Date,,,,,,"]
+    headers = {
+        "yfinance": "\n".join(twice),
+        "by ticker": "\n".join([twice[1], twice[0], twice[2]]),
+        "quantmod": ",".join(['""', *[f"{dots}.{field}" for field in fields]]),
+    }
+    header = headers.get(form, ",".join(["Date", *[form.format(f, named) for f in fields]]))
+    bars, findings = read(tmp_path, f"{header}\n{row}", ticker)
+    assert bars.iloc[0].tolist() == [5.0, 6.0, 4.0, 5.5, 100.0, 11.0]
+    assert not findings
+
+
+def test_columns_of_another_ticker_are_used_with_a_warning(tmp_path: Path):
+    bars, findings = read(tmp_path, YFINANCE.replace("AAA", "MSFT"))
+    pd.testing.assert_frame_equal(bars, EXPECTED, check_exact=True)
+    assert "MSFT" in findings["symbol"]
 
 
 # nothing is dropped silently
@@ -486,8 +519,8 @@ def test_ambiguous_files_are_refused_with_the_row_and_both_readings(
     [
         ('Date,Open,High,Low,Close,Volume\n2019-01-02,"1,23","1.24",1,1,1', "decimals in two ways"),
         ("Date,Open,High,Low,Close,Volume\n2019-01-02,1,5,1,5,1,5,1,5,100", "row 1 has 10 cells"),
-        ("2019.01.02,00:00,1,1,1,1,1\n2019.01.03,00:00,1,1,1,1,1", "no column date"),
-        ("<!DOCTYPE html>\n<html><body>Too Many Requests</body></html>", "no column date"),
+        ("2019.01.02,00:00,1,1,1,1,1\n2019.01.03,00:00,1,1,1,1,1", "has no header"),
+        ("<!DOCTYPE html>\n<html><body>Too Many Requests</body></html>", "has no header"),
         (
             "date,open,high,low,close,symbol\n2019-01-02,1,1,1,1,B\n2019-01-02,1,1,1,1,C",
             "none of AAA",

@@ -10,7 +10,9 @@ from rnntrade.data import stamps
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
 
-pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
+pytestmark = pytest.mark.filterwarnings(  # exchange_calendars' own
+    "ignore:Series.values returning", "ignore:DatetimeIndex.weekday"
+)
 
 PATH = Path("AAA.csv")
 ZONES = {
