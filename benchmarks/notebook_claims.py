@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def load(ticker: str, data: DataConfig) -> pd.DataFrame:
-    return fetch(ticker, data.start, data.end, data)
+    return fetch(ticker, data.start, data.end, data)[0]
 
 
 def train_all(data: DataConfig) -> pd.DataFrame:

@@ -19,7 +19,7 @@ class DataWarning(BaseModel):
     """Something to know about one ticker's bars."""
 
     message: str  # one sentence, beginning with the ticker
-    until: str  # newest session that it is about, YYYY-MM-DD
+    until: str  # newest session that it is about, YYYY-MM-DD; empty: the whole file
 
 
 class Download(BaseModel):
@@ -81,7 +81,7 @@ def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[s
     """
     if not sealed_from:
         return [each.message for each in warnings]
-    shown = [each.message for each in warnings if each.until and each.until < sealed_from]
+    shown = [each.message for each in warnings if each.until < sealed_from]
     hidden = len(warnings) - len(shown)
     if not hidden:
         return shown

@@ -71,10 +71,10 @@ def make_market(name: str, seed: int, sessions: int) -> tuple[pd.DataFrame, pd.S
     start, end = date(1990, 1, 1), date(2035, 12, 31)
     if control.process is not None:
         config = DataConfig(source="synthetic", tickers=(name,), seed=seed, process=control.process)
-        bars = fetch(name, start, end, config).iloc[:sessions]
+        bars = fetch(name, start, end, config)[0].iloc[:sessions]
         return bars, direction(bars["close"])
     config = DataConfig(source="sample", tickers=(control.index,))
-    bars = fetch(control.index, start, end, config).iloc[:sessions]
+    bars = fetch(control.index, start, end, config)[0].iloc[:sessions]
     rng = np.random.default_rng(seed)
     if name == "N3":
         return bars, shift_around(direction(bars["close"]), rng)

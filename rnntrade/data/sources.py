@@ -1,4 +1,4 @@
-"""Where bars come from: one function per source, all with the same signature."""
+"""Where bars come from: one function per source; the user's files come with findings."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -8,24 +8,30 @@ import pandas as pd
 from rnntrade.config import DataConfig
 from rnntrade.data import files, sample, synthetic, yahoo
 from rnntrade.data.bars import cut
+from rnntrade.data.checks import Finding
 from rnntrade.errors import ConfigError, DataError
 
 SOURCES: Mapping[str, Callable[[str, date, date, DataConfig], pd.DataFrame]] = {
     "yahoo": yahoo.download,
     "sample": sample.load,
     "synthetic": synthetic.generate,
-    "files": files.load,
 }
 
 
-def fetch(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
-    """Return one ticker's bars dated in [start, end), unchecked.
+def fetch(
+    ticker: str, start: date, end: date, config: DataConfig
+) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    """Return one ticker's bars dated in [start, end), unchecked, and what was noticed in reading.
 
     Errors: ConfigError for a range or ticker that makes no sense, DataError where there are no
     prices, DownloadError (with `transient`) where a vendor did not deliver.
     """
     require_sensible(ticker, start, end)
-    bars = SOURCES[config.source](ticker, start, end, config)
+    findings: tuple[Finding, ...] = ()
+    if config.source == "files":
+        bars, findings = files.load(ticker, start, end, config)
+    else:
+        bars = SOURCES[config.source](ticker, start, end, config)
     chosen = cut(bars, start, end)
     if chosen.empty:
         has = f"has {bars.index.min():%Y-%m-%d} to {bars.index.max():%Y-%m-%d}"
@@ -33,7 +39,7 @@ def fetch(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFra
             f"{ticker}: no prices from {start} to {end} (left out); source {config.source} "
             f"{'has none' if bars.empty else has}.  Change data.start and data.end."
         )
-    return chosen
+    return chosen, findings
 
 
 def require_sensible(ticker: str, start: date, end: date) -> None:

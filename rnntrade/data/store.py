@@ -60,6 +60,7 @@ class _State:
     fetched: int = 0
     revised: int = 0
     rebased: bool = False
+    findings: tuple[Finding, ...] = ()  # of the source, in reading
 
 
 def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update:
@@ -90,6 +91,7 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
         )
     findings = check(bars, ticker, config.calendar, start, end)
     raise_errors(findings)
+    findings += state.findings
     return Update(
         ticker, bars, tuple(findings), state.fetched, state.revised, state.rebased, provenance
     )
@@ -112,7 +114,7 @@ def _refresh(
     if not len(later):
         return old
     overlap = old.bars.index[-OVERLAP:]
-    new = sources.fetch(ticker, overlap[0].date(), end, config)
+    new, _ = sources.fetch(ticker, overlap[0].date(), end, config)
     changed = _changed(old.bars, new, ADJUSTED)
     if changed is None or changed.any():
         LOG.info(
@@ -130,10 +132,11 @@ def _whole(
     end: date,
     now: datetime,
 ) -> _State:
-    bars = sources.fetch(ticker, start, end, config)
+    bars, findings = sources.fetch(ticker, start, end, config)
     changed = _changed(old, bars, FIELDS) if old is not None else None
     revised = 0 if changed is None else int(changed.sum())
-    return _State(bars, start, _asked_end(bars, end, now), len(bars), revised)
+    asked_end = _asked_end(bars, end, now)
+    return _State(bars, start, asked_end, len(bars), revised, findings=findings)
 
 
 def _appended(old: _State, new: pd.DataFrame, end: date, now: datetime) -> _State:
@@ -186,10 +189,11 @@ def _keep(
     asked = [state.start.isoformat(), state.end.isoformat()]
     vintage = digest(state.bars)
     known = stored.provenance if stored is not None else {}
-    if (known.get("asked"), known.get("vintage")) == (asked, vintage):
-        return known
     findings = check(state.bars, ticker, config.calendar, state.start, state.end)
     raise_errors(findings)
+    warnings = [finding.message for finding in (*findings, *state.findings)]
+    if tuple(map(known.get, ("asked", "vintage", "warnings"))) == (asked, vintage, warnings):
+        return known
     library, detail = {
         "yahoo": ("yfinance", "splits and dividends"),
         "sample": ("arch", "splits and dividends"),
@@ -205,7 +209,7 @@ def _keep(
         "calendar": config.calendar,
         "asked": asked,
         "vintage": vintage,
-        "warnings": [finding.message for finding in findings],
+        "warnings": warnings,
     }
     archive.save(root, state.bars, provenance)
     return provenance

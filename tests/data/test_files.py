@@ -31,7 +31,7 @@ QUOTES = pd.DataFrame(
 
 
 def load(folder: Path, ticker: str = "SPY") -> pd.DataFrame:
-    return fetch(ticker, START, END, DataConfig(source="files", folder=str(folder)))
+    return fetch(ticker, START, END, DataConfig(source="files", folder=str(folder)))[0]
 
 
 def write(folder: Path, text: str, name: str = "SPY.csv") -> Path:
@@ -137,20 +137,22 @@ def test_blank_lines_at_the_end_do_not_matter(tmp_path: Path):
     [
         ("", "is empty"),
         (HEADER, "has no rows"),
-        ("Date,Open,High,Low,Close\n2024-01-02,1,1,1,1", "no column volume; it has Date, Open"),
         ("Open,High,Low,Close,Volume\n1,1,1,1,1", "no column date; it has Open, High"),
-        ("Date;Open;High;Low;Close;Volume\n2024-01-02;1;1;1;1;1", "no column date"),
-        (f"{HEADER},close\n{ROWS[0]},11", "two columns for close"),
-        (f"{HEADER}\n2024-01-02,ten,12,9,11,5.5,1000", "'ten' in column open, row 1"),
-        (f"{HEADER}\n{ROWS[0]}\n2024-01-03,10,12,9,11,5.5,-", "'-' in column volume, row 2"),
-        (f'{HEADER}\n2024-01-02,10,12,9,11,5.5,"1,000"', "'1,000' in column volume"),
+        (f"{HEADER},close\n{ROWS[0]},11.5", "two columns for close"),
+        (f"{HEADER}\n2024-01-02,ten,12,9,11,5.5,1000", "'ten' in column Open, row 1"),
+        (f"{HEADER}\n2024-01-02,10,12,9,,5.5,1000", "column Close is empty"),
+        (
+            f"{HEADER}\n{ROWS[0]}\n2024-01-03,10,12,,,5.5,1000",
+            "column Low has no number on 2024-01-03",
+        ),
         (f"{HEADER}\n{ROWS[0]}\nsoon,11,12,10,12,12,1", "'soon' in row 2 is not a date"),
-        (f"{HEADER}\n01/02/2024,11,12,10,12,12,1", "'01/02/2024' in row 1 is not a date"),
+        (
+            f"{HEADER}\n01/02/2024,11,12,10,12,12,1",
+            "'01/02/2024' in row 1 can be read as 2024-02-01",
+        ),
         (f"{HEADER}\n2024-02-30,11,12,10,12,12,1", "'2024-02-30' in row 1 is not a date"),
         (f"{HEADER}\n,11,12,10,12,12,1", "row 1 is not a date"),
-        (f"{HEADER}\n20240102,11,12,10,12,12,1", "'20240102' in row 1 is not a date"),
-        (f"{HEADER}\n1704171600,11,12,10,12,12,1", "'1704171600' in row 1 is not a date"),
-        (f"{HEADER}\n{ROWS[0]},9,9,9\n{ROWS[1]},9", "cannot be read as a CSV|is not a date"),
+        (f"{HEADER}\n{ROWS[0]},9,9,9\n{ROWS[1]},9", "row 1 has 10 cells and the header 7"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_the_cause(tmp_path: Path, text: str, cause: str):
@@ -172,7 +174,7 @@ def test_bytes_that_are_no_text_and_no_parquet_are_told(tmp_path: Path):
     (tmp_path / "F.csv.gz").write_bytes(gzip.compress(HEADER.encode() * 100)[:-20])
     (tmp_path / "G.csv").mkdir()
     for ticker in "ABCDEFG":
-        with pytest.raises(DataError, match=rf"{ticker}\.\S+ cannot be read as a"):
+        with pytest.raises(DataError, match=rf"{ticker}\.\S+ cannot be read as"):
             load(tmp_path, ticker)
 
 
@@ -182,8 +184,6 @@ def test_bytes_that_are_no_text_and_no_parquet_are_told(tmp_path: Path):
         ((ROWS[0], ROWS[0]), "more than one bar on 2024-01-02"),
         ((ROWS[0], ROWS[1], ROWS[0]), "more than one bar on 2024-01-02"),
         ((ROWS[1], "2024-01-05,1,1,1,1,1,1", ROWS[0]), "dates go back at 2024-01-02"),
-        (("2024-01-02,10,12,9,,5.5,1000",), "missing or infinite numbers on 2024-01-02"),
-        (("2024-01-02,10,12,9,null,null,1000",), "missing or infinite numbers on 2024-01-02"),
         (("2024-01-02,10,12,9,11,0,1000",), "not above 0 on 2024-01-02"),
     ],
 )
@@ -249,7 +249,7 @@ def test_real_prices_load_without_errors(shared: Path):
     assert len(paths) == 16
     config = DataConfig(source="files", folder=str(shared))
     for path in paths:
-        bars = fetch(path.stem, date(1990, 1, 1), date(2025, 1, 1), config)
+        bars = fetch(path.stem, date(1990, 1, 1), date(2025, 1, 1), config)[0]
         start = bars.index[0].date()
         findings = check(bars, path.stem, "XNYS", start, date(2025, 1, 1))
         assert [finding for finding in findings if finding.severity == "error"] == []
@@ -261,7 +261,7 @@ def test_real_prices_load_without_errors(shared: Path):
 @pytest.mark.parametrize(("ticker", "close"), [("SPY", 477.71), ("QQQ", 401.68), ("IWM", 225.32)])
 def test_the_default_universe_is_complete(shared: Path, ticker: str, close: float):
     config = DataConfig(source="files", folder=str(shared))
-    bars = fetch(ticker, date(2015, 1, 1), date(2024, 1, 1), config)
+    bars = fetch(ticker, date(2015, 1, 1), date(2024, 1, 1), config)[0]
     assert len(bars) == 2264
     assert check(bars, ticker, "XNYS", date(2015, 1, 1), date(2024, 1, 1)) == []
     assert bars.loc["2022-01-03", "raw_close"] == pytest.approx(close, abs=0.005)

@@ -22,7 +22,7 @@ NAMES = list(SIGNS)
 
 def bars_of(process: str, seed: int = 0, ticker: str = "AAA") -> pd.DataFrame:
     config = replace(DataConfig(source="synthetic"), process=process, seed=seed)
-    return fetch(ticker, *DECADES, config)
+    return fetch(ticker, *DECADES, config)[0]
 
 
 def signs_of(bars: pd.DataFrame) -> np.ndarray:
@@ -127,12 +127,12 @@ def test_bars_open_at_the_previous_close_and_pass_every_check(process: str):
 def test_seed_and_ticker_alone_decide_each_bar(process: str):
     whole = bars_of(process)
     config = replace(DataConfig(source="synthetic"), process=process)
-    part = fetch("AAA", date(2010, 3, 1), date(2011, 3, 1), config)
+    part = fetch("AAA", date(2010, 3, 1), date(2011, 3, 1), config)[0]
     pd.testing.assert_frame_equal(part, whole.loc["2010-03-01":"2011-02-28"])
     for other in (bars_of(process, seed=1), bars_of(process, ticker="BBB")):
         assert (signs_of(other) == signs_of(whole)).mean() < 0.55
 
 
 def test_the_default_process_is_as_before():
-    bars = fetch("AAA", *DECADES, DataConfig(source="synthetic"))
+    bars = fetch("AAA", *DECADES, DataConfig(source="synthetic"))[0]
     assert not np.array_equal(bars["open"].to_numpy()[1:], bars["close"].to_numpy()[:-1])

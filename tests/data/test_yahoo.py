@@ -22,7 +22,7 @@ START, END = date(2024, 1, 1), date(2024, 3, 1)
 
 
 def fetch(ticker: str, start: date = START, end: date = END) -> pd.DataFrame:
-    return sources.fetch(ticker, start, end, DataConfig(start=start, end=end))
+    return sources.fetch(ticker, start, end, DataConfig(start=start, end=end))[0]
 
 
 def failure(ticker: str) -> DownloadError:
