@@ -22,7 +22,7 @@ from tasks.provenance import provenance
 from tasks.recording import record, record_audit
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
-from tasks.samples import label_regimes, make_windows
+from tasks.samples import label_regimes, make_windows, partly_used
 from tasks.seal import seal
 from tasks.summary import Summary, summarise
 from tasks.tables import Labels
@@ -55,10 +55,11 @@ def run(
         fetched, found = (given, noticed or []) if given else fetch(experiment.data)
         holdout = seal(ids, experiment, fetched, open_holdout, spent)
         prices = holdout.prices
+        made = prepare(experiment, prices, holdout.test_from)
+        found = [*found, *partly_used(prices, made.labels, made.samples)]
         warnings = shown_warnings(found, holdout.sealed_from)
         for warning in warnings:
             get_run_logger().warning("%s", warning)
-        made = prepare(experiment, prices, holdout.test_from)
 
         tried = note_fits(ids, experiment, prices, made.samples, made.labels.folds)
         training = start_training(experiment, made.samples, made.labels.folds, device)
