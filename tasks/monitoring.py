@@ -100,7 +100,7 @@ def check_champion(
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
     known = own_prices(desk, known)
     newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
-    revised = [last_revision(data_folder(), data.source, t, due) for t in desk.tickers]
+    revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
     others = (
         upkeep.freshness(newest, due, data.calendar, failed),
         upkeep.revisions(revised),

@@ -70,7 +70,10 @@ def find_reasons(
     tickers: dict[str, tuple[str, ...]] = {}
     outside = _outside(desk, samples or desk_samples(desk, known), as_of)
     for ticker in [*desk.tickers, *(t for t in asked if t not in desk.tickers)]:
-        found = [f"no new prices: {missing[ticker]}"] if ticker in missing else []
+        found = []
+        if ticker in missing:
+            gone = f"If it is gone for good{_without(desk, ticker)}."
+            found.append(f"no new prices: {missing[ticker]}  {gone}")
         if ticker not in desk.tickers:
             found.append(
                 f"unknown ticker: the model decides on {', '.join(desk.tickers)}.  "
@@ -101,12 +104,16 @@ def _not_traded(desk: Desk, known: Prices, ticker: str, as_of: pd.Timestamp) -> 
     missed = int((known.sessions > traded[-1]).sum())
     if missed <= HALT:
         return f"{told}: the last decision stands."
-    others = ",".join(each for each in desk.tickers if each != ticker)
-    cure = f", or retrain without it (--tickers {others})" if others else ""
     return (
         f"{told}, nor in {missed} sessions since {traded[-1]:%Y-%m-%d}: delisted, or its source "
-        f"has stopped.  The last decision stands.  Check its source{cure}."
+        f"has stopped.  The last decision stands.  Check its source{_without(desk, ticker, ', or')}."
     )
+
+
+def _without(desk: Desk, ticker: str, joined: str = ",") -> str:
+    """How to be rid of a ticker."""
+    others = ",".join(each for each in desk.tickers if each != ticker)
+    return f"{joined} retrain without it (--tickers {others})" if others else f"{joined} retrain"
 
 
 def age(desk: Desk, prices: Prices, as_of: pd.Timestamp) -> int:

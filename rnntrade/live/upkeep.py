@@ -47,6 +47,9 @@ def freshness(
     if not late and not failed:
         told = f"freshness: every ticker has its bar of {due:%Y-%m-%d}"
         return Check("freshness", float(count), float(MISSING), "ok", told)
+    if not late:
+        told = f"freshness: every other ticker has its bar of {due:%Y-%m-%d}{why}"
+        return Check("freshness", float(count), float(MISSING), "warning", told)
     sessions = "session is" if count == 1 else "sessions are"
     told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count} {sessions} missing"
     told += f" up to {due:%Y-%m-%d}"

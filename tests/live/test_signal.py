@@ -175,7 +175,9 @@ def test_a_source_that_fails_is_a_reason_of_its_ticker_alone(made, seats):
     missing = {"HALTED": "HALTED: rate limited.  Try again later."}
     said = make_signal(seats, made.prices, day, due=day, missing=missing)
     assert said.tickers[0] == whole.tickers[0]
-    assert said.tickers[1].abstain == ["no new prices: HALTED: rate limited.  Try again later."]
+    (reason,) = said.tickers[1].abstain
+    assert reason.startswith("no new prices: HALTED: rate limited.  Try again later.")
+    assert "--tickers WHOLE" in reason
     assert words(said)[1].startswith("HALTED: abstain")
 
 

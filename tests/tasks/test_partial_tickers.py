@@ -23,6 +23,7 @@ TRADED = {  # rows of SESSIONS; the parts begin at 0, 320 and 400
     "GONE_TEST": slice(0, 440),
     "FEW": slice(490, 500),
     "ONE": slice(499, 500),
+    "SEALED": slice(500, 500),  # listed in sessions that are sealed
 }
 
 
@@ -85,7 +86,7 @@ def test_every_ticker_used_in_part_is_a_warning_that_names_it_and_its_bars(made)
     for ticker in ("GONE_TRAINING", "GONE_VALIDATION"):
         assert "is not judged in 1 of 1 folds" in found[ticker].message
         assert "trains no model" not in found[ticker].message
-    for ticker in ("FEW", "ONE"):
+    for ticker in ("FEW", "ONE", "SEALED"):
         assert "left out" in found[ticker].message
 
 
