@@ -149,14 +149,13 @@ def fetch_available(config: DataConfig) -> Fetched:
             done, missing[ticker] = stored_prices(config, ticker), str(error)
             used = f"its bars up to {done.last}, stored before, are used" if done else "left out"
             message = f"{missing[ticker]}  Until then: {used}."
+            get_run_logger().warning("%s", message)
             found.warnings.append(DataWarning(message=message, until=done.last if done else ""))
         if done is not None:
             found.prices[ticker] = done.prices
             found.warnings.extend(done.warnings)
     if len(errors) == len(asked):
         raise errors[0]
-    for warning in found.warnings:
-        get_run_logger().warning("%s", warning.message)
     return found._replace(missing=missing)
 
 

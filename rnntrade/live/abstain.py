@@ -104,9 +104,10 @@ def _not_traded(desk: Desk, known: Prices, ticker: str, as_of: pd.Timestamp) -> 
     missed = int((known.sessions > traded[-1]).sum())
     if missed <= HALT:
         return f"{told}: the last decision stands."
+    cure = _without(desk, ticker, ", or")
     return (
         f"{told}, nor in {missed} sessions since {traded[-1]:%Y-%m-%d}: delisted, or its source "
-        f"has stopped.  The last decision stands.  Check its source{_without(desk, ticker, ', or')}."
+        f"has stopped.  The last decision stands.  Check its source{cure}."
     )
 
 
