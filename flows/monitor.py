@@ -6,9 +6,8 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.run import fetch
+from flows.run import Fetched, fetch_available
 from rnntrade.config import DataConfig
-from tasks.artifacts import Ref
 from tasks.monitoring import (
     Monitored,
     announce,
@@ -36,14 +35,15 @@ def monitor(as_of: date | None = None) -> list[Monitored]:
     as_of    the evening to look as if it were; else now
     returns  one a champion
     """
-    fetched: dict[DataConfig, dict[str, Ref]] = {}
+    fetched: dict[DataConfig, Fetched] = {}
     looks = []
     with alive():
         for version in followed_versions():
             config = prices_of(version)
             if config not in fetched:
-                fetched[config], _ = fetch(config)
-            found = record_look(check_champion(version, fetched[config], as_of))
+                fetched[config] = fetch_available(config)
+            prices, _, missing = fetched[config]
+            found = record_look(check_champion(version, prices, as_of, missing))
             show(found)
             looks.append(announce(found))
     return looks

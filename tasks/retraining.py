@@ -37,6 +37,7 @@ class Retraining(BaseModel):
     report: str = ""  # path of the page
     verdict: str = ""
     at: str = ""  # when it was done, UTC
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
