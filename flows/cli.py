@@ -26,6 +26,7 @@ from flows.options import (
     choose,
     console,
     prepare_logging,
+    print_warnings,
     table,
     told_plainly,
 )
@@ -96,7 +97,7 @@ def data_command(
 ) -> None:
     """Bring an experiment's prices up to date, and show what is stored."""
     with told_plainly():
-        from rnntrade.data.store import catalogue
+        from rnntrade.data.archive import catalogue, current, load
         from tasks.home import data_folder
 
         if any((experiment, source, tickers, start, end, folder)):
@@ -105,14 +106,17 @@ def data_command(
             from flows.data import refresh_data
 
             refresh_data(chosen.data)
-        stored = catalogue(data_folder())
+        root = data_folder()
+        stored = catalogue(root).to_dict("records")
+        for each in stored:
+            about = load(current(root, each["source"], each["ticker"])).provenance
+            each["messages"] = list(dict.fromkeys(about["warnings"]))
         if as_json:
-            sys.stdout.write(stored.to_json(orient="records", indent=1) + "\n")
-        elif stored.empty:
+            sys.stdout.write(json.dumps(stored, indent=1) + "\n")
+        elif not stored:
             typer.echo("Nothing is stored yet.  Try: rnntrade data quick")
         else:
-            rows = [{str(k): str(v) for k, v in row.items()} for row in stored.to_dict("records")]
-            console().print(table(str(data_folder()), rows))
+            _print_stored(str(root), stored)
 
 
 @app.command("ui", epilog="Example:\n\nrnntrade ui --mlflow-port 5001")
@@ -191,6 +195,16 @@ def clean_command(
                 typer.echo(f"{len(found)} folders, {total:.1f} MB.  Remove them with --yes.")
 
 
+def _print_stored(folder: str, stored: list[dict[Any, Any]]) -> None:
+    """What is stored, then every warning about it."""
+    rows = [{str(k): str(v) for k, v in row.items() if k != "messages"} for row in stored]
+    for row in rows:
+        row["fetched_at"] = row["fetched_at"][:16].replace("T", " ")  # UTC
+    screen = console()
+    screen.print(table(folder, rows))
+    print_warnings(screen, (message for row in stored for message in row["messages"]))
+
+
 def _print(summary: Any) -> None:
     """Two tables, the verdict, and where to look."""
     screen = console()
@@ -199,6 +213,7 @@ def _print(summary: Any) -> None:
             screen.print(table(title, rows))
     for name, reason in summary.failures.items():
         screen.print(f"[red]failed[/red]   {name}: {reason}", highlight=False)
+    print_warnings(screen, summary.warnings)
     for label, text in summary.places().items():
         screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
 

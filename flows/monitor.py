@@ -9,6 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.run import fetch
 from rnntrade.config import DataConfig
 from tasks.artifacts import Ref
+from tasks.data import DataWarning, shown_warnings
 from tasks.monitoring import (
     Monitored,
     announce,
@@ -36,14 +37,17 @@ def monitor(as_of: date | None = None) -> list[Monitored]:
     as_of    the evening to look as if it were; else now
     returns  one a champion
     """
-    fetched: dict[DataConfig, dict[str, Ref]] = {}
+    fetched: dict[DataConfig, tuple[dict[str, Ref], list[DataWarning]]] = {}
     looks = []
     with alive():
         for version in followed_versions():
             config = prices_of(version)
             if config not in fetched:
-                fetched[config], _ = fetch(config)
-            found = record_look(check_champion(version, fetched[config], as_of))
+                fetched[config] = fetch(config)
+            prices, noticed = fetched[config]
+            seen = check_champion(version, prices, as_of)
+            seen = seen.model_copy(update={"warnings": shown_warnings(noticed)})
+            found = record_look(seen)
             show(found)
             looks.append(announce(found))
     return looks

@@ -52,6 +52,7 @@ def retrain(
             mlflow_run=summary.mlflow_run,
             report=summary.report,
             verdict=summary.verdict,
+            warnings=summary.warnings,
         )
         done = finish(asked, prices, done)
         tell_promotions(judged)

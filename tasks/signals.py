@@ -36,6 +36,7 @@ class Said(BaseModel):
     lines: list[str]  # in words
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
+    warnings: list[str] = []  # about the prices
 
 
 class Compared(BaseModel):

@@ -14,6 +14,7 @@ from rnntrade.live.abstain import age, expiry, find_reasons
 from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, until
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
+from rnntrade.live.upkeep import age_check
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
@@ -86,7 +87,8 @@ def make_signal(
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
         raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
     answers = ask(desk, known)
-    health = check_health(desk, known, seen=observe(desk, known, answers))
+    aged = age_check(desk, max(as_of, due))
+    health = check_health(desk, known, (aged,), seen=observe(desk, known, answers))
     reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples)
     own = _decided(desk, known, as_of, answers)
     ahead = _outlook(seats.get("regime"), known, as_of)
@@ -106,7 +108,7 @@ def make_signal(
         as_of=f"{as_of:%Y-%m-%d}",
         experiment=desk.experiment.name,
         versions={task: each.version for task, each in seats.items()},
-        age=age(desk, known, as_of),
+        age=age(desk, max(as_of, due)),
         expires=f"{expiry(desk):%Y-%m-%d}",
         verdict=seat.verdict,
         health=health.sentence,

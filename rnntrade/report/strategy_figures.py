@@ -172,7 +172,7 @@ def _positions(axes: Axes, weights: pd.DataFrame) -> None:
             axes.axhline(line, color="white", linewidth=2.0)
         axes.grid(visible=False)
         axes.invert_yaxis()
-        c.label(axes, f"target, up to ±{c.share(most)}")
+        c.label(axes, f"target ±{c.share(most)}")
 
 
 def _probabilities(axes: Axes, probability: pd.DataFrame, dead_band: float) -> None:
