@@ -100,17 +100,22 @@ def data_command(
         from rnntrade.data.archive import catalogue, current, load
         from tasks.home import data_folder
 
+        fresh: dict[tuple[str, str], list[str]] = {}
         if any((experiment, source, tickers, start, end, folder)):
             chosen = choose(experiment or "quick", source, tickers, start, end, folder, None, None)
             prepare_logging()
             from flows.data import refresh_data
+            from tasks.data import shown_warnings
 
-            refresh_data(chosen.data)
+            for done in refresh_data(chosen.data):
+                fresh[chosen.data.source, done.ticker] = shown_warnings(done.warnings)
         root = data_folder()
         stored = catalogue(root).to_dict("records")
         for each in stored:
-            about = load(current(root, each["source"], each["ticker"])).provenance
-            each["messages"] = list(dict.fromkeys(about["warnings"]))
+            name = each["source"], each["ticker"]
+            kept = load(current(root, *name)).provenance["warnings"]
+            each["messages"] = fresh.get(name, list(dict.fromkeys(kept)))
+            each["warnings"] = len(each["messages"])
         if as_json:
             sys.stdout.write(json.dumps(stored, indent=1) + "\n")
         elif not stored:
@@ -199,9 +204,11 @@ def _print_stored(folder: str, stored: list[dict[Any, Any]]) -> None:
     """What is stored, then every warning about it."""
     rows = [{str(k): str(v) for k, v in row.items() if k != "messages"} for row in stored]
     for row in rows:
-        row["fetched_at"] = row["fetched_at"][:16].replace("T", " ")  # UTC
+        row["fetched_at"] = row["fetched_at"][:10]
+    drawn = table(folder, rows)
+    drawn.collapse_padding = True  # 80 columns are enough then
     screen = console()
-    screen.print(table(folder, rows))
+    screen.print(drawn)
     print_warnings(screen, (message for row in stored for message in row["messages"]))
 
 

@@ -19,7 +19,7 @@ class DataWarning(BaseModel):
     """Something to know about one ticker's bars."""
 
     message: str  # one sentence, beginning with the ticker
-    until: str  # newest session that it is about, YYYY-MM-DD
+    until: str  # newest session that it is about, YYYY-MM-DD; empty where it is about none
 
 
 class Download(BaseModel):
@@ -82,7 +82,7 @@ def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[s
     until = {each.message: each.until for each in warnings}
     if not sealed_from:
         return list(until)
-    shown = [message for message, last in until.items() if last and last < sealed_from]
+    shown = [message for message, last in until.items() if last < sealed_from]
     hidden = len(until) - len(shown)
     if not hidden:
         return shown

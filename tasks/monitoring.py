@@ -64,7 +64,7 @@ class Monitored(BaseModel):
         return [
             {
                 "check": each["name"],
-                "value": number(each["value"]),
+                "value": number(each["value"], each["unit"]),
                 "unit": each["unit"],
                 "p-value": number(each["p_value"]),
                 "limit": each["wanted"],

@@ -26,7 +26,7 @@ DECAYS = {  # checks with a p-value, and the unit of what it is about
     "forecast error": "of no move's",
 }
 WORST = ("drifted", "expired", "warning")  # first
-PSI = "stability index"
+PSI, SESSIONS = "stability index", "sessions"  # units
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,21 @@ class Check:
         """What must hold, in words: of a decay's p-value, of the value otherwise."""
         if math.isnan(self.limit):
             return "not known"
-        return f"p ≥ {self.limit:g}" if self.name in DECAYS else f"≤ {number(self.limit)}"
+        limit = number(self.limit, self.unit)
+        return f"p ≥ {self.limit:g}" if self.name in DECAYS else f"≤ {limit}"
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
         return {**plain_fields(self), "wanted": self.wanted}
 
 
-def number(value: float | None) -> str:
-    """Return a figure with three digits after the point, a count with none; never an exponent."""
+def number(value: float | None, unit: str = "") -> str:
+    """Return a figure with three digits after the point, sessions with none; never an exponent."""
     if value is None or not math.isfinite(value):
         return "-"
-    if 0.0 < abs(value) < 0.0005:
+    if 0.0 < value < 0.0005:
         return "< 0.001"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+    return f"{value:,.{0 if unit == SESSIONS else 3}f}"
 
 
 @dataclass(frozen=True)

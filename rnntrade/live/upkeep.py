@@ -14,7 +14,7 @@ from rnntrade.data.revisions import Revision
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.live.abstain import age, expiry
 from rnntrade.live.desk import Desk
-from rnntrade.live.health import Check, Status
+from rnntrade.live.health import SESSIONS, Check, Status
 
 MISSING = 0  # newest sessions that may be without a bar
 REVISED = 0.01  # share of the sessions known before that may be revised
@@ -37,12 +37,12 @@ def freshness(newest: Mapping[str, pd.Timestamp], due: pd.Timestamp, calendar: s
     late = [each for each, sessions in missing.items() if sessions > MISSING]
     if not late:
         told = f"freshness: every ticker has its bar of {due:%Y-%m-%d}"
-        return Check("freshness", float(count), float(MISSING), "ok", told, "sessions")
+        return Check("freshness", float(count), float(MISSING), "ok", told, SESSIONS)
     sessions = "session is" if count == 1 else "sessions are"
     told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count:,} {sessions} missing"
     told += f" up to {due:%Y-%m-%d}"
     told += f"; late are {', '.join(late)}" if len(late) > 1 else ""
-    return Check("freshness", float(count), float(MISSING), "warning", told, "sessions")
+    return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
 
 
 def revisions(found: Sequence[Revision]) -> Check:
@@ -68,4 +68,4 @@ def age_check(desk: Desk, due: pd.Timestamp) -> Check:
     limit = float(desk.experiment.production.expires_after)
     told = f"age: {count:,} sessions since it last learned, to be followed until {last:%Y-%m-%d}"
     status: Status = "expired" if due >= last else "ok"
-    return Check("age", float(count), limit, status, told, "sessions")
+    return Check("age", float(count), limit, status, told, SESSIONS)

@@ -79,5 +79,6 @@ def test_a_rate_and_its_p_value_stand_in_fields_of_their_own():
 
 
 def test_figures_are_written_without_exponents():
-    shown = [number(value) for value in (1990.0, 0.0575, 1.2e-7, 0.0, 12345.678, math.nan, None)]
-    assert shown == ["1,990", "0.058", "< 0.001", "0", "12,345.678", "-", "-"]
+    shown = [number(value) for value in (0.0575, 1.2e-7, 0.0, 1.0, 12345.678, math.nan, None)]
+    assert shown == ["0.058", "< 0.001", "0.000", "1.000", "12,345.678", "-", "-"]
+    assert number(1990.0, "sessions") == "1,990"
