@@ -26,6 +26,7 @@ from flows.options import (
     choose,
     console,
     prepare_logging,
+    print_warnings,
     table,
     told_plainly,
 )
@@ -96,23 +97,31 @@ def data_command(
 ) -> None:
     """Bring an experiment's prices up to date, and show what is stored."""
     with told_plainly():
-        from rnntrade.data.store import catalogue
+        from rnntrade.data.archive import catalogue, current, load
         from tasks.home import data_folder
 
+        fresh: dict[tuple[str, str], list[str]] = {}
         if any((experiment, source, tickers, start, end, folder)):
             chosen = choose(experiment or "quick", source, tickers, start, end, folder, None, None)
             prepare_logging()
             from flows.data import refresh_data
+            from tasks.data import shown_warnings
 
-            refresh_data(chosen.data)
-        stored = catalogue(data_folder())
+            for done in refresh_data(chosen.data):
+                fresh[chosen.data.source, done.ticker] = shown_warnings(done.warnings)
+        root = data_folder()
+        stored = catalogue(root).to_dict("records")
+        for each in stored:
+            name = each["source"], each["ticker"]
+            kept = load(current(root, *name)).provenance["warnings"]
+            each["messages"] = fresh.get(name, list(dict.fromkeys(kept)))
+            each["warnings"] = len(each["messages"])
         if as_json:
-            sys.stdout.write(stored.to_json(orient="records", indent=1) + "\n")
-        elif stored.empty:
+            sys.stdout.write(json.dumps(stored, indent=1) + "\n")
+        elif not stored:
             typer.echo("Nothing is stored yet.  Try: rnntrade data quick")
         else:
-            rows = [{str(k): str(v) for k, v in row.items()} for row in stored.to_dict("records")]
-            console().print(table(str(data_folder()), rows))
+            _print_stored(str(root), stored)
 
 
 @app.command("ui", epilog="Example:\n\nrnntrade ui --mlflow-port 5001")
@@ -191,6 +200,18 @@ def clean_command(
                 typer.echo(f"{len(found)} folders, {total:.1f} MB.  Remove them with --yes.")
 
 
+def _print_stored(folder: str, stored: list[dict[Any, Any]]) -> None:
+    """What is stored, then every warning about it."""
+    rows = [{str(k): str(v) for k, v in row.items() if k != "messages"} for row in stored]
+    for row in rows:
+        row["fetched_at"] = row["fetched_at"][:10]
+    drawn = table(folder, rows)
+    drawn.collapse_padding = True  # 80 columns are enough then
+    screen = console()
+    screen.print(drawn)
+    print_warnings(screen, (message for row in stored for message in row["messages"]))
+
+
 def _print(summary: Any) -> None:
     """Two tables, the verdict, and where to look."""
     screen = console()
@@ -199,6 +220,7 @@ def _print(summary: Any) -> None:
             screen.print(table(title, rows))
     for name, reason in summary.failures.items():
         screen.print(f"[red]failed[/red]   {name}: {reason}", highlight=False)
+    print_warnings(screen, summary.warnings)
     for label, text in summary.places().items():
         screen.print(f"[bold]{label:8}[/bold] {text}", highlight=False, soft_wrap=True)
 

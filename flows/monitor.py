@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import Fetched, fetch_available
 from rnntrade.config import DataConfig
+from tasks.data import shown_warnings
 from tasks.monitoring import (
     Monitored,
     announce,
@@ -42,8 +43,10 @@ def monitor(as_of: date | None = None) -> list[Monitored]:
             config = prices_of(version)
             if config not in fetched:
                 fetched[config] = fetch_available(config)
-            prices, _, missing = fetched[config]
-            found = record_look(check_champion(version, prices, as_of, missing))
+            prices, noticed, missing = fetched[config]
+            seen = check_champion(version, prices, as_of, missing)
+            seen = seen.model_copy(update={"warnings": shown_warnings(noticed)})
+            found = record_look(seen)
             show(found)
             looks.append(announce(found))
     return looks

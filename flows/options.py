@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
@@ -158,6 +159,12 @@ def table(title: str, rows: list[dict[str, str]]) -> Table:
     for row in rows:
         drawn.add_row(*row.values())
     return drawn
+
+
+def print_warnings(screen: Console, warnings: Iterable[str]) -> None:
+    """One line for each warning about the prices, word for word."""
+    for warning in warnings:
+        screen.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False, soft_wrap=True)
 
 
 def console() -> Console:

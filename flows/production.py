@@ -20,6 +20,7 @@ from flows.options import (
     choose,
     console,
     prepare_logging,
+    print_warnings,
     table,
     told_plainly,
 )
@@ -272,6 +273,7 @@ def _print_signal(said: Any) -> None:
     aged = f"{told['age']} sessions since it last learned, to be followed until {told['expires']}"
     screen.print(f"[bold]age[/bold]       {aged}", highlight=False)
     screen.print(f"[bold]verdict[/bold]   {told['verdict']}", highlight=False)
+    print_warnings(screen, said.warnings)
     screen.print(f"[bold]health[/bold]    {told['health']}", highlight=False)
     kept = "written down" if said.added else "not written down (again)"
     screen.print(f"[bold]journal[/bold]   {kept}{', late' if said.late else ''}", highlight=False)
@@ -281,17 +283,13 @@ def _print_look(found: Any) -> None:
     """One champion: a table of the checks, then what they come to."""
     screen, colours = console(), {"ok": "green", "unknown": "default", "warning": "yellow"}
     rows = [
-        {
-            "check": each["name"],
-            "value": "-" if each["value"] is None else f"{each['value']:.3g}",
-            "wanted": each["wanted"],
-            "status": f"[{colours.get(each['status'], 'red')}]{each['status']}[/]",
-        }
-        for each in found.checks
+        {**row, "status": f"[{colours.get(row['status'], 'red')}]{row['status']}[/]"}
+        for row in found.rows()
     ]
     screen.print(f"\n[italic]{found.version} after the close of {found.as_of}[/italic]")
     screen.print(table("", rows))
-    screen.print(found.sentence, highlight=False)
+    screen.print(found.sentence, highlight=False, markup=False)
+    print_warnings(screen, found.warnings)
     if found.events:
         screen.print(f"[bold]emitted[/bold]   {', '.join(found.events)}", highlight=False)
     again = "" if found.new else " (recorded before)"

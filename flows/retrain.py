@@ -57,6 +57,7 @@ def retrain(
             report=summary.report,
             verdict=summary.verdict,
             missing=missing,
+            warnings=summary.warnings,
         )
         done = finish(asked, prices, done)
         tell_promotions(judged)

@@ -99,7 +99,7 @@ def run(
         about = describe(experiment, prices, device, holdout.note)
         shown = (made.features, made.labels, lines, about, audited, together)
         page = report(experiment, prices, warnings, *shown)
-        summary = summarise(experiment, ids, lines, failures, page, together, audited)
+        summary = summarise(experiment, ids, lines, failures, page, together, audited, warnings)
         steps = (made.features, made.labels.ref, lines, device)
         made_of = provenance(experiment, fetched, holdout, *steps)
         others = [*made.features.values(), made.labels.ref, together, audited]

@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.run import fetch_available
+from tasks.data import shown_warnings
 from tasks.notify import tell_abstention, tell_failure
 from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
 from tasks.tracking import alive
@@ -29,9 +30,11 @@ def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[
     returns  one a session, the newest last
     """
     with alive():
-        prices, _, missing = fetch_available(followed().data)
+        prices, noticed, missing = fetch_available(followed().data)
         sessions = sessions_to_say(prices, as_of)
         said = [say(prices, each, tickers or [], as_of is None, missing) for each in sessions]
+        warnings = shown_warnings(noticed)
+        said = [each.model_copy(update={"warnings": warnings}) for each in said]
         tell_abstention(said)
         return said
 

@@ -96,12 +96,13 @@ def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[s
     """What a run may be told: nothing about a sealed session.
 
     sealed_from  first sealed session, YYYY-MM-DD; empty if the run may see all of them
-    returns      messages, and how many were left out
+    returns      messages, each once, and how many were left out
     """
+    until = {each.message: each.until for each in warnings}
     if not sealed_from:
-        return [each.message for each in warnings]
-    shown = [each.message for each in warnings if each.until < sealed_from]
-    hidden = len(warnings) - len(shown)
+        return list(until)
+    shown = [message for message, last in until.items() if last < sealed_from]
+    hidden = len(until) - len(shown)
     if not hidden:
         return shown
     number, are = ("warnings", "are") if hidden > 1 else ("warning", "is")

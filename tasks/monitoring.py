@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from rnntrade.config import DataConfig
 from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
+from rnntrade.live.health import DECAYS, number
 from tasks.artifacts import Ref, publish
 from tasks.champions import Version, desk_of, holder, require_champion
 from tasks.home import artifacts_folder, data_folder
@@ -48,7 +49,7 @@ class Monitored(BaseModel):
     due: str  # newest session that is over
     status: str  # the worst of the checks
     sentence: str
-    checks: list[dict[str, Any]]  # of `live.health.Check`, and what their values must be
+    checks: list[dict[str, Any]]  # of `live.health.Check`
     figures: dict[str, float]
     bars: str  # digest of the prices
     newest: bool  # False: a look back, although there are newer bars
@@ -57,6 +58,21 @@ class Monitored(BaseModel):
     mlflow_run: str = ""
     new: bool = True  # False: the same was recorded before
     missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
+    warnings: list[str] = []  # about the prices
+
+    def rows(self) -> list[dict[str, str]]:
+        """The checks as a table: value, unit, p-value and limit each in a column of its own."""
+        return [
+            {
+                "check": each["name"],
+                "value": number(each["value"], each["unit"]),
+                "unit": each["unit"],
+                "p-value": number(each["p_value"]),
+                "limit": each["wanted"],
+                "status": each["status"],
+            }
+            for each in self.checks
+        ]
 
 
 def followed_versions() -> list[Version]:
@@ -104,7 +120,7 @@ def check_champion(
     others = (
         upkeep.freshness(newest, due, data.calendar, failed),
         upkeep.revisions(revised),
-        upkeep.age_check(desk, known),
+        upkeep.age_check(desk, due),
     )
     seen = observe(desk, known)
     health = check_health(desk, known, others, seen)
@@ -124,7 +140,7 @@ def check_champion(
         due=f"{due:%Y-%m-%d}",
         status=health.status,
         sentence=health.sentence,
-        checks=[{**check.to_json(), "wanted": check.wanted} for check in health.checks],
+        checks=[check.to_json() for check in health.checks],
         figures={**seen.figures(), "revised": float(sum(each.revised for each in revised))},
         bars=data_fingerprint(prices),
         newest=bool(bars.sessions[-1] <= due),
@@ -201,10 +217,13 @@ def show(found: Monitored) -> None:
 
 def markdown(found: Monitored) -> str:
     """The sentence, a table of the checks, and more about those that are not plain inputs."""
-    rows = ["| | check | value | wanted |", "| --- | --- | ---: | ---: |"]
+    rows = [
+        "| | check | value | unit | p-value | limit |",
+        "| --- | --- | ---: | --- | ---: | --- |",
+    ]
     rows += [
-        f"| {SYMBOLS[each['status']]} | {each['name']} | {_told(each)} | {each['wanted']} |"
-        for each in found.checks
+        " | ".join([f"| {SYMBOLS[each['status']]}", *list(each.values())[:-1]]) + " |"
+        for each in found.rows()
     ]
     more = [
         f"- {each['sentence']}"
@@ -213,7 +232,8 @@ def markdown(found: Monitored) -> str:
     ]
     title = f"# {found.version} after {found.as_of}: {found.status}"
     run = f"MLflow run `{found.mlflow_run}` of experiment {EXPERIMENT}" if found.mlflow_run else ""
-    parts = [title, found.sentence, "\n".join(rows), "\n".join(more), run]
+    warned = "\n".join(f"- warning: {each}" for each in found.warnings)
+    parts = [title, found.sentence, "\n".join(rows), "\n".join(more), warned, run]
     return "\n\n".join(filter(None, parts))
 
 
@@ -234,22 +254,15 @@ def _announced(found: Monitored, mark: str) -> bool:
 
 def _metrics(found: Monitored) -> dict[str, float]:
     """Figures, and the value of each check, by names that MLflow takes."""
-    values = {each["name"]: each["value"] for each in found.checks if each["value"] is not None}
-    told = dict(found.figures)
-    for name, value in values.items():
-        kind, _, rest = name.partition(" ")
-        plain = name.replace(" ", "_")
-        if kind == "input":
-            told[f"psi.{rest}"] = value
-        elif name in ("freshness", "age"):
-            told[plain] = value
+    told: dict[str, float | None] = dict(found.figures)
+    for each in found.checks:
+        name = each["name"]
+        if name in DECAYS:
+            told[f"p.{name.replace(' ', '_')}"] = each["p_value"]
         else:
-            told["revised_share" if name == "revisions" else f"p.{plain}"] = value
-    return told
-
-
-def _told(check: dict[str, Any]) -> str:
-    return "-" if check["value"] is None else f"{check['value']:.3g}"
+            plain = {"revisions": "revised_share"}.get(name, name)
+            told[plain.replace("input ", "psi.")] = each["value"]
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _embedded(picture: bytes) -> str:

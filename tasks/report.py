@@ -158,10 +158,11 @@ def _attention(
             samples, fold = load_samples(line.samples.folder, len(line.fits) - 1)
             weights = pd.read_parquet(line.predictions.folder / "attention.parquet")
             ticker = str(weights.index[0])
-            mine = fold.fold.test[samples.spans.ticker[fold.fold.test] == ticker]
+            newest = fold.fold.test[samples.spans.ticker[fold.fold.test] == ticker][-1:]
             fit: Fit = load_fit(line.fits[-1][0].folder)
-            window = gather(standardise(samples.rows, fit.scaler), mine[-1:], samples.lookback)[0]
-            sessions = features[ticker].loc[: samples.spans.decision[mine[-1]]].index
+            rows = standardise(samples.rows, fit.scaler)
+            window = gather(rows, samples.last[newest], samples.lookback)[0]
+            sessions = features[ticker].loc[: samples.spans.decision[newest[0]]].index
             return AttentionExample(
                 model=name,
                 ticker=ticker,

@@ -36,6 +36,7 @@ class Retraining(BaseModel):
     mlflow_run: str
     report: str = ""  # path of the page
     verdict: str = ""
+    warnings: list[str] = []  # about the prices
     at: str = ""  # when it was done, UTC
     missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
@@ -108,6 +109,7 @@ def finish(experiment: Experiment, prices: dict[str, Ref], done: Retraining) -> 
 def markdown(done: Retraining) -> str:
     """The decision with its figures, as Markdown."""
     parts = [f"# Retraining of {done.experiment}, sessions to {done.until}", f"**{done.verdict}**"]
+    parts += [f"**warning** {warning}" for warning in done.warnings]
     for each in done.judged:
         outcome = "promoted" if each.promoted else "not promoted"
         against = each.champion or "nobody"

@@ -37,6 +37,7 @@ class Said(BaseModel):
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
     missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
+    warnings: list[str] = []  # about the prices
 
 
 class Compared(BaseModel):

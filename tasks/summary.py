@@ -33,6 +33,7 @@ class Summary(BaseModel):
     experiment: str
     source: str  # of the prices
     verdict: str
+    warnings: list[str]  # about the prices
     audit: str  # what was compared, and what was found
     outcome: str  # "evidence", "weak evidence" or "no evidence": the best that anything showed
     models: list[Row]
@@ -85,6 +86,7 @@ def summarise(
     page: Ref,
     together: Ref,
     audited: Ref,
+    warnings: list[str],
 ) -> Summary:
     """Put the verdicts side by side, and show them on Prefect's pages."""
     judged = {n: load_evaluation(ModelEvaluation, each.evaluation) for n, each in lines.items()}
@@ -97,8 +99,11 @@ def summarise(
         experiment=experiment.name,
         source=experiment.data.source,
         verdict=in_one_sentence(
-            [each.verdict for each in judged.values()], [each.verdict for each in traded.values()]
+            [each.verdict for each in judged.values()],
+            [each.verdict for each in traded.values()],
+            warned=bool(warnings),
         ),
+        warnings=warnings,
         audit=_audit_sentence(load_audit(audited)),
         outcome=overall(
             [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
@@ -124,6 +129,7 @@ def summarise(
 def markdown(summary: Summary) -> str:
     """The summary as Markdown, for Prefect and for the notes of the MLflow run."""
     parts = [f"# {summary.experiment}", f"**{summary.verdict}**"]
+    parts += [f"**warning** {warning}" for warning in summary.warnings]
     for title, rows in summary.tables().items():
         if rows:
             parts += [f"### {title}", _markdown_table(rows)]

@@ -6,7 +6,7 @@ with two intervals, one at the report's confidence (95 %) and a narrower one at 
     evidence       the wide interval is above 0, and the result survives the number of trials
     weak evidence  the narrow one is above 0, but one of the two does not hold
     loses          the wide interval is below 0
-    none           anything else, an interval that could not be computed included
+    no evidence    anything else, an interval that could not be computed included
 
 Touching 0 is not above it.  The best baseline is the best on the test part itself, known only
 afterwards: the hardest to beat.
@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 Interval = tuple[float, float]
-Outcome = Literal["evidence", "weak evidence", "none", "loses"]
+Outcome = Literal["evidence", "weak evidence", "no evidence", "loses"]
+SCALE = ("evidence", "weak evidence", "no evidence")  # and "loses to" whom, in every place
 
 NARROW_CONFIDENCE = 0.8
 CORRECTED = (
@@ -39,17 +40,12 @@ def judge(wide: Interval, narrow: Interval, survives: bool) -> Outcome:
         return "loses"
     if narrow[0] > 0.0 and math.isfinite(wide[0]):
         return "weak evidence"
-    return "none"
+    return "no evidence"
 
 
 def phrase(outcome: Outcome, rival: str) -> str:
     """Return the verdict in the words of every report; `rival` is who was to be beaten."""
-    return {
-        "evidence": "evidence",
-        "weak evidence": "weak evidence",
-        "none": "no evidence of skill",
-        "loses": f"loses to {plain(rival)}",
-    }[outcome]
+    return f"loses to {plain(rival)}" if outcome == "loses" else outcome
 
 
 def plain(source: str) -> str:
@@ -124,42 +120,41 @@ def strategy_sentence(
 
 def overall(verdicts: Sequence[str]) -> str:
     """Return "evidence", "weak evidence" or "no evidence": the best that any of them showed."""
-    for outcome in ("evidence", "weak evidence"):
-        if outcome in verdicts:
-            return outcome
-    return "no evidence"
+    return next((each for each in SCALE if each in verdicts), SCALE[-1])
 
 
-def summary(models: Sequence[str], strategies: Sequence[str]) -> str:
-    """Return the one paragraph of the run, what shows evidence first."""
+def summary(models: Sequence[str], strategies: Sequence[str], warned: bool = False) -> str:
+    """Return the one paragraph of the run: what it shows at best, then how often it shows what.
+
+    warned  whether the checks of the prices found anything
+    """
+    if not models and not strategies:
+        return "Nothing was evaluated."
+    best = overall([*models, *strategies]).capitalize()
     parts = [
-        _count(models, "model", "models", "against the best baseline of each"),
-        _count(strategies, "strategy", "strategies", "Sharpe ratio against buy and hold"),
+        _count(models, "model", "models", "the best baseline of each"),
+        _count(strategies, "strategy", "strategies", "buy and hold, by Sharpe ratio"),
     ]
-    said = [part for part in parts if part] or ["Nothing was evaluated."]
-    return " ".join(sorted(said, key=lambda part: not part.startswith("Evidence")))
+    resting = ", resting on prices with warnings" if warned else ""
+    return " ".join([f"{best}{resting}.", *filter(None, parts)])
 
 
-def _count(verdicts: Sequence[str], one: str, many: str, measure: str) -> str:
+def _count(verdicts: Sequence[str], one: str, many: str, rival: str) -> str:
+    """Count every verdict once: "5 models against …: no evidence in 4, 1 loses"."""
     if not verdicts:
         return ""
-    total = len(verdicts)
-    sure, weak = verdicts.count("evidence"), verdicts.count("weak evidence")
+    counts = [(each, verdicts.count(each)) for each in SCALE]
     lost = sum(verdict.startswith("loses") for verdict in verdicts)
-    if sure:
-        text = f"Evidence of skill in {sure} of {total} {many if total > 1 else one} ({measure})"
-    elif total > 1:
-        text = f"No evidence of skill in any of {total} {many} ({measure})"
-    else:
-        text = f"No evidence of skill in the one {one} ({measure})"
-    notes = [f"{weak} with weak evidence"] * bool(weak) + [f"{lost} measurably worse"] * bool(lost)
-    return text + (f": {', '.join(notes)}." if notes else ".")
+    notes = [f"{outcome} in {count}" for outcome, count in counts if count]
+    notes += [f"{lost} {'loses' if lost == 1 else 'lose'}"] * bool(lost)
+    what = one if len(verdicts) == 1 else many
+    return f"{len(verdicts)} {what} against {rival}: {', '.join(notes)}."
 
 
 def _p_value(corrected: tuple[float, int]) -> str:
     p, attempts = corrected
     if not math.isfinite(p):
-        return "p not computable"
+        return "no p-value"
     if attempts == 1:
         return f"p = {p:.3f}, the first model tried on this data"
     return f"p = {p:.3f}, corrected for {attempts} models tried {min(1.0, p * attempts):.3f}"

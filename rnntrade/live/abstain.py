@@ -60,7 +60,7 @@ def find_reasons(
             f"in sample: the model has learned from sessions up to {desk.fold.test:%Y-%m-%d}.  "
             "Ask for a later session."
         )
-    if as_of >= expiry(desk):
+    if max(as_of, due) >= expiry(desk):
         everything.append(
             f"expired: the model has learned nothing since {desk.fold.test:%Y-%m-%d}, and was to "
             f"be followed until {expiry(desk):%Y-%m-%d}.  Retrain, and promote what is better."
@@ -117,9 +117,13 @@ def _without(desk: Desk, ticker: str, joined: str = ",") -> str:
     return f"{joined} retrain without it (--tickers {others})" if others else f"{joined} retrain"
 
 
-def age(desk: Desk, prices: Prices, as_of: pd.Timestamp) -> int:
-    """Sessions since the last one that the desk has learned from, `as_of` included."""
-    return int(((prices.sessions >= desk.fold.test) & (prices.sessions <= as_of)).sum())
+def age(desk: Desk, due: pd.Timestamp) -> int:
+    """Sessions of the calendar since the last one that the desk has learned from, `due` included.
+
+    It has nothing to do with the bars at hand: a short or a late history makes nobody younger.
+    """
+    calendar = desk.experiment.data.calendar
+    return len(expected_sessions(calendar, desk.fold.test.date(), due.date() + timedelta(days=1)))
 
 
 def expiry(desk: Desk) -> pd.Timestamp:

@@ -20,8 +20,13 @@ from rnntrade.live.decay import (
 from rnntrade.live.drift import Reference, feature_drift
 
 Status = Literal["ok", "drifted", "expired", "warning", "unknown"]
-DECAYS = ("hit rate", "calibration", "forecast error")  # checks whose value is a p-value
+DECAYS = {  # checks with a p-value, and the unit of what it is about
+    "hit rate": "of calls right",
+    "calibration": "Brier score",
+    "forecast error": "of no move's",
+}
 WORST = ("drifted", "expired", "warning")  # first
+PSI, SESSIONS = "stability index", "sessions"  # units
 
 
 @dataclass(frozen=True)
@@ -29,21 +34,38 @@ class Check:
     """One thing looked at."""
 
     name: str  # "input volatility_20", one of DECAYS, "freshness", "revisions", "age"
-    value: float  # PSI of an input; p-value of a decay
-    limit: float  # not ok where a p-value is below it, or anything else above
+    value: float  # what was measured, in `unit`
+    limit: float  # the least p-value of one of DECAYS, the largest value of anything else
     status: Status
     sentence: str
+    unit: str = ""
+    p_value: float = math.nan  # of one of DECAYS: that it is this much worse by luck
+
+    @property
+    def of_drift(self) -> bool:
+        """Whether it looks for drift, which age, freshness and revisions do not."""
+        return self.name in DECAYS or self.name.startswith("input ")
 
     @property
     def wanted(self) -> str:
-        """What the value must be, in words: a p-value at least the limit, others at most."""
+        """What must hold, in words: of a decay's p-value, of the value otherwise."""
         if math.isnan(self.limit):
             return "not known"
-        return f"{'≥' if self.name in DECAYS else '≤'} {self.limit:.3g}"
+        limit = number(self.limit, self.unit)
+        return f"p ≥ {self.limit:g}" if self.name in DECAYS else f"≤ {limit}"
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
-        return plain_fields(self)
+        return {**plain_fields(self), "wanted": self.wanted}
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Return a figure with three digits after the point, sessions with none; never an exponent."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if 0.0 < value < 0.0005:
+        return "< 0.001"
+    return f"{value:,.{0 if unit == SESSIONS else 3}f}"
 
 
 @dataclass(frozen=True)
@@ -71,15 +93,25 @@ class Health:
 
     @property
     def sentence(self) -> str:
-        """What has drifted, or that nothing has, what else is wrong, and what could not be told."""
-        drifted = [check.sentence for check in self.checks if check.status == "drifted"]
-        unknown = [check.name for check in self.checks if check.status == "unknown"]
-        told = f"no drift in {len(self.checks) - len(unknown)} checks"
-        if drifted:
-            told = f"drift in {len(drifted)} of {len(self.checks)} checks: {'; '.join(drifted)}"
-        wrong = [check.sentence for check in self.checks if check.status in ("expired", "warning")]
-        told = "; ".join([told, *wrong])
-        return f"{told}; not known: {', '.join(unknown)}" if unknown else told
+        """The worst first; then what else is wrong, and what could not be told."""
+        by_status = {
+            status: [check for check in self.checks if check.status == status]
+            for status in (*WORST, "unknown")
+        }
+        looked = [each for each in self.checks if each.of_drift and each.status != "unknown"]
+        parts = [
+            f"{status}: {check.sentence}"
+            for status in ("expired", "warning")
+            for check in by_status[status]
+        ]
+        if drifted := by_status["drifted"]:
+            sentences = "; ".join(check.sentence for check in drifted)
+            parts.insert(0, f"drift in {len(drifted)} of {len(looked)} checks: {sentences}")
+        else:
+            parts.append(f"no drift in {len(looked)} check" + "s" * (len(looked) != 1))
+        unknown = [check.name for check in by_status["unknown"]]
+        parts += [f"not known: {', '.join(unknown)}"] * bool(unknown)
+        return "; ".join(parts)
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
@@ -121,18 +153,21 @@ def _inputs(reference: Reference, recent_rows: ArrayLike, config: ProductionConf
     if len(np.asarray(recent_rows)) == 0:
         names = [f"input {name}" for name in reference.names]
         told = "there are no recent values"
-        return [Check(each, math.nan, math.nan, "unknown", f"{each}: {told}") for each in names]
+        return [
+            Check(each, math.nan, math.nan, "unknown", f"{each}: {told}", PSI) for each in names
+        ]
     checks = []
     for row in feature_drift(reference, recent_rows, config).to_dict("records"):
         psi, limit = float(row["psi"]), float(row["limit"])
         name = f"input {row['feature']}"
         told = f"{name}: stability index {psi:.2f}"
         if math.isnan(limit):
-            checks.append(Check(name, psi, limit, "unknown", f"{told}, what is usual is not known"))
+            told += ", what is usual is not known"
+            checks.append(Check(name, psi, limit, "unknown", told, PSI))
             continue
         told += f", usual up to {limit:.2f}; {100 * row['out_of_range']:.0f} % of values outside "
         told += "of the training part's"
-        checks.append(Check(name, psi, limit, "drifted" if row["drifted"] else "ok", told))
+        checks.append(Check(name, psi, limit, "drifted" if row["drifted"] else "ok", told, PSI))
     return checks
 
 
@@ -144,7 +179,10 @@ def _decayed(name: str, decay: Decay, limit: float) -> Check:
     }[name]
     now, before = (f"{scale * each:{form}}{unit}" for each in (decay.now, decay.before))
     told = f"{name}: {now} over {decay.sessions} sessions, {before} on the validation part"
+    status: Status = "drifted" if decay.p_value < limit else "ok"
     if math.isnan(decay.p_value):
-        return Check(name, math.nan, limit, "unknown", f"{told}; too few to tell")
-    told += f", p = {decay.p_value:.2g}"
-    return Check(name, decay.p_value, limit, "drifted" if decay.p_value < limit else "ok", told)
+        status, told = "unknown", f"{told}; too few to tell"
+    else:
+        p = number(decay.p_value)
+        told += f", p {p}" if p.startswith("<") else f", p = {p}"
+    return Check(name, decay.now, limit, status, told, DECAYS[name], decay.p_value)

@@ -23,6 +23,7 @@ from rnntrade.live.decisions import (
 )
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
+from rnntrade.live.upkeep import age_check
 from rnntrade.training.latest import has_window
 from rnntrade.types import Prices
 
@@ -99,7 +100,8 @@ def make_signal(
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
         raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
     answers = ask(desk, known)
-    health = check_health(desk, known, seen=observe(desk, known, answers))
+    aged = age_check(desk, max(as_of, due))
+    health = check_health(desk, known, (aged,), seen=observe(desk, known, answers))
     reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples, missing)
     own = _decided(desk, known, as_of, answers)
     ahead = _outlook(seats.get("regime"), everything, as_of)
@@ -119,7 +121,7 @@ def make_signal(
         as_of=f"{as_of:%Y-%m-%d}",
         experiment=desk.experiment.name,
         versions={task: each.version for task, each in seats.items()},
-        age=age(desk, known, as_of),
+        age=age(desk, max(as_of, due)),
         expires=f"{expiry(desk):%Y-%m-%d}",
         verdict=seat.verdict,
         health=health.sentence,

@@ -15,8 +15,7 @@ from rnntrade.data.revisions import Revision
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.live.abstain import age, expiry
 from rnntrade.live.desk import Desk
-from rnntrade.live.health import Check
-from rnntrade.types import Prices
+from rnntrade.live.health import SESSIONS, Check, Status
 
 MISSING = 0  # newest sessions that may be without a bar
 REVISED = 0.01  # share of the sessions known before that may be revised
@@ -46,16 +45,16 @@ def freshness(
     why = "".join(f"; {reason}" for reason in failed.values())
     if not late and not failed:
         told = f"freshness: every ticker has its bar of {due:%Y-%m-%d}"
-        return Check("freshness", float(count), float(MISSING), "ok", told)
+        return Check("freshness", float(count), float(MISSING), "ok", told, SESSIONS)
     if not late:
         told = f"freshness: every other ticker has its bar of {due:%Y-%m-%d}{why}"
-        return Check("freshness", float(count), float(MISSING), "warning", told)
+        return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
     sessions = "session is" if count == 1 else "sessions are"
-    told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count} {sessions} missing"
+    told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count:,} {sessions} missing"
     told += f" up to {due:%Y-%m-%d}"
     told += f"; late are {', '.join(late)}" if len(late) > 1 else ""
     told += why
-    return Check("freshness", float(count), float(MISSING), "warning", told)
+    return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
 
 
 def revisions(found: Sequence[Revision]) -> Check:
@@ -63,20 +62,22 @@ def revisions(found: Sequence[Revision]) -> Check:
     compared = [each for each in found if each.sessions]
     if not compared:
         told = "revisions: there is no earlier vintage to compare with"
-        return Check("revisions", math.nan, REVISED, "unknown", told)
+        return Check("revisions", math.nan, REVISED, "unknown", told, "of sessions")
     worst = max(compared, key=lambda each: each.revised / each.sessions)
     share, count = worst.revised / worst.sessions, sum(each.revised for each in compared)
     told = f"revisions: {count} of {sum(each.sessions for each in compared)} sessions known before"
     told += f", {100 * share:.1f} % of those of {worst.ticker}" if count else ""
-    return Check("revisions", share, REVISED, "warning" if share > REVISED else "ok", told)
+    status: Status = "warning" if share > REVISED else "ok"
+    return Check("revisions", share, REVISED, status, told, "of sessions")
 
 
-def age_check(desk: Desk, known: Prices) -> Check:
+def age_check(desk: Desk, due: pd.Timestamp) -> Check:
     """Count the sessions since the last one that the desk has learned from.
 
-    known  bars up to the newest session that may be looked at
+    due  newest session that is over, whether or not there are bars of it
     """
-    newest, last = known.sessions[-1], expiry(desk)
-    count, limit = age(desk, known, newest), desk.experiment.production.expires_after
-    told = f"age: {count} sessions since it last learned, to be followed until {last:%Y-%m-%d}"
-    return Check("age", float(count), float(limit), "expired" if newest >= last else "ok", told)
+    last, count = expiry(desk), age(desk, due)
+    limit = float(desk.experiment.production.expires_after)
+    told = f"age: {count:,} sessions since it last learned, to be followed until {last:%Y-%m-%d}"
+    status: Status = "expired" if due >= last else "ok"
+    return Check("age", float(count), limit, status, told, SESSIONS)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -85,15 +86,15 @@ def dated(axes: Axes) -> None:
     axes.margins(x=0.01)
 
 
-def percent(axes: Axes, digits: int = 0) -> None:
-    """Write the vertical axis of fractions in percent; one digit more where a tick needs it."""
+def percent(axis: Axis, digits: int = 0) -> None:
+    """Write an axis of fractions in percent, with as many digits more as a tick needs."""
 
     def written(value: float, _: int | None = None) -> str:
-        text = f"{100 * value:.{digits}f}"
-        exact = abs(float(text) - 100 * value) < 1e-6
-        return f"{text} %" if exact else f"{100 * value:.{digits + 1}f} %"
+        texts = [f"{100 * value:.{more}f}" for more in range(digits, digits + 5)]
+        exact = [text for text in texts if abs(float(text) - 100 * value) < 1e-6]
+        return f"{(exact or texts[1:])[0]} %"
 
-    axes.yaxis.set_major_formatter(FuncFormatter(written))
+    axis.set_major_formatter(FuncFormatter(written))
 
 
 def few_ticks(axes: Axes, number: int = 4) -> None:
@@ -134,6 +135,11 @@ def png(figure: Figure) -> bytes:
 def share(fraction: float) -> str:
     """Return a fraction as whole percent."""
     return f"{100 * fraction:.0f} %"
+
+
+def price(value: float) -> str:
+    """Return a price with two digits, or with as many as a penny share needs."""
+    return f"{value:,.2f}" if abs(value) >= 1.0 else f"{value:.3g}"
 
 
 def day(session: object) -> str:

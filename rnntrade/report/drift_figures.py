@@ -104,9 +104,9 @@ def calibration_then_and_now(validation: Outcomes, recent: Outcomes) -> Figure:
     lower.set_xlabel(
         f"probability of {'a rise' if two else 'the class predicted'}, as said", fontsize=c.SMALL
     )
-    lower.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    c.percent(upper)
-    c.percent(lower)
+    c.percent(lower.xaxis)
+    c.percent(upper.yaxis)
+    c.percent(lower.yaxis)
     c.few_ticks(lower, 3)
     c.legend(upper)
     return figure
@@ -125,7 +125,7 @@ def hit_rate(validation: Outcomes, recent: Outcomes) -> Figure:
     axes.axhline(level, color=c.ORANGE, linewidth=1.4, linestyle="--", label="validation part")
     axes.set_ylim(-0.04, 1.04)
     c.label(axes, "right calls, of all tickers")
-    c.percent(axes)
+    c.percent(axes.yaxis)
     c.dated(axes)
     c.legend(axes)
     return figure

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,6 +22,7 @@ _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
     "Middle": c.ORANGE,
     "Turbulent": c.PURPLE,
 }
+UNKNOWN = "#DDDDDD"
 SHOWN = 504  # sessions of indicators: two years can still be read
 
 
@@ -47,7 +49,7 @@ def price_and_returns(ticker: str, close: pd.Series, per_year: float = SESSIONS_
     lower.plot(x, stems.ravel(), color=c.GREY, linewidth=0.6)  # one path: much faster than vlines
     lower.axhline(0.0, color=c.INK, linewidth=0.6)
     c.label(lower, "daily return")
-    c.percent(lower)
+    c.percent(lower.yaxis)
     c.few_ticks(lower)
     c.dated(lower)
     return figure
@@ -74,7 +76,7 @@ def price_by_regime(
     x, y = date2num(c.dates(close.index)), close.to_numpy(float)
     points = np.column_stack([x, y])
     codes = regime.reindex(close.index).to_numpy(float)
-    colours = np.array([*named, "#DDDDDD"])
+    colours = np.array([*named, UNKNOWN])
     at = np.where(np.isnan(codes), len(named), np.nan_to_num(codes)).astype(int)
     changes = np.flatnonzero(np.diff(at[1:])) + 1  # sessions that end a stretch of one regime
     bounds = [0, *changes, len(points) - 1]
@@ -85,21 +87,19 @@ def price_by_regime(
     upper.autoscale_view()
     _log_when_far(upper, close)
     c.label(upper, "adjusted close")
-    for code, colour in enumerate(colours):
-        band.fill_between(
-            c.dates(close.index), 0, 1, where=at == code, step="post", color=colour, linewidth=0
-        )
+    # each session in the middle of its cell: a regime of one session is seen, too
+    edges = np.concatenate([x[:1] - 0.5, (x[1:] + x[:-1]) / 2.0, x[-1:] + 0.5])
+    shades = ListedColormap([*named, UNKNOWN])
+    band.pcolormesh(edges, [0.0, 1.0], at[None], cmap=shades, vmin=-0.5, vmax=len(named) + 0.5)
     band.set_ylim(0, 1)
     band.set_yticks([])
     band.grid(visible=False)
     c.label(band, "regime")
     c.dated(band)
+    shown = list(zip(named, names, strict=False))
+    shown += [(UNKNOWN, "not known")] * bool((at == len(named)).any())
     c.legend(
-        upper,
-        [
-            Line2D([], [], color=colour, linewidth=4, label=name)
-            for colour, name in zip(named, names, strict=False)
-        ],
+        upper, [Line2D([], [], color=colour, linewidth=4, label=name) for colour, name in shown]
     )
     return figure
 
@@ -115,8 +115,12 @@ def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
     panels = {"macd": _macd, "rsi": _rsi, "volatility_20": _volatility}
     present = [name for name in panels if name in shown]
     last = shown.iloc[-1]
-    facts = [_FACTS[name](float(last[name])) for name in ("rsi", "volatility_20") if name in shown]
-    facts = facts or [f"close {price.iloc[-1]:,.2f}"]
+    facts = [
+        _FACTS[name](float(last[name]))
+        for name in ("rsi", "volatility_20")
+        if name in shown and np.isfinite(last[name])
+    ]
+    facts = facts or [f"close {c.price(price.iloc[-1])}"]
     figure, (top, *rest) = c.canvas(
         f"{ticker} on {c.day(shown.index[-1])}: {', '.join(facts)}",
         rows=(2.0, *[1.0] * len(present)),
@@ -150,7 +154,7 @@ def _macd(axes: Axes, shown: pd.DataFrame) -> None:
         axes.plot(x, shown["macd_signal"], color=c.ORANGE, linewidth=1.0, label="its signal")
         c.legend(axes)
     axes.axhline(0.0, color=c.INK, linewidth=0.6)
-    c.percent(axes, 1)
+    c.percent(axes.yaxis, 1)
     c.label(axes, "MACD, of price")
     c.few_ticks(axes)
 
@@ -169,7 +173,7 @@ def _volatility(axes: Axes, shown: pd.DataFrame) -> None:
     axes.fill_between(x, 0.0, volatility, color=c.PURPLE, alpha=0.35, linewidth=0)
     axes.plot(x, volatility, color=c.PURPLE, linewidth=1.0)
     axes.set_ylim(bottom=0.0)
-    c.percent(axes)
+    c.percent(axes.yaxis)
     c.label(axes, "volatility (20)")
     c.few_ticks(axes)
 
@@ -179,5 +183,5 @@ def _log_when_far(axes: Axes, close: pd.Series) -> None:
     if close.max() > 8.0 * close.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -72,7 +72,10 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
         below=0.75,
     )
     counts = evaluation.confusion.to_numpy(float)
-    names = [str(name) for name in evaluation.confusion.index]
+    names, columns = (
+        [str(name).replace(" ", "\n") for name in axis]
+        for axis in (evaluation.confusion.index, evaluation.confusion.columns)
+    )
     of_true = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     left.imshow(of_true, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in np.ndindex(*counts.shape):
@@ -85,9 +88,8 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
             fontsize=c.SMALL,
             color="white" if of_true[row, column] > 0.55 else c.INK,
         )
-    wrapped = [name.replace(" ", "\n") for name in names]
-    left.set_xticks(range(len(names)), wrapped, fontsize=c.SMALL)
-    left.set_yticks(range(len(names)), wrapped, fontsize=c.SMALL)
+    left.set_xticks(range(len(columns)), columns, fontsize=c.SMALL)
+    left.set_yticks(range(len(names)), names, fontsize=c.SMALL)
     left.set_xlabel("predicted", fontsize=c.SMALL)
     c.label(left, "came true")
     left.grid(visible=False)
@@ -99,7 +101,7 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
     """Draw the network's score beside those of its baselines, the best at the top."""
     better_high = evaluation.score_name == "accuracy"
     scores = evaluation.scores[evaluation.score_name].sort_values(
-        ascending=better_high, kind="stable"
+        ascending=better_high, kind="stable", na_position="first"
     )
     height = 1.3 + 0.27 * len(scores)
     figure, (axes,) = c.canvas(compared(evaluation), height=height, left=0.19)
@@ -116,6 +118,8 @@ def scores_by_source(evaluation: ModelEvaluation) -> Figure:
     axes.scatter(scale * scores, places, c=colours, s=46, zorder=3)
     for place, score in zip(places, scores, strict=True):
         text = f"{score:.3f}" if better_high else f"{100 * score:.3f} %"
+        if not np.isfinite(score):
+            continue
         axes.annotate(
             text, (scale * score, place), (8, 0), textcoords="offset points",
             va="center", fontsize=c.SMALL,
@@ -228,7 +232,7 @@ def attention(
     places = np.arange(length)
     upper.bar(places, weights, color=c.BLUE, width=0.85)
     upper.axhline(1.0 / length, color=c.RED, linewidth=1.0, linestyle="--", label="even")
-    c.percent(upper)
+    c.percent(upper.yaxis)
     c.label(upper, "attention")
     c.few_ticks(upper)
     c.legend(upper)
@@ -248,21 +252,13 @@ def attention(
 
 
 def compared(evaluation: ModelEvaluation) -> str:
-    """Return the finding as a title: "regime_lstm loses to persistence: 0.42 against 0.48"."""
+    """Return the verdict as a title: "LSTM: no evidence, 0.420 against 0.480 of persistence"."""
     rival = plain(evaluation.best_baseline)
     if evaluation.score_name == "rmse":
         figures = f"{100 * evaluation.score:.3f} % against {100 * evaluation.baseline_score:.3f} %"
     else:
         figures = f"{evaluation.score:.3f} against {evaluation.baseline_score:.3f}"
-    if evaluation.verdict == "evidence":
-        finding = f"beats {rival}"
-    elif evaluation.verdict == "weak evidence":
-        finding = f"is ahead of {rival}, on weak evidence"
-    elif evaluation.verdict.startswith("loses"):
-        finding = f"loses to {rival}"
-    else:
-        finding = f"is not told apart from {rival}"
-    return f"{evaluation.name} {finding}: {figures}"
+    return f"{evaluation.name}: {evaluation.verdict}, {figures} of {rival}"
 
 
 def _best(fit: Fit) -> Epoch:
@@ -272,7 +268,7 @@ def _best(fit: Fit) -> Epoch:
 def _learned(name: str, fits: Sequence[Fit]) -> str:
     best = [fit.best + 1 for fit in fits]
     if len(fits) > 1:
-        middle = int(np.median(best))
+        middle = f"{np.median(best):g}"
         return f"{name}: {len(fits)} fits, best epochs {min(best)} to {max(best)} (median {middle})"
     (fit,) = fits
     last = fit.history[-1]

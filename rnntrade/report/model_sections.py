@@ -39,7 +39,7 @@ def model_section(contents: ReportContents, name: str) -> Parts:
         yield picture(f"{name}_confusion", model_figures.confusion_and_classes(e))
     if e.reliability is not None:
         rival = _sure_baseline(contents, e)
-        told = "a rise" if e.task == "direction" else ""
+        told = _of_what(e)
         drawn = trust_figures.reliability(name, told, e.reliability, rival)
         yield picture(f"{name}_reliability", drawn)
     if e.task == "forecast":
@@ -68,8 +68,19 @@ def _sure_baseline(contents: ReportContents, e: ModelEvaluation) -> tuple[str, p
         return None
     best = str(rivals.idxmin())
     rows = known_rows(contents.predictions[e.name], best, "test", e.task)
-    probabilities = probabilities_of(rows, e.task)
+    probabilities = probabilities_of(rows, e.task)[:, : len(_classes(e)) or None]
     return best, classification.reliability(rows["truth"].to_numpy(float), probabilities)
+
+
+def _classes(e: ModelEvaluation) -> list[str]:
+    return [] if e.classes is None else [str(name) for name in e.classes.index]
+
+
+def _of_what(e: ModelEvaluation) -> str:
+    """Of what a reliability table's probability is: of two classes the second, else ""."""
+    if e.task == "direction":
+        return "a rise"
+    return _classes(e)[1] if len(_classes(e)) == 2 else ""
 
 
 def _tables(e: ModelEvaluation) -> Parts:

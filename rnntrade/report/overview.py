@@ -31,8 +31,10 @@ def verdict(contents: ReportContents) -> Parts:
         )
     yield from trust.audit_warning(contents.audit)
     yield from trust.holdout(contents.holdout)
+    shown = ([e.verdict for e in evaluations], [e.verdict for e in strategies])
     texts = [
-        summary([e.verdict for e in evaluations], [e.verdict for e in strategies]),
+        summary(*shown, warned=bool(contents.findings)),
+        *(f"Warning about the prices: {finding}" for finding in contents.findings),
         *(evaluation.sentence for evaluation in evaluations),
         *(evaluation.sentence for evaluation in strategies),
         CORRECTED,

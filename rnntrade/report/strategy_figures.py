@@ -48,7 +48,7 @@ def equity_panels(
     c.label(equity, "growth of 100")
     c.legend(equity)
     c.label(fall, "drawdown")
-    c.percent(fall)
+    c.percent(fall.yaxis)
     _positions(position, strategy.weights)
     if probability is not None:
         _probabilities(panels[3], probability, dead_band)
@@ -121,9 +121,9 @@ def return_distribution(name: str, returns: pd.Series, benchmark: pd.Series) -> 
             label=text,
         )
     axes.axvline(tail, color=c.RED, linewidth=1.2, linestyle="--", label="strategy's worst 5 %")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.1f} %")
+    c.percent(axes.xaxis, 1)
     axes.set_xlabel("return of a session; the outermost bars hold the rest", fontsize=c.SMALL)
-    c.percent(axes)
+    c.percent(axes.yaxis)
     c.label(axes, "share of sessions")
     c.legend(axes)
     return figure
@@ -159,8 +159,9 @@ def _positions(axes: Axes, weights: pd.DataFrame) -> None:
         ):
             axes.fill_between(x, 0.0, side, step="post", color=colour, alpha=0.7, linewidth=0)
         axes.axhline(0.0, color=c.INK, linewidth=0.6)
-        c.percent(axes)
+        c.percent(axes.yaxis)
         c.few_ticks(axes)
+        c.label(axes, "target position")
     else:
         most = float(np.abs(table).max()) or 1.0
         edges = np.append(x, x[-1] + np.timedelta64(1, "D"))
@@ -171,19 +172,18 @@ def _positions(axes: Axes, weights: pd.DataFrame) -> None:
             axes.axhline(line, color="white", linewidth=2.0)
         axes.grid(visible=False)
         axes.invert_yaxis()
-    c.label(axes, "target position")
+        c.label(axes, f"target ±{c.share(most)}")
 
 
 def _probabilities(axes: Axes, probability: pd.DataFrame, dead_band: float) -> None:
-    x = c.dates(probability.index)
     low, high = 0.5 - dead_band / 2, 0.5 + dead_band / 2
     axes.axhspan(low, high, color="#E4E4E4", linewidth=0, label="no trade")
     for colour, ticker in zip(_cycle(probability.shape[1]), probability.columns, strict=True):
-        p = probability[ticker]
+        p = probability[ticker].dropna()  # where it did not trade, nothing was said
+        x = c.dates(p.index)
         axes.plot(x, p, color=colour, linewidth=0.6, alpha=0.35)
-        axes.plot(
-            x, p.rolling(SMOOTH, min_periods=1).mean(), color=colour, lw=1.2, label=str(ticker)
-        )
+        smooth = p.rolling(SMOOTH, min_periods=1).mean()
+        axes.plot(x, smooth, color=colour, lw=1.2, label=str(ticker))
     c.label(axes, f"P(up), mean of {SMOOTH}")
     c.few_ticks(axes)
     c.legend(axes)

@@ -55,8 +55,8 @@ def reliability(
         f"probability of {told or 'the class predicted'}, as said",
         fontsize=c.SMALL,
     )
-    lower.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    c.percent(upper)
+    c.percent(lower.xaxis)
+    c.percent(upper.yaxis)
     c.few_ticks(lower, 3)
     c.legend(upper)
     return figure
@@ -80,7 +80,7 @@ def folds(evaluation: ModelEvaluation) -> Figure:
     lower.bar(places, difference, width=0.6, color=colours)
     lower.axhline(0.0, color=c.INK, linewidth=0.6)
     if returns:
-        c.percent(lower, 1)
+        c.percent(lower.yaxis, 1)
     c.label(lower, "sq. error saved" if returns else "difference")
     c.few_ticks(lower, 5)
     _fold_dates(lower, table)

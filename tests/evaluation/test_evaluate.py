@@ -69,7 +69,7 @@ def test_the_best_baseline_on_the_test_part_is_the_rival():
     found = evaluate_model(table, DIRECTION, QUICK)
     assert (found.score, found.best_baseline, found.baseline_score) == (0.75, "always_up", 0.75)
     assert found.difference == 0.0
-    assert found.verdict == "no evidence of skill"
+    assert found.verdict == "no evidence"
     assert (found.samples, found.sessions) == (8, 8)
     assert list(found.scores.index) == [DIRECTION.name, "persistence", "always_up"]
     assert found.confusion.to_numpy().tolist() == [[2, 0], [2, 4]]
@@ -229,7 +229,7 @@ def test_holding_does_not_beat_itself(prices):
     found = evaluate_strategy("hold", held, held, held, config, QUICK)
     assert found.difference == 0.0
     assert found.interval == (0.0, 0.0)
-    assert found.verdict == "no evidence of skill"
+    assert found.verdict == "no evidence"
     assert found.sharpe_interval[0] <= found.sharpe <= found.sharpe_interval[1]
     assert found.figures == pytest.approx(found.benchmark_figures, nan_ok=True)
     json.dumps(found.to_json(), allow_nan=False)
@@ -260,5 +260,5 @@ def test_a_strategy_that_never_trades_has_no_evidence(prices):
     run = backtest(flat, prices, config)
     held = buy_and_hold(prices, prices.sessions[:100], config)
     found = evaluate_strategy("flat", run, held, run, config, QUICK)
-    assert found.verdict == "no evidence of skill"
+    assert found.verdict == "no evidence"
     assert "no Sharpe ratio" in found.sentence

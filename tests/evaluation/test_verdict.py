@@ -1,3 +1,6 @@
+import re
+from itertools import combinations_with_replacement
+
 import pytest
 
 from rnntrade.evaluation.verdict import (
@@ -18,12 +21,12 @@ NAN = float("nan")
     [
         ((0.001, 0.1), (0.01, 0.09), "evidence"),
         ((0.0, 0.1), (0.01, 0.09), "weak evidence"),  # touching 0 is not above it
-        ((-0.001, 0.1), (0.0, 0.09), "none"),
-        ((-0.1, 0.1), (-0.05, 0.05), "none"),
-        ((-0.1, 0.0), (-0.09, -0.01), "none"),  # nor below it
+        ((-0.001, 0.1), (0.0, 0.09), "no evidence"),
+        ((-0.1, 0.1), (-0.05, 0.05), "no evidence"),
+        ((-0.1, 0.0), (-0.09, -0.01), "no evidence"),  # nor below it
         ((-0.1, -0.001), (-0.09, -0.01), "loses"),
-        ((NAN, NAN), (NAN, NAN), "none"),
-        ((NAN, NAN), (0.1, 0.2), "none"),
+        ((NAN, NAN), (NAN, NAN), "no evidence"),
+        ((NAN, NAN), (0.1, 0.2), "no evidence"),
     ],
 )
 def test_the_rule_at_its_boundaries(wide, narrow, outcome):
@@ -32,19 +35,19 @@ def test_the_rule_at_its_boundaries(wide, narrow, outcome):
 
 def test_evidence_must_survive_the_number_of_trials():
     assert judge((0.001, 0.1), (0.01, 0.09), survives=False) == "weak evidence"
-    assert judge((-0.1, 0.1), (-0.05, 0.05), survives=True) == "none"
+    assert judge((-0.1, 0.1), (-0.05, 0.05), survives=True) == "no evidence"
 
 
 def test_a_run_shows_the_best_that_anything_in_it_showed():
     assert overall(["loses to zero", "weak evidence", "evidence"]) == "evidence"
     assert overall(["loses to zero", "weak evidence"]) == "weak evidence"
-    assert overall(["loses to zero", "no evidence of skill"]) == "no evidence"
+    assert overall(["loses to zero", "no evidence"]) == "no evidence"
     assert overall([]) == "no evidence"
 
 
 def test_losing_names_the_winner():
     assert phrase("loses", "markov_chain") == "loses to markov chain"
-    assert phrase("none", "markov_chain") == "no evidence of skill"
+    assert phrase("no evidence", "markov_chain") == "no evidence"
 
 
 def test_sentences_carry_the_figures_that_decide():
@@ -63,7 +66,7 @@ def test_sentences_carry_the_figures_that_decide():
         "p = 0.900, the first model tried on this data."
     )
     assert model_sentence(
-        "no evidence of skill",
+        "no evidence",
         "seq2seq",
         ("rmse", 0.0101),
         ("zero", 0.01),
@@ -72,9 +75,9 @@ def test_sentences_carry_the_figures_that_decide():
         0.9,
         (NAN, 3),
     ) == (
-        "seq2seq: no evidence of skill. On the test part RMSE 1.010 % against 1.000 % of zero, the "
-        "best baseline there: -2.01 % squared error saved, 90 % interval not computable, p "
-        "not computable."
+        "seq2seq: no evidence. On the test part RMSE 1.010 % against 1.000 % of zero, the "
+        "best baseline there: -2.01 % squared error saved, 90 % interval not computable, no "
+        "p-value."
     )
     assert strategy_sentence(
         "evidence", "signal", (0.021, 0.103), (1.2, 0.8), (0.1, 0.7), 0.95, (0.971, 12)
@@ -84,9 +87,9 @@ def test_sentences_carry_the_figures_that_decide():
         "Deflated Sharpe ratio 0.971 with 12 trials on this data."
     )
     assert strategy_sentence(
-        "no evidence of skill", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95, (NAN, 1)
+        "no evidence", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95, (NAN, 1)
     ) == (
-        "flat: no evidence of skill. After costs +0.0 % a year with no Sharpe ratio, against "
+        "flat: no evidence. After costs +0.0 % a year with no Sharpe ratio, against "
         "+10.3 % at 0.80 for buy and hold. No deflated Sharpe ratio."
     )
 
@@ -96,21 +99,40 @@ def test_sentences_carry_the_figures_that_decide():
     [
         ([], [], "Nothing was evaluated."),
         (
-            ["no evidence of skill"],
+            ["no evidence"],
             [],
-            "No evidence of skill in the one model (against the best baseline of each).",
+            "No evidence. 1 model against the best baseline of each: no evidence in 1.",
         ),
         (
             ["loses to zero", "weak evidence"],
             ["evidence"],
-            "Evidence of skill in 1 of 1 strategy (Sharpe ratio against buy and hold). No evidence "
-            "of skill in any of 2 models (against the best baseline of each): 1 with weak "
-            "evidence, 1 measurably worse.",
+            "Evidence. 2 models against the best baseline of each: weak evidence in 1, 1 loses. "
+            "1 strategy against buy and hold, by Sharpe ratio: evidence in 1.",
         ),
     ],
 )
 def test_summary(models, strategies, text):
     assert summary(models, strategies) == text
+
+
+SHOWN = ["evidence", "weak evidence", "no evidence", "loses to zero", "loses to markov chain"]
+
+
+@pytest.mark.parametrize("models", list(combinations_with_replacement(SHOWN, 3)))
+def test_the_paragraph_begins_with_the_tag_and_its_counts_add_up(models):
+    strategies = ["no evidence", "weak evidence"]
+    text = summary(models, strategies)
+    tag = overall([*models, *strategies])
+    assert text.lower().startswith(f"{tag}. ")
+    first, second = re.findall(r"(\d+) \w+ against [^:]+: ([^.]+)\.", text)
+    for (total, counted), verdicts in ((first, models), (second, strategies)):
+        assert int(total) == len(verdicts) == sum(map(int, re.findall(r"\d+", counted)))
+
+
+def test_prices_with_warnings_temper_the_verdict():
+    assert summary(["evidence"], [], warned=True).startswith(
+        "Evidence, resting on prices with warnings. 1 model "
+    )
 
 
 def test_the_correction_and_its_limit_are_told():

@@ -218,7 +218,7 @@ def test_what_drifted_is_told_with_its_figures():
     shown = health.checks[1]
     assert shown.value > shown.limit >= CONFIG.drift_psi
     assert health.sentence.startswith(
-        f"drift in 3 of 5 checks: input b: stability index {shown.value:.2f}, usual up to "
+        f"drift in 3 of 4 checks: input b: stability index {shown.value:.2f}, usual up to "
         f"{shown.limit:.2f}; "
     )
     hits = 100 * late.hits().mean()
@@ -232,6 +232,9 @@ def test_what_drifted_is_told_with_its_figures():
         "limit": 1.0,
         "status": "unknown",
         "sentence": "data: 3 sessions old",
+        "unit": "",
+        "p_value": None,
+        "wanted": "≤ 1",
     }
 
 

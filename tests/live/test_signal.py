@@ -2,24 +2,27 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rnntrade.config import ProductionConfig
+from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
 from rnntrade.live.decisions import until
 from rnntrade.live.health import Check, Health
 from rnntrade.live.signal import Seat, make_signal, rise_interval, wilson_interval, words
+from rnntrade.live.upkeep import age_check
 from rnntrade.types import FIELDS, Prices
 
 
 @pytest.fixture(scope="module")
 def seats(made) -> dict[str, Seat]:
     return {
-        "direction": Seat(made.desk, "rnntrade-direction/1", "no evidence of skill"),
+        "direction": Seat(made.desk, "rnntrade-direction/1", "no evidence"),
         "regime": Seat(made.desks["regime_lstm"], "rnntrade-regime/2"),
         "forecast": Seat(made.desks["seq2seq_lstm"], "rnntrade-forecast/3"),
     }
@@ -40,7 +43,8 @@ def test_a_signal_holds_the_backtests_row_and_what_is_to_be_traded(made, seats):
         assert each.regime_ahead in made.desk.fits[0].classes
         assert sum(each.regime_probabilities.values()) == pytest.approx(1.0)
         assert len(each.path) == 5
-    assert said.age == 61
+    held = expected_sessions("XNYS", made.desk.fold.test.date(), day.date() + timedelta(days=1))
+    assert said.age == len(held)  # the made-up bars have some on holidays, too
     assert said.versions["forecast"] == "rnntrade-forecast/3"
     assert json.loads(json.dumps(said.as_json())) == said.as_json()
 
@@ -91,8 +95,28 @@ def test_a_model_expires_so_many_sessions_after_it_learned(made):
     assert find_reasons(desk, made.prices, before, before).everything == ()
     (reason,) = find_reasons(desk, made.prices, last, last).everything
     assert reason.startswith("expired: ")
-    # bars on holidays too: these prices know 104 or so of their own sessions by then
-    assert 100 <= age(desk, made.prices, last) - 1 <= 105
+    assert (age(desk, before), age(desk, last)) == (100, 101)
+
+
+def test_a_model_grows_old_by_the_calendar_and_not_by_the_bars_at_hand(made, seats):
+    day = made.target.index[130]
+    whole = make_signal(seats, made.prices, day, due=day)
+    sessions = made.prices.sessions
+    few = made.prices.sessions[(sessions < day) & (sessions >= made.desk.fold.test)][:-40]
+    short = Prices(**{name: getattr(made.prices, name).drop(few) for name in FIELDS})
+    assert make_signal(seats, short, day, due=day).age == whole.age
+    assert age_check(made.desk, day).value == whole.age
+    held = expected_sessions("XNYS", made.desk.fold.test.date(), day.date() + timedelta(days=1))
+    assert whole.age == len(held)
+
+
+def test_bars_that_end_early_make_no_model_younger(made, seats):
+    day, due = made.target.index[-1], pd.Timestamp("2026-11-24")
+    tonight = make_signal(seats, made.prices, day, due=due)
+    assert age_check(made.desk, due).status == "expired"
+    assert tonight.age == age_check(made.desk, due).value > 1000
+    assert [reason.split(":")[0] for reason in tonight.abstain] == ["stale", "expired"]
+    assert tonight.health.startswith(f"expired: age: {tonight.age:,} sessions since it last")
 
 
 def test_a_session_that_was_learned_from_is_told(made):

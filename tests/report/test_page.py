@@ -157,6 +157,16 @@ def test_whatever_the_experiment_has_not_is_left_out(models, tmp_path):
     assert ("This experiment has no models." in page.text) == (models == ())
 
 
+def test_warnings_about_the_prices_stand_beside_the_verdict_and_temper_it(tmp_path):
+    given = contents(random_prices(300, ("AAA",)), (DIRECTION,))
+    warned = replace(given, findings=("AAA: the close moves by more than 40% on 2016-01-04.",))
+    head = page_of(warned, tmp_path / "warned").text.partition("Contents")[0]
+    assert "resting on prices with warnings." in head
+    assert warned.findings[0] in head
+    clean = page_of(replace(given, findings=()), tmp_path / "clean").text
+    assert "warnings." not in clean.partition("Contents")[0]
+
+
 def test_a_strategy_that_never_trades_is_reported(tmp_path):
     given = contents(random_prices(300, ("AAA",)), (DIRECTION,), flat=True)
     assert "It never traded." in page_of(given, tmp_path).text

@@ -77,6 +77,13 @@ def test_without_a_seal_every_warning_is_shown():
     assert shown_warnings([JUMP, STALE]) == [JUMP.message, STALE.message]
 
 
+def test_a_warning_is_shown_once_and_one_about_no_session_is_never_sealed():
+    column = DataWarning(message="A: column vwap is not used.", until="")
+    assert shown_warnings([column, STALE, column]) == [column.message, STALE.message]
+    told = "1 warning about sealed sessions is not shown."
+    assert shown_warnings([column, JUMP, JUMP], "2021-06-01") == [column.message, told]
+
+
 def test_a_sealed_run_is_told_nothing_about_sealed_sessions():
     assert shown_warnings([JUMP, STALE], "2021-06-02") == [JUMP.message, STALE.message]
     told = "1 warning about sealed sessions is not shown."

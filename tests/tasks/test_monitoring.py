@@ -136,8 +136,10 @@ def test_a_calm_market_is_no_drift_and_a_second_look_adds_nothing(place, prefect
     assert run.data.tags["status"] == "ok"
     assert run.data.tags["sentence"] == direction.sentence
     assert run.data.metrics["psi.returns"] == check(direction, "input returns")["value"]
-    assert run.data.metrics["p.hit_rate"] == check(direction, "hit rate")["value"]
-    assert 0.0 < run.data.metrics["hit_rate"] < 1.0
+    calls = check(direction, "hit rate")
+    assert run.data.metrics["p.hit_rate"] == calls["p_value"]
+    assert run.data.metrics["hit_rate"] == calls["value"]
+    assert calls["unit"] == "of calls right"
     assert run.data.metrics["freshness"] == 0.0
     kept = {each.path for each in client().list_artifacts(direction.mlflow_run)}
     assert {"health.json", "input_drift.png", "hit_rate.png"} <= kept
@@ -152,6 +154,7 @@ def test_stale_bars_are_told_and_are_no_drift(place):
     late = monitor(date(2022, 1, 5))[0]  # three sessions later; the vendor has sent nothing
     assert (late.status, late.as_of, late.due) == ("warning", str(CALM), "2022-01-05")
     assert check(late, "freshness")["value"] == 3
+    assert check(late, "age")["value"] == 126 + 3  # by the calendar
     assert "AAA ends on 2021-12-31, 3 sessions are missing up to 2022-01-05" in late.sentence
     assert (late.new, late.events) == (True, [])
 
