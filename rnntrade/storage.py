@@ -83,8 +83,11 @@ def _flush(file: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Tell a place that cannot be written to with its cure; other errors stay what they are."""
+def explained(path: Path, setting: str = "RNNTRADE_HOME") -> Iterator[None]:
+    """Tell a place that cannot be written to with its cure; other errors stay what they are.
+
+    setting  the environment variable that names the place
+    """
     try:
         yield
     except OSError as error:
@@ -92,5 +95,5 @@ def explained(path: Path) -> Iterator[None]:
             raise
         raise RnntradeError(
             f"cannot write {path}: {(error.strerror or str(error)).lower()}.  "
-            f"Make room for it there, or set RNNTRADE_HOME to a folder that takes it."
+            f"Make room for it there, or set {setting} to a folder that takes it."
         ) from error

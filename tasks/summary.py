@@ -20,9 +20,10 @@ from tasks.artifacts import Ref
 from tasks.audited import load_audit
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
+from tasks.home import tracking_uri
 from tasks.report import ModelLine
 from tasks.silence import without_password
-from tasks.tracking import RunIds, tracking_uri
+from tasks.tracking import RunIds
 
 Row = dict[str, str]
 

@@ -27,10 +27,9 @@ from rnntrade.config import Experiment
 from rnntrade.errors import RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
-from tasks.home import artifacts_folder, home
+from tasks.home import DATABASES, artifacts_folder, home, tracking_uri
 from tasks.silence import Answering, answered, silent, without_password
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow writes to them without a server
 SHORTEST = 6  # characters that tell a run from the others
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
@@ -41,11 +40,6 @@ class RunIds(BaseModel):
     experiment_id: str
     parent: str
     children: dict[str, str]  # by model name
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else mlflow.db in the home folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
 def client() -> Any:
