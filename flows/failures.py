@@ -70,18 +70,15 @@ def sentence(error: BaseException) -> str:
 
 def _library_error(error: BaseException) -> str:
     """A line about an error of the system or a library; nothing for a defect of ours."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import DBAPIError
-
-    reason = _first_line(error)
+    reason, library = _first_line(error), type(error).__module__.partition(".")[0]
     if isinstance(error, RnntradeError):
         return str(error)
     if isinstance(error, MemoryError):
         return f"out of memory.  {CURES[errno.ENOMEM]}, and {AGAIN}."
-    if isinstance(error, DBAPIError | sqlite3.DatabaseError):
+    if isinstance(error, sqlite3.DatabaseError) or library == "sqlalchemy":
         cure = "Wait for the other process" if "locked" in reason else "Look at its file and disk"
         return f"a database failed ({reason}): that of {_mlflow()}?  {cure}, and {AGAIN}."
-    if isinstance(error, MlflowException):
+    if library == "mlflow":
         return (
             f"MLflow at {_mlflow()} refuses: {reason.rstrip('.')}.  Look there "
             f"(MLFLOW_TRACKING_URI names it; unset, mlflow.db does), and {AGAIN}."
@@ -89,7 +86,7 @@ def _library_error(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno and error.filename:
         cure = CURES.get(error.errno, "See to it that it is there and can be read and written")
         return f"{error.filename}: {(error.strerror or reason).lower()}.  {cure}, and {AGAIN}."
-    if type(error).__module__.startswith("prefect"):
+    if library == "prefect":
         return f"Prefect: {reason.rstrip('.')}.  {_kept(error)}"
     return ""
 

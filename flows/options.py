@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from flows.failures import debugging
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
 from rnntrade.errors import ConfigError
+from tasks.prefect_settings import LINES, check_prefect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,7 +71,6 @@ def choose(
 
 def prepare() -> None:
     """Make ready for a flow: check what surrounds it, start a Prefect server if none is named."""
-    from tasks.prefect_settings import check_prefect
     from tasks.surroundings import check_records
 
     check_records()
@@ -83,10 +83,8 @@ def prepare() -> None:
 
 def prepare_logging() -> None:
     """Short lines on standard error; what goes wrong is told once, at the end, and untraced."""
-    line = "PREFECT_LOGGING_FORMATTERS_STANDARD"
-    os.environ.setdefault(f"{line}_FORMAT", "%(asctime)s  %(message)s")
-    os.environ.setdefault(f"{line}_FLOW_RUN_FMT", "%(asctime)s  %(flow_run_name)s  %(message)s")
-    os.environ.setdefault(f"{line}_TASK_RUN_FMT", "%(asctime)s  %(task_run_name)s  %(message)s")
+    for name, value in LINES.items():
+        os.environ.setdefault(name, value)
     if debugging():
         return
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rnntrade.errors import ConfigError
 from rnntrade.storage import explained
+from tasks import DEFAULTS
 from tasks.home import database_file
 from tasks.silence import without_password
 from tasks.surroundings import check_answer, check_connection, check_database, check_path
@@ -22,6 +23,14 @@ from tasks.surroundings import check_answer, check_connection, check_database, c
 ADDRESS = "PREFECT_API_URL"
 DATABASE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 STORAGE = ("PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK", "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK")
+
+LINE = "PREFECT_LOGGING_FORMATTERS_STANDARD"
+LINES = {  # of a log
+    f"{LINE}_FORMAT": "%(asctime)s  %(message)s",
+    f"{LINE}_FLOW_RUN_FMT": "%(asctime)s  %(flow_run_name)s  %(message)s",
+    f"{LINE}_TASK_RUN_FMT": "%(asctime)s  %(task_run_name)s  %(message)s",
+}
+OURS = DEFAULTS | LINES
 
 
 def check_prefect() -> None:
@@ -71,7 +80,8 @@ def check_settings() -> None:
         )
     try:
         with redirect_stderr(io.StringIO()):  # it prints what it raises, too
-            from prefect import flow  # noqa: F401 # it reads the settings, and sets logging up
+            import prefect.settings  # it reads them
+        prefect.flow  # noqa: B018 # its import sets logging up
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][-1]).upper().removeprefix("PREFECT_")
@@ -98,7 +108,11 @@ def find_setting(*names: str) -> tuple[str, str]:
 
 def _origins(end: str) -> str:
     """Where the settings whose names end so come from."""
-    found = [f"{name} in {place}" for name, _, place in _sources() if name.endswith(end)]
+    found = [
+        f"{name} in {place}"
+        for name, value, place in _sources()
+        if name.endswith(end) and value != OURS.get(name)
+    ]
     return ", ".join(found) or "Prefect's own defaults"
 
 
@@ -128,11 +142,16 @@ def _sources() -> Iterator[tuple[str, str, str]]:
 
 
 def _toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file; nothing where it is absent or none: Prefect tells which."""
+    """The content of a TOML file; nothing where there is none."""
+    if not file.is_file():
+        return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{file.resolve()}, where Prefect looks for settings, is not TOML ({error}).  "
+            "Correct or move it, or start from another folder."
+        ) from error
 
 
 def _leaves(

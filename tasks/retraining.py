@@ -1,6 +1,7 @@
 """Retraining as a habit: one at a time, only when something is new, and written down at its end."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -85,7 +86,8 @@ def done_before(experiment: Experiment, prices: dict[str, Ref]) -> Retraining | 
     wanted = _key(experiment, prices)
     for line in reversed(_lines()):
         if line["key"] == wanted:
-            return Retraining(**line["done"])
+            done = Retraining(**line["done"])
+            return done.model_copy(update={"report": str(home() / done.report)})
     return None
 
 
@@ -99,8 +101,9 @@ def finish(experiment: Experiment, prices: dict[str, Ref], done: Retraining) -> 
     path = _path()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        key = _key(experiment, prices)
-        append_lines(path, [json.dumps({"key": key, "done": done.as_json()})])
+        page = os.path.relpath(done.report, home())  # so that the home can be moved
+        kept = done.model_copy(update={"report": page}).as_json()
+        append_lines(path, [json.dumps({"key": _key(experiment, prices), "done": kept})])
     return done
 
 

@@ -21,6 +21,7 @@ from rnntrade.errors import ServerError
 
 log = logging.getLogger("prefect.rnntrade")
 
+TEMPORARY = "RNNTRADE_TEMPORARY_SERVER"  # where it answers
 LONGEST = 180.0  # seconds that its start may take on a busy machine
 
 
@@ -56,7 +57,7 @@ def start_server() -> None:
     log.info("starting a temporary Prefect server")
     atexit.register(_end, server)
     _await(server, f"http://127.0.0.1:{port}/api", words)
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_API_URL"] = os.environ[TEMPORARY] = f"http://127.0.0.1:{port}/api"
     refresh_global_settings_context()
 
 
