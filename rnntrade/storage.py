@@ -74,7 +74,7 @@ def remove_leftovers(parent: Path) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, keys in the order given, atomically."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
 
 
 def _flush(file: Path) -> None:

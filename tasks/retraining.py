@@ -133,7 +133,7 @@ def _key(experiment: Experiment, prices: dict[str, Ref]) -> str:
 def _lines() -> list[dict[str, Any]]:
     """What was written down; a line cut short by a kill is left out: that one was not finished."""
     found = []
-    for text in _path().read_text().splitlines() if _path().is_file() else []:
+    for text in _path().read_text(encoding="utf-8").splitlines() if _path().is_file() else []:
         try:
             found.append(json.loads(text))
         except ValueError:

@@ -267,7 +267,7 @@ def read_text_artifact(run_id: str, path: str) -> str:
         if path not in {each.path for each in known.list_artifacts(run_id)}:
             raise FileNotFoundError(path)
         with TemporaryDirectory() as folder:
-            return Path(known.download_artifacts(run_id, path, folder)).read_text()
+            return Path(known.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
     except MlflowException as error:
         raise silent(tracking_uri(), error) from error
 
