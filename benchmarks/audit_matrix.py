@@ -122,9 +122,9 @@ def _write(clean: Sequence[Row], rows: Sequence[Row], score: str) -> None:
         *((row, row.name) for row in rows),
     ]:
         lines.append(f"| {' | '.join([name, *row.cells(), row.named()])} |")
-    before, rest = PAGE.read_text().split(BEGIN)
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after)
+    PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
     print(f"wrote {PAGE.name}")
 
 

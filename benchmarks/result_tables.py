@@ -30,7 +30,9 @@ def main(run_id: str) -> None:
             for step, found in (("evaluations", judged), ("strategies", traded)):
                 if any(each.path == step for each in known.list_artifacts(run.info.run_id)):
                     place = known.download_artifacts(run.info.run_id, step, folder)
-                    found.append(json.loads((Path(place) / "evaluation.json").read_text()))
+                    found.append(
+                        json.loads((Path(place) / "evaluation.json").read_text(encoding="utf-8"))
+                    )
     for each in judged:
         _model(each)
     for each in traded:

@@ -147,7 +147,7 @@ def cpu_seconds(process: int) -> float:
     told = Path(f"/proc/{process}/stat")
     if not told.exists():
         return float("nan")
-    fields = told.read_text().rpartition(")")[2].split()
+    fields = told.read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

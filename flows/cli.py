@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.failures import told_plainly
 from flows.options import (
     NAMES,
     Device,
@@ -25,17 +26,22 @@ from flows.options import (
     app,
     choose,
     console,
-    prepare_logging,
+    prepare,
     print_warnings,
     table,
-    told_plainly,
 )
 from rnntrade.errors import ConfigError, RnntradeError
 
 
 @app.callback()
-def about() -> None:
+def about(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks.", envvar="RNNTRADE_DEBUG")
+    ] = False,
+) -> None:
     """Can a recurrent network trade a daily market?  Prices in, an honest answer out."""
+    if debug:
+        os.environ["RNNTRADE_DEBUG"] = "1"  # for child processes, too
 
 
 @app.command(
@@ -68,7 +74,7 @@ def run_command(
         if spent and not open_holdout:
             raise ConfigError("--spent opens nothing by itself.  Write --open-holdout --spent.")
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
-        prepare_logging()
+        prepare()
         from flows.run import run
 
         summary = run(chosen, open_holdout, spent)
@@ -103,7 +109,7 @@ def data_command(
         fresh: dict[tuple[str, str], list[str]] = {}
         if any((experiment, source, tickers, start, end, folder)):
             chosen = choose(experiment or "quick", source, tickers, start, end, folder, None, None)
-            prepare_logging()
+            prepare()
             from flows.data import refresh_data
             from tasks.data import shown_warnings
 
@@ -135,8 +141,11 @@ def ui_command(
 ) -> None:
     """Serve the MLflow and Prefect pages on this machine until Ctrl-C."""
     with told_plainly():
-        from tasks.tracking import client, tracking_uri
+        from tasks.home import tracking_uri
+        from tasks.surroundings import check_records
+        from tasks.tracking import client
 
+        check_records()
         client()  # makes the database if there is none
         scripts = os.path.dirname(sys.executable)
         commands = [
@@ -184,8 +193,10 @@ def clean_command(
     """Show what no recorded run refers to; with --yes, remove it.  Not while a run is going on."""
     with told_plainly():
         from tasks.cleaning import remove, unused
+        from tasks.surroundings import check_records
         from tasks.tracking import nobody_runs
 
+        check_records()
         with nobody_runs():
             found = unused()
             total = sum(size for _, size in found) / 1e6
@@ -232,7 +243,7 @@ import flows.trust  # noqa: E402, F401 # and these
 
 
 def main() -> None:
-    """Entry point of the `rnntrade` command."""
+    """Run the application; `rnntrade.__main__` calls it."""
     app()
 
 

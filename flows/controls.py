@@ -34,7 +34,7 @@ class ControlsSummary(BaseModel):
     @property
     def table(self) -> str:
         """The table in Markdown, with the outcome below it."""
-        return (Path(self.folder) / "controls.md").read_text()
+        return (Path(self.folder) / "controls.md").read_text(encoding="utf-8")
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -61,7 +61,7 @@ def controls(fast: bool = False, workers: int = 0) -> ControlsSummary:
     with alive():
         report = run_controls(version, workers or os.cpu_count() or 1, tell)
         with publish("controls") as out:
-            (out.folder / "controls.md").write_text(markdown(report))
+            (out.folder / "controls.md").write_text(markdown(report), encoding="utf-8")
             write_json(out.folder / "controls.json", _summary(version, report, "").as_json())
     log.info("%s controls: %.0f s", version, time.monotonic() - began)
     return _summary(version, report, str(out.folder))

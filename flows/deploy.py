@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from flows.options import NAMES, Set, app, choose, console, table, told_plainly
+from flows.failures import told_plainly
+from flows.options import NAMES, Set, app, choose, console, table
 from rnntrade.config import Experiment
 
 Deployed = Annotated[str, typer.Argument(help=f"One of: {NAMES}.", envvar="RNNTRADE_EXPERIMENT")]
@@ -29,6 +30,11 @@ def deploy_command(
     """Deploy run, signal, monitor and retrain with their schedules to the Prefect server."""
     with told_plainly():
         chosen = choose(experiment, None, None, None, None, None, None, changes)
+        from tasks.prefect_settings import check_settings
+        from tasks.surroundings import check_records
+
+        check_records()
+        check_settings()
         from flows.deployments import deploy, deployments_of, pools
 
         content = deployments_of(chosen, pool)
@@ -46,6 +52,11 @@ def serve_flows_command(
     """Deploy the same and run what is due from this process, until Ctrl-C: no pool, no worker."""
     with told_plainly():
         chosen = choose(experiment, None, None, None, None, None, None, changes)
+        from tasks.prefect_settings import check_settings
+        from tasks.surroundings import check_records
+
+        check_records()
+        check_settings()
         from prefect import serve
 
         from flows.deployments import await_server, deployments_of, served

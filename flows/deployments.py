@@ -37,7 +37,7 @@ def deployments_of(experiment: Experiment, pool: str | None = None) -> dict[str,
 
     pool    instead of the one that stands there
     """
-    content: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    content: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     for each in content["deployments"]:
         if "experiment" in _flow(each).parameters.properties:
             asked = TypeAdapter(Experiment).dump_python(experiment, mode="json")
@@ -58,7 +58,7 @@ def deploy(content: dict[str, Any], patience: float) -> str:
     with get_client(sync_client=True) as server:
         for pool in pools(content):
             _make_pool(server, pool)
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".yaml") as file:
         yaml.safe_dump(content, file)
         file.flush()
         prefect = str(Path(sys.executable).with_name("prefect"))

@@ -3,19 +3,18 @@
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from queue import Empty
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from flows.failures import debugging
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
-from rnntrade.errors import ConfigError, RnntradeError
-from tasks.silence import without_password
+from rnntrade.errors import ConfigError
+from tasks.prefect_settings import LINES, check_prefect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,60 +41,6 @@ Set = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """One line for a mistake or misfortune that a user can mend; Ctrl-C is neither."""
-    try:
-        yield
-    except RnntradeError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped; a run goes on from there when it is started again", err=True)
-        raise typer.Exit(130) from None
-    except _prefect_errors() as error:  # looked up when there is an error, not at every start
-        if not _is_silence(error):
-            raise
-        address = without_password(os.environ.get("PREFECT_API_URL", "its address"))
-        typer.echo(
-            f"error: the Prefect server at {address} does not answer ({error}).  Start it, or mend "
-            "or unset PREFECT_API_URL, and run the same again: what is finished is not done twice.",
-            err=True,
-        )
-        _drop_what_prefect_would_send()
-        raise typer.Exit(1) from None
-
-
-def _drop_what_prefect_would_send() -> None:
-    """Let the process end: Prefect would try for 7 seconds to send each of a hundred events.
-
-    It has no public way to give up; what is read here is that of the pinned version.
-    """
-    from prefect.events.worker import EventsWorker
-
-    worker: Any = EventsWorker
-    for service in list(worker._instances.values()):  # of events and of logs
-        with suppress(Empty):
-            while True:
-                service._queue.get_nowait()
-
-
-def _prefect_errors() -> tuple[type[Exception], ...]:
-    """What Prefect's client raises when its server is silent; it has no error of its own for it."""
-    from httpx import HTTPStatusError, TransportError
-
-    return (TransportError, HTTPStatusError, RuntimeError)
-
-
-def _is_silence(error: Exception) -> bool:
-    """Whether no server answered, or only what stands before it (502, 503) or what broke in it."""
-    from httpx import HTTPStatusError
-
-    if isinstance(error, HTTPStatusError):
-        return error.response.status_code >= 500
-    return not isinstance(error, RuntimeError) or str(error).startswith("Failed to reach API")
 
 
 def choose(
@@ -126,18 +71,27 @@ def choose(
     return override(find_experiment(experiment), given)
 
 
+def prepare() -> None:
+    """Make ready for a flow: check what surrounds it, start a Prefect server if none is named."""
+    from tasks.surroundings import check_records
+
+    check_records()
+    prepare_logging()
+    check_prefect()
+    from tasks.temporary_server import start_server
+
+    start_server()
+
+
 def prepare_logging() -> None:
-    """Short lines on standard error; a user's mistake is told once, at the end, and untraced."""
-    line = "PREFECT_LOGGING_FORMATTERS_STANDARD"
-    os.environ.setdefault(f"{line}_FORMAT", "%(asctime)s  %(message)s")
-    os.environ.setdefault(f"{line}_FLOW_RUN_FMT", "%(asctime)s  %(flow_run_name)s  %(message)s")
-    os.environ.setdefault(f"{line}_TASK_RUN_FMT", "%(asctime)s  %(task_run_name)s  %(message)s")
+    """Short lines on standard error; what goes wrong is told once, at the end, and untraced."""
+    for name, value in LINES.items():
+        os.environ.setdefault(name, value)
+    if debugging():
+        return
 
     def told_once(record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, RnntradeError) or (
-            isinstance(error, _prefect_errors()) and _is_silence(error)
-        ):
+        if record.exc_info:
             record.exc_info = None
             return "Retry" in record.getMessage()  # the last one is told by the command itself
         if record.getMessage().startswith("Finished in state Failed"):

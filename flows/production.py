@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.failures import told_plainly
 from flows.options import (
     Device,
     End,
@@ -19,10 +20,9 @@ from flows.options import (
     app,
     choose,
     console,
-    prepare_logging,
+    prepare,
     print_warnings,
     table,
-    told_plainly,
 )
 from rnntrade.errors import ConfigError
 
@@ -52,7 +52,7 @@ def retrain_command(
     with told_plainly():
         end: End = None  # there is none
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
-        prepare_logging()
+        prepare()
         from flows.retrain import retrain
         from tasks.retraining import markdown
 
@@ -78,7 +78,7 @@ def signal_command(
     """Say and write down the champion's decision after the newest close; or show an earlier one."""
     with told_plainly():
         day = _day(as_of)
-        prepare_logging()
+        prepare()
         from flows.signal import signal
 
         asked = [each.strip() for each in tickers.split(",")] if tickers else []
@@ -95,7 +95,7 @@ def signal_command(
 def reconcile_command(as_json: Json = False) -> None:
     """Hold every decision of the journal against a fresh backtest, and explain what differs."""
     with told_plainly():
-        prepare_logging()
+        prepare()
         from flows.signal import reconcile
 
         found = reconcile()
@@ -116,7 +116,7 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
     """Look whether the champions still fit the world: inputs, hits, calibration, bars, age."""
     with told_plainly():
         day = _day(as_of)
-        prepare_logging()
+        prepare()
         from flows.monitor import monitor
 
         looks = monitor(day)
@@ -153,7 +153,7 @@ def policy_command(
     """When to retrain?  The schedule's own functions, lived through day by day, once a policy."""
     with told_plainly():
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
-        prepare_logging()
+        prepare()
         from flows.policy import backtest_policy
 
         found = backtest_policy(chosen, [each.strip() for each in policies.split(",")], gate)
@@ -171,7 +171,9 @@ def models_command(
     """Show the registered versions: who is followed, what they rest on, why they were chosen."""
     with told_plainly():
         from tasks.champions import versions
+        from tasks.surroundings import check_records
 
+        check_records()
         known = versions(task)
         if as_json:
             _json([each.model_dump() for each in known])
@@ -203,7 +205,9 @@ def promote_command(
     """Let a version be followed, by your own decision; the champion before becomes `previous`."""
     with told_plainly():
         from tasks.champions import find_version, promote
+        from tasks.surroundings import check_records
 
+        check_records()
         version = find_version(task, number)
         promote(version, f"by hand: {reason}" if reason != "by hand" else reason)
         typer.echo(f"{version.name} is the champion.")
@@ -214,7 +218,9 @@ def rollback_command(task: Task) -> None:
     """Take the champion before back."""
     with told_plainly():
         from tasks.champions import rollback
+        from tasks.surroundings import check_records
 
+        check_records()
         was, now = rollback(task)
         typer.echo(f"{now.name} is the champion again; {was.name} is `previous`.")
 

@@ -36,7 +36,7 @@ def reproduce(run_id: str, keep: bool = False) -> Reproduction:
     recorded = read_provenance(found)
     with alive(), _second_home(keep) as folder:
         copy_inputs(recorded, folder)
-        (folder / REQUEST).write_text(recorded.model_dump_json(indent=1))
+        (folder / REQUEST).write_text(recorded.model_dump_json(indent=1), encoding="utf-8")
         answer = _run_child(folder)
     if "error" in answer:
         raise RnntradeError(f"run {found.run_id} cannot be made again: {answer['error']}")
@@ -66,7 +66,7 @@ def _run_child(folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "flows.reproduce", "--child", str(folder)]
     done = subprocess.run(command, env=environment, stdout=2, check=False)  # 2: standard error
     try:
-        answer: dict[str, Any] = json.loads((folder / ANSWER).read_text())
+        answer: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RnntradeError(
             f"the second run ended with code {done.returncode} and no answer: its last words are "
@@ -79,7 +79,7 @@ def child(folder: Path) -> None:
     """Run as asked in this process's own home, and leave the provenance there."""
     from flows.run import run
 
-    recorded = Provenance.model_validate_json((folder / REQUEST).read_text())
+    recorded = Provenance.model_validate_json((folder / REQUEST).read_text(encoding="utf-8"))
     opened = recorded.holdout in {"opened", "spent"}
     try:
         summary = run(recorded.rebuilt(), opened, opened, recorded.fetched)

@@ -55,4 +55,6 @@ def rewritten(text: str, calendar: str) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(rewritten(FILE.read_text(), DataConfig().calendar))
+    FILE.write_text(
+        rewritten(FILE.read_text(encoding="utf-8"), DataConfig().calendar), encoding="utf-8"
+    )

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.options import app, prepare_logging, told_plainly
+from flows.failures import told_plainly
+from flows.options import app, prepare_logging
 from rnntrade.errors import RnntradeError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -32,6 +33,9 @@ def serve_command(
     """Answer over HTTP with the champion's signal for the bars that are sent, until Ctrl-C."""
     with told_plainly(), suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        from tasks.surroundings import check_records
+
+        check_records()
         prepare_logging()
         with _listening(host, port) as listener:
             from uvicorn import Config, Server

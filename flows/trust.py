@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.failures import told_plainly
 from flows.options import (
     Device,
     End,
@@ -20,9 +21,8 @@ from flows.options import (
     app,
     choose,
     console,
-    prepare_logging,
+    prepare,
     table,
-    told_plainly,
 )
 
 
@@ -45,7 +45,7 @@ def audit_command(
     """Hunt leaks in every step of an experiment, with small networks; exit 1 if there is one."""
     with told_plainly():
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
-        prepare_logging()
+        prepare()
         from flows.audit import audit_experiment
 
         about = audit_experiment(chosen)
@@ -72,7 +72,7 @@ def controls_command(
 ) -> None:
     """Is the edge found where there is one, and none where there is none?  Exit 1 if not."""
     with told_plainly():
-        prepare_logging()
+        prepare()
         from flows.controls import controls
 
         summary = controls(fast)
@@ -99,7 +99,7 @@ def reproduce_command(
 ) -> None:
     """Make a recorded run again, and compare prices, features, weights and equity by digest."""
     with told_plainly():
-        prepare_logging()
+        prepare()
         from flows.reproduce import reproduce
 
         result = reproduce(run_id, keep)
@@ -131,7 +131,7 @@ def diagnose_command(
     """How far does choosing among the models that trade flatter?  By combinatorial purged CV."""
     with told_plainly():
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
-        prepare_logging()
+        prepare()
         from flows.diagnose import diagnose
 
         found = diagnose(chosen, groups, test_groups)

@@ -27,6 +27,7 @@ from rnntrade.errors import ConfigError
 STRICT = ConfigDict(extra="forbid")
 SESSIONS_PER_YEAR = 252  # of a stock exchange, where the calendar's own number is not known
 OPEN_END = date(2100, 1, 1)  # of prices: as many sessions as there are
+LONGEST_NAME = 60  # characters of an experiment's, model's or ticker's: it becomes part of paths
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Task = Literal["regime", "direction", "return", "forecast"]
 
@@ -60,6 +61,8 @@ class DataConfig:
             raise ValueError("there is no ticker; name at least one")
         if not all(ticker.strip() for ticker in tickers):
             raise ValueError("a ticker is empty; leave it out")
+        if odd := [each for each in tickers if len(each) > LONGEST_NAME or not each.isprintable()]:
+            raise ValueError(f"{odd[0][:LONGEST_NAME]!r} is no ticker: too long, or unprintable")
         if twice := _repeated(tickers):
             raise ValueError(f"more than once: {twice}; name each ticker once")
         return tickers
@@ -129,9 +132,7 @@ class ModelConfig:
     @field_validator("name")
     @classmethod
     def _safe_in_paths(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise ValueError(f"{name!r} is no name; use letters without accents, digits, _ and -")
-        return name
+        return _name(name)
 
     @model_validator(mode="after")
     def _one_session_ahead(self) -> Self:
@@ -243,6 +244,11 @@ class Experiment:
     audit: AuditConfig = AuditConfig()
     production: ProductionConfig = ProductionConfig()
 
+    @field_validator("name")
+    @classmethod
+    def _safe_in_paths(cls, name: str) -> str:
+        return _name(name)
+
     @field_validator("models")
     @classmethod
     def _name_models_apart(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
@@ -258,6 +264,17 @@ class Experiment:
                 value = replace(getattr(self, section), sessions_per_year=year)
                 object.__setattr__(self, section, value)
         return self
+
+
+def _name(name: str) -> str:
+    """Return a name that may be part of a path on every system; ValueError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"{name!r} is no name; use letters without accents, digits, _ and -")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name of {len(name)} characters; use at most {LONGEST_NAME}")
+    if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name.lower()):
+        raise ValueError(f"{name!r} is a device on Windows; use another name")
+    return name
 
 
 def _repeated(names: Iterable[str]) -> str:

@@ -58,14 +58,14 @@ def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")
                     waiting += [found] if _file(found).is_file() else []
                 elif name.startswith("rnntrade."):
                     libraries.add(found.split(".")[0])
-    sources = {name: _file(name).read_text() for name in sorted(seen)}
+    sources = {name: _file(name).read_text(encoding="utf-8") for name in sorted(seen)}
     return fingerprint((sources, {name: _version(name) for name in sorted(libraries)}))
 
 
 def _imports(module: str) -> list[str]:
     """Modules, or names in them, that a module's source imports, anywhere in it."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(_file(module).read_text())):
+    for node in ast.walk(ast.parse(_file(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

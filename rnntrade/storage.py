@@ -74,7 +74,7 @@ def remove_leftovers(parent: Path) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, keys in the order given, atomically."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
 
 
 def _flush(file: Path) -> None:
@@ -83,8 +83,11 @@ def _flush(file: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Tell a place that cannot be written to with its cure; other errors stay what they are."""
+def explained(path: Path, setting: str = "RNNTRADE_HOME") -> Iterator[None]:
+    """Tell a place that cannot be written to with its cure; other errors stay what they are.
+
+    setting  the environment variable that names the place
+    """
     try:
         yield
     except OSError as error:
@@ -92,5 +95,5 @@ def explained(path: Path) -> Iterator[None]:
             raise
         raise RnntradeError(
             f"cannot write {path}: {(error.strerror or str(error)).lower()}.  "
-            f"Make room for it there, or set RNNTRADE_HOME to a folder that takes it."
+            f"Make room for it there, or set {setting} to a folder that takes it."
         ) from error

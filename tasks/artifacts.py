@@ -66,7 +66,7 @@ def write_manifest(run_id: str, refs: list[Ref]) -> None:
 
 def read_manifest(file: Path) -> list[Ref]:
     """What the run behind that file refers to."""
-    return [Ref(**each) for each in json.loads(file.read_text())]
+    return [Ref(**each) for each in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def refs_in(value: Any) -> Iterator[Ref]:

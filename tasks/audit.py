@@ -130,7 +130,7 @@ def _record(
     from rnntrade.audit.record import ModelRecord, RunRecord
     from rnntrade.training.fits import load_fit
 
-    folds = json.loads((labels.ref.folder / "folds.json").read_text())
+    folds = json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8"))
     models = {}
     for name, line in lines.items():
         traded: dict[str, Any] = {}

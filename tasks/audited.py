@@ -12,7 +12,7 @@ SHOWN = 5  # findings in an error
 
 def load_audit(ref: Ref) -> dict[str, Any]:
     """What `audit` found: clean, compared, comparisons, findings, checks."""
-    about: dict[str, Any] = json.loads((ref.folder / "audit.json").read_text())
+    about: dict[str, Any] = json.loads((ref.folder / "audit.json").read_text(encoding="utf-8"))
     return about
 
 

@@ -17,9 +17,9 @@ from rnntrade.errors import ConfigError, RnntradeError
 from rnntrade.fingerprint import folder_digest
 from rnntrade.live.desk import Desk, load_desk
 from tasks.artifacts import Ref, publish
-from tasks.home import artifacts_folder
+from tasks.home import artifacts_folder, tracking_uri
 from tasks.silence import answered, without_password
-from tasks.tracking import client, fluent_api, tracking_uri
+from tasks.tracking import client, fluent_api
 
 log = logging.getLogger("prefect.rnntrade")
 

@@ -42,7 +42,8 @@ def remove(found: list[tuple[Path, int]]) -> None:
 def _points_to_files(result: Path) -> bool:
     """Whether every reference in a stored result leads somewhere."""
     named = re.findall(
-        r'"step\\*": \\*"(\w+)\\*", \\*"digest\\*": \\*"(\w{16})', result.read_text()
+        r'"step\\*": \\*"(\w+)\\*", \\*"digest\\*": \\*"(\w{16})',
+        result.read_text(encoding="utf-8"),
     )
     return all((artifacts_folder() / step / digest).is_dir() for step, digest in named)
 

@@ -39,14 +39,14 @@ def compare(
         found.append(compare_strategies(returns, held, config))
     with publish("comparisons") as out:
         text = json.dumps([each.to_json() for each in found], indent=1)
-        (out.folder / "comparisons.json").write_text(text + "\n")
+        (out.folder / "comparisons.json").write_text(text + "\n", encoding="utf-8")
     return out.ref
 
 
 def load_comparisons(ref: Ref) -> list[Comparison]:
     """Read them back."""
     found = []
-    for each in json.loads((ref.folder / "comparisons.json").read_text()):
+    for each in json.loads((ref.folder / "comparisons.json").read_text(encoding="utf-8")):
         for name, value in each.items():
             if name in ("spa_p", "overfitting"):
                 each[name] = _number(value)

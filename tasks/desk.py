@@ -33,7 +33,9 @@ def make_desk(
     from rnntrade.training.fits import load_fit
 
     newest = labels.folds - 1
-    about: dict[str, Any] = json.loads((labels.ref.folder / "folds.json").read_text())[newest]
+    about: dict[str, Any] = json.loads(
+        (labels.ref.folder / "folds.json").read_text(encoding="utf-8")
+    )[newest]
     known, each = load_samples(samples.folder, newest)
     training = each.fold.training
     taught = training[np.isfinite(each.target[training]).all(axis=1)]

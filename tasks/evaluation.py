@@ -72,7 +72,9 @@ def evaluate_trading(
 def load_evaluation(kind: type[E], ref: Ref | None) -> E:
     """Read an evaluation back; of a line that was judged."""
     assert ref is not None
-    figures: dict[str, Any] = json.loads((ref.folder / "evaluation.json").read_text())
+    figures: dict[str, Any] = json.loads(
+        (ref.folder / "evaluation.json").read_text(encoding="utf-8")
+    )
     for field in fields(kind):
         table = ref.folder / f"{field.name}.parquet"
         if table.is_file():
@@ -88,7 +90,9 @@ def load_evaluation(kind: type[E], ref: Ref | None) -> E:
 
 def _save(folder: Path, judged: ModelEvaluation | StrategyEvaluation) -> None:
     """All of it as JSON, and the tables as Parquet too."""
-    (folder / "evaluation.json").write_text(json.dumps(judged.to_json(), indent=1) + "\n")
+    (folder / "evaluation.json").write_text(
+        json.dumps(judged.to_json(), indent=1) + "\n", encoding="utf-8"
+    )
     for field in fields(judged):
         table = getattr(judged, field.name)
         if isinstance(table, pd.DataFrame):

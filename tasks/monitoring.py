@@ -131,7 +131,9 @@ def check_champion(
     with publish("health") as out:
         for name, figure in drawn.items():
             (out.folder / f"{name}.png").write_bytes(png(figure))
-        (out.folder / "health.json").write_text(json.dumps(health.to_json(), indent=1))
+        (out.folder / "health.json").write_text(
+            json.dumps(health.to_json(), indent=1), encoding="utf-8"
+        )
     get_run_logger().info("%s: %s", version.name, health.sentence)
     return Monitored(
         task=version.task,

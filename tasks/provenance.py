@@ -96,7 +96,7 @@ def provenance(
 def _processor() -> str:
     """Model of the processor: another one may round differently."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or "unknown processor"
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

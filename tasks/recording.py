@@ -132,7 +132,7 @@ def _curves(line: ModelLine) -> dict[str, list[float]]:
     curves: dict[str, list[float]] = {}
     for fold, members in enumerate(line.fits):
         for member, ref in enumerate(members):
-            history = json.loads((ref.folder / "fit.json").read_text())["history"]
+            history = json.loads((ref.folder / "fit.json").read_text(encoding="utf-8"))["history"]
             alone = len(line.fits) == len(members) == 1
             which = "" if alone else f"/fold_{fold}_member_{member}"
             for name in ("training_loss", "validation_loss", "training_score", "validation_score"):

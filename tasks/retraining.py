@@ -1,6 +1,7 @@
 """Retraining as a habit: one at a time, only when something is new, and written down at its end."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -87,7 +88,8 @@ def done_before(experiment: Experiment, prices: dict[str, Ref]) -> Retraining | 
     wanted = _key(experiment, prices)
     for line in reversed(_lines()):
         if line["key"] == wanted:
-            return Retraining(**line["done"])
+            done = Retraining(**line["done"])
+            return done.model_copy(update={"report": str(home() / done.report)})
     return None
 
 
@@ -101,8 +103,9 @@ def finish(experiment: Experiment, prices: dict[str, Ref], done: Retraining) -> 
     path = _path()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        key = _key(experiment, prices)
-        append_lines(path, [json.dumps({"key": key, "done": done.as_json()})])
+        page = os.path.relpath(done.report, home())  # so that the home can be moved
+        kept = done.model_copy(update={"report": page}).as_json()
+        append_lines(path, [json.dumps({"key": _key(experiment, prices), "done": kept})])
     return done
 
 
@@ -133,7 +136,7 @@ def _key(experiment: Experiment, prices: dict[str, Ref]) -> str:
 def _lines() -> list[dict[str, Any]]:
     """What was written down; a line cut short by a kill is left out: that one was not finished."""
     found = []
-    for text in _path().read_text().splitlines() if _path().is_file() else []:
+    for text in _path().read_text(encoding="utf-8").splitlines() if _path().is_file() else []:
         try:
             found.append(json.loads(text))
         except ValueError:

@@ -46,7 +46,7 @@ def label_regimes(
             }  # of the statistical kinds: enough to filter new closes
             about = {"number": boundary.number, "thresholds": thresholds, "states": states}
             folds.append({**days, **about})
-        (out.folder / "folds.json").write_text(json.dumps(folds, indent=1) + "\n")
+        (out.folder / "folds.json").write_text(json.dumps(folds, indent=1) + "\n", encoding="utf-8")
     return Labels(ref=out.ref, folds=len(folds), classes=regime_names(labels))
 
 
@@ -87,7 +87,7 @@ def make_windows(
     }
     closes = {ticker: read_bars(ref)["close"] for ticker, ref in prices.items()}
     folds = []
-    for each in json.loads((labels.ref.folder / "folds.json").read_text()):
+    for each in json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8")):
         regimes = pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
         known = {t: regimes[t].reindex(close.index) for t, close in closes.items()}
         targets = {t: make_target(task, horizon, close, known[t]) for t, close in closes.items()}

@@ -141,7 +141,7 @@ def _before(prices: Ref, first: str) -> Ref:
 def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the events of any of the tickers; one cut short by a kill is left out."""
     events = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             event = json.loads(line)
         except ValueError:  # cut short by a kill: its run saw nothing

@@ -1,6 +1,7 @@
 """What a run found, in a few lines: for the terminal, Prefect's pages and MLflow."""
 
 import math
+import os
 from typing import Any
 
 from prefect import task
@@ -20,9 +21,11 @@ from tasks.artifacts import Ref
 from tasks.audited import load_audit
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
+from tasks.home import tracking_uri
 from tasks.report import ModelLine
 from tasks.silence import without_password
-from tasks.tracking import RunIds, tracking_uri
+from tasks.temporary_server import TEMPORARY
+from tasks.tracking import RunIds
 
 Row = dict[str, str]
 
@@ -63,6 +66,8 @@ class Summary(BaseModel):
     def places(self) -> Row:
         """Where to look further."""
         server = get_current_settings().api.url
+        if server == os.environ.get(TEMPORARY):  # which ends with this command
+            server = None
         page = f"{server.removesuffix('/api')}/runs/flow-run/{self.prefect_run}" if server else ""
         uri = without_password(tracking_uri())
         link = f"#/experiments/{self.mlflow_experiment}/runs?workflowType=machine_learning"

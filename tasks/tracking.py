@@ -4,6 +4,7 @@ Everything goes through MlflowClient and explicit run ids: the fluent API's acti
 thread, so a submitted task would log into a phantom of its own.
 """
 
+import logging
 import os
 import re
 import socket
@@ -27,10 +28,12 @@ from rnntrade.config import Experiment
 from rnntrade.errors import RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
-from tasks.home import artifacts_folder, home
+from tasks.home import DATABASES, artifacts_folder, database_file, home, tracking_uri
+from tasks.moving import follow_home
 from tasks.silence import Answering, answered, silent, without_password
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow writes to them without a server
+log = logging.getLogger("prefect.rnntrade")
+
 SHORTEST = 6  # characters that tell a run from the others
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
@@ -41,11 +44,6 @@ class RunIds(BaseModel):
     experiment_id: str
     parent: str
     children: dict[str, str]  # by model name
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else mlflow.db in the home folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
 def client() -> Any:
@@ -80,7 +78,7 @@ def _connect(uri: str) -> Any:
     if not uri.startswith("sqlite:///"):
         with answered(uri):
             return Answering(uri, MlflowClient(uri))
-    database = Path(uri.removeprefix("sqlite:///"))
+    database = database_file(uri) or Path()
     with explained(database):
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"), answered(uri):
@@ -89,6 +87,7 @@ def _connect(uri: str) -> Any:
             connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
             with sqlite3.connect(database) as connection:
                 connection.execute("pragma journal_mode=wal")  # writers wait half as long
+            follow_home(database, _home_tag())
             return Answering(uri, connected)
 
 
@@ -268,7 +267,7 @@ def read_text_artifact(run_id: str, path: str) -> str:
         if path not in {each.path for each in known.list_artifacts(run_id)}:
             raise FileNotFoundError(path)
         with TemporaryDirectory() as folder:
-            return Path(known.download_artifacts(run_id, path, folder)).read_text()
+            return Path(known.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
     except MlflowException as error:
         raise silent(tracking_uri(), error) from error
 
@@ -360,9 +359,16 @@ def _own_tags(owner: str) -> dict[str, str]:
         "rnntrade.home": _home_tag(),
         "prefect.flow_run_id": str(flow_run.id or ""),
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": getuser(),
+        "mlflow.user": _user(),
         **commit(),
     }
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        return str(os.getuid())
 
 
 def _close_runs(owner: str, status: str, reason: str) -> None:
@@ -387,6 +393,9 @@ def _experiment_id(name: str, about: str) -> str:
             return str(known.create_experiment(name, location, tags))
         except MlflowException:  # another process was faster
             found = known.get_experiment_by_name(name)
+    if found.lifecycle_stage == "deleted":
+        log.warning("the experiment %r was deleted in MLflow: restored, with its runs", name)
+        known.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
 

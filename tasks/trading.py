@@ -92,7 +92,7 @@ def _probability(test: pd.DataFrame, bars: Prices) -> pd.DataFrame:
 
 def _known_regimes(regimes: Labels) -> pd.DataFrame:
     """(T', K) as known at each decision: each test part as its own fold tells regimes apart."""
-    folds = json.loads((regimes.ref.folder / "folds.json").read_text())
+    folds = json.loads((regimes.ref.folder / "folds.json").read_text(encoding="utf-8"))
     tables = [
         pd.read_parquet(regimes.ref.folder / f"regimes_{each['number']}.parquet") for each in folds
     ]

@@ -143,7 +143,7 @@ def _all_lines() -> list[Line]:
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text().splitlines():
+    for text in path.read_text(encoding="utf-8").splitlines():
         try:
             lines.append(Line(**json.loads(text)))
         except ValueError:

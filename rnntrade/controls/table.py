@@ -27,12 +27,12 @@ def insert(page: Path, name: str, text: str) -> None:
     start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
     if not page.is_file():
         raise ConfigError(f"{page} is not there to write the table into.  Name docs/controls.md.")
-    before, opened, rest = page.read_text().partition(start)
+    before, opened, rest = page.read_text(encoding="utf-8").partition(start)
     _, closed, after = rest.partition(end)
     if not (opened and closed):
         raise ConfigError(f"{page} has no lines {start.strip()} and {end} to write between.")
     with atomic_file(page) as temporary:
-        temporary.write_text(f"{before}{start}{text}{end}{after}")
+        temporary.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")
 
 
 def _line(row: ControlRow) -> str:

@@ -108,7 +108,7 @@ def load_desk(folder: Path) -> Desk:
     """Read a desk back; DataError or TrainingError, naming the file, when it is something else."""
     path = folder / ABOUT
     try:
-        about = json.loads(path.read_text())
+        about = json.loads(path.read_text(encoding="utf-8"))
         experiment = TypeAdapter(Experiment).validate_python(about["experiment"])
         days = {
             name: pd.Timestamp(about["fold"][name]) for name in ("training", "validation", "test")

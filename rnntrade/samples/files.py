@@ -47,12 +47,12 @@ def save_samples(folder: Path, samples: Samples, folds: Sequence[FoldTargets]) -
         ],
         "classes": folds[0].classes if folds else REGIMES,
     }
-    (folder / "samples.json").write_text(json.dumps(about, indent=1) + "\n")
+    (folder / "samples.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def load_samples(folder: Path, fold: int) -> tuple[Samples, FoldTargets]:
     """Read the samples, with the targets of one fold, and that fold."""
-    about: dict[str, Any] = json.loads((folder / "samples.json").read_text())
+    about: dict[str, Any] = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
     rows = pd.read_parquet(folder / "rows.parquet")
     spans = pd.read_parquet(folder / "spans.parquet")
     table = pd.read_parquet(folder / f"fold_{fold}.parquet")

@@ -17,13 +17,13 @@ def save_backtest(backtest: Backtest, folder: Path) -> None:
     backtest.costs.to_parquet(folder / "costs.parquet")
     backtest.trades.to_parquet(folder / "trades.parquet")
     about = {"execution": backtest.execution, "initial_capital": backtest.initial_capital}
-    (folder / "backtest.json").write_text(json.dumps(about) + "\n")
+    (folder / "backtest.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
 
 
 def load_backtest(folder: Path) -> Backtest:
     """Read what `save_backtest` wrote."""
     sessions = pd.read_parquet(folder / "sessions.parquet")
-    about = json.loads((folder / "backtest.json").read_text())
+    about = json.loads((folder / "backtest.json").read_text(encoding="utf-8"))
     return Backtest(
         execution=about["execution"],
         initial_capital=about["initial_capital"],

@@ -53,7 +53,7 @@ def load_fit(folder: Path) -> Fit:
     with _explained(folder / WEIGHTS) as path:
         weights = load_file(path)
     with _explained(folder / REST) as path:
-        return _fit(json.loads(path.read_text()), weights)
+        return _fit(json.loads(path.read_text(encoding="utf-8")), weights)
 
 
 @contextmanager

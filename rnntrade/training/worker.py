@@ -91,7 +91,7 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
 
 def _claim_output() -> TextIO:
     """Return the real standard output, and send whatever else is printed to standard error."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return answers
 

@@ -92,7 +92,7 @@ def test_a_run_leaves_figures_a_report_and_registered_models(first):
     assert "No evidence" in parent.data.tags["mlflow.note.content"]
     notes = client.get_experiment_by_name("debug").tags["mlflow.note.content"]
     assert all(f"| {name} | [{runs[name].info.run_id[:8]}]" in notes for name in models)
-    assert Path(summary["report"]).read_text().startswith("<!DOCTYPE html>")
+    assert Path(summary["report"]).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     registered = {each.name: each for each in client.search_registered_models()}
     assert set(registered) == {"rnntrade-regime", "rnntrade-direction", "rnntrade-forecast"}
     assert len(client.search_model_versions()) == 5

@@ -282,7 +282,7 @@ def open_files(served: SimpleNamespace) -> int:
 
 
 def resident_bytes(served: SimpleNamespace) -> int:
-    pages = int(Path(f"/proc/{served.process.pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{served.process.pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -16,7 +16,8 @@ from rnntrade.errors import RnntradeError, ServerError
 from tasks import tracking
 from tasks.artifacts import Ref, publish, write_manifest
 from tasks.cleaning import remove, unused
-from tasks.tracking import client, nobody_runs, sweep_orphans, tracked_run, tracking_uri
+from tasks.home import tracking_uri
+from tasks.tracking import client, nobody_runs, sweep_orphans, tracked_run
 
 DEBUG = find_experiment("debug")
 OPEN = "from tasks.tracking import client; client().search_experiments(); print('ok')"
