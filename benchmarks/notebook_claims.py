@@ -313,7 +313,7 @@ def whole_sample_scaler(samples: Samples, training: Rows, scale_target: bool) ->
 
 def books(position: pd.DataFrame, bars: pd.DataFrame) -> dict[str, Figures]:
     """Sharpe ratio and total return of a strategy and of holding, by either way of accounting."""
-    prices = Prices.of({position.columns[0]: bars})
+    prices = Prices.join({position.columns[0]: bars})
     sessions = prices.sessions
     during = sessions[(sessions >= position.index[0]) & (sessions <= position.index[-1])]
     held = buy_and_hold(prices, during, COSTS).returns
@@ -400,7 +400,7 @@ def hindsight_table(bars: Mapping[str, pd.DataFrame]) -> str:
     )
     rows = []
     for ticker, table in bars.items():
-        prices = Prices.of({ticker: table})
+        prices = Prices.join({ticker: table})
         (boundary,) = boundaries(prices.sessions, SPLIT)
         returns = simple_return(prices.close)
         signal = np.sign(returns.loc[boundary.test :])

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from prefect import flow, get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.runner import THREADS
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.errors import TrainingError
 from rnntrade.live.desk import terms
@@ -31,10 +31,8 @@ from tasks.trading import backtest
 from tasks.training import prepare_device, train_model
 from tasks.trials import note_fits, note_strategies
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
-
-@flow(flow_run_name="run-{experiment.name}", task_runner=RUNNER)
+@flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)
 def run(
     experiment: Experiment,
     open_holdout: bool = False,

@@ -78,7 +78,6 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
     """
     from rnntrade.data.revisions import last_revision
     from rnntrade.live import upkeep
-    from rnntrade.live.decisions import until
     from rnntrade.live.drift import feature_drift
     from rnntrade.live.outcomes import check_health, observe
     from rnntrade.report.canvas import png
@@ -87,7 +86,7 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
     desk, bars = desk_of(version), read_prices(prices)
     data = desk.experiment.data
     due = _due(data.calendar, as_of)
-    known = until(bars, due)
+    known = bars.upto(due)
     if not len(known.sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
     newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}

@@ -33,7 +33,7 @@ def read_bars(prices: Ref) -> pd.DataFrame:
 
 def read_prices(prices: Mapping[str, Ref]) -> Prices:
     """All tickers' bars on their common sessions."""
-    return Prices.of({ticker: read_bars(ref) for ticker, ref in prices.items()})
+    return Prices.join({ticker: read_bars(ref) for ticker, ref in prices.items()})
 
 
 def cost_cases(returns: Mapping[tuple[float, str], pd.Series]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Evidence, Probe, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.perturb import replace_rows, take
+from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
 from rnntrade.config import BacktestConfig
@@ -121,7 +121,7 @@ def audit_tuning(learner: Learner, fit: Fit) -> Audited:
 
 def audit_engine_causality(setting: Setting) -> Audited:
     """Money up to t follows from prices and decisions that it may know, at promised prices."""
-    prices = take(setting.prices, slice(-TRADED - 1, None))
+    prices = setting.prices.on(slice(-TRADED - 1, None))
     target = _made_up_target(setting, prices)
     config = setting.experiment.backtest
     parts = [_lag(setting, prices, target, config)]

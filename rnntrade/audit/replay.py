@@ -19,7 +19,7 @@ from rnntrade.samples.splits import Boundary, boundaries
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.training.latest import predict_latest
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Fit, Prices, Samples, Spans, used_classes
+from rnntrade.types import Fit, Prices, Samples, Spans, used_classes
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Days = dict[pd.Timestamp, dict[str, pd.DataFrame]]  # day -> ticker -> newest rows of features
@@ -120,7 +120,7 @@ def _regimes(
     """Regimes up to that day, the newest fold's from the bars of the day; None without a filter."""
     if experiment.trading.regime_filter == "off":
         return None
-    known = _cut(prices, day)
+    known = prices.upto(day)
     begun = [fold for fold in folds if fold.test <= day]
     newest = label(CHAIN, known, experiment.labels, begun[-1], known.sessions)
     table = pd.DataFrame(dict(newest.regimes), known.sessions)
@@ -233,8 +233,3 @@ def _numbers(answers: pd.DataFrame) -> list[str]:
 
 def _steps(horizon: int) -> list[str]:
     return [f"r_{step}" for step in range(1, horizon + 1)]
-
-
-def _cut(prices: Prices, day: pd.Timestamp) -> Prices:
-    """Prices as they were known after that day's close."""
-    return Prices(**{name: getattr(prices, name).loc[:day] for name in FIELDS})

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.data.sessions import expected_sessions
-from rnntrade.live.decisions import desk_samples, until
+from rnntrade.live.decisions import desk_samples
 from rnntrade.live.desk import Desk
 from rnntrade.live.drift import out_of_range
 from rnntrade.live.health import Health
@@ -43,7 +43,7 @@ def find_reasons(
     asked   tickers that somebody wants to hear of; others than the desk's are unknown
     samples of `desk_samples` about the prices up to `as_of`, where they are at hand
     """
-    known = until(prices, as_of)
+    known = prices.upto(as_of)
     everything = []
     if as_of < due:
         everything.append(

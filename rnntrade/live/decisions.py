@@ -18,7 +18,7 @@ from rnntrade.samples.windows import make_samples
 from rnntrade.trading.positions import target_weights
 from rnntrade.training.latest import history, predict_latest
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Prices, Rows, Samples, turbulent_classes
+from rnntrade.types import Prices, Rows, Samples, turbulent_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +152,6 @@ def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:
     )
 
 
-def until(prices: Prices, session: pd.Timestamp) -> Prices:
-    """Prices as they were known after that session's close."""
-    return Prices(**{name: getattr(prices, name).loc[:session] for name in FIELDS})
-
-
 def _own(desk: Desk, prices: Prices) -> Prices:
     """The desk's tickers, on the sessions that any of them traded."""
     missing = [ticker for ticker in desk.tickers if ticker not in prices.tickers]
@@ -164,4 +159,4 @@ def _own(desk: Desk, prices: Prices) -> Prices:
         raise DataError(f"no bars of {', '.join(missing)}: {desk.model.name} decides on them all.")
     columns = list(desk.tickers)
     traded = prices.close[columns].notna().any(axis=1)
-    return Prices(**{name: getattr(prices, name).loc[traded, columns] for name in FIELDS})
+    return prices.of(columns).on(prices.sessions[traded])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
-from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, until
+from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
 from rnntrade.types import Prices
@@ -80,7 +80,7 @@ def make_signal(
     asked   tickers that somebody wants to hear of; an unknown one is told as such
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
-    seat, known = seats["direction"], until(prices, as_of)
+    seat, known = seats["direction"], prices.upto(as_of)
     desk = seat.desk
     if as_of not in known.sessions:
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"

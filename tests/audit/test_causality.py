@@ -24,7 +24,7 @@ SOME = ("returns", "rsi", "macd_signal", "bb_position")
 def generated(sessions: int = 800) -> Prices:
     config = DataConfig(source="synthetic")
     first, last = date(2010, 1, 1), date(2014, 1, 1)
-    return Prices.of(
+    return Prices.join(
         {
             ticker: generate(ticker, first, last, config).loc["2010":].iloc[:sessions]
             for ticker in ("AAA", "BBB")

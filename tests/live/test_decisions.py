@@ -7,10 +7,9 @@ import pytest
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.errors import DataError
 from rnntrade.live import decisions
-from rnntrade.live.decisions import answer, ask, decide, until
+from rnntrade.live.decisions import answer, ask, decide
 from rnntrade.live.desk import load_desk, save_desk
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Prices
 
 
 def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -32,7 +31,7 @@ def test_all_decisions_are_the_backtests_to_the_last_bit(made):
 def test_each_evening_says_the_row_of_its_session(made):
     """The last 250 sessions, one at a time, with nothing but the bars up to them."""
     for day in made.target.index[-250:]:
-        decided = decide(made.desk, until(made.prices, day))
+        decided = decide(made.desk, made.prices.upto(day))
         assert decided.target.index[-1] == day
         assert same(decided.probability.iloc[[-1]], made.probability.loc[[day]])
         assert same(decided.target.iloc[[-1]], made.target.loc[[day]])
@@ -80,11 +79,11 @@ def test_a_desk_reads_back_as_it_was_written_to_the_last_byte(made, tmp_path):
 def test_nothing_is_decided_on_sessions_that_it_has_learned_from(made):
     before = made.prices.sessions[made.prices.sessions < made.desk.fold.test][-1]
     with pytest.raises(DataError, match="nothing is left to decide"):
-        decide(made.desk, until(made.prices, before))
+        decide(made.desk, made.prices.upto(before))
 
 
 def test_a_missing_ticker_is_named(made):
-    alone = Prices(**{name: getattr(made.prices, name)[["WHOLE"]] for name in FIELDS})
+    alone = made.prices.of(["WHOLE"])
     with pytest.raises(DataError, match="no bars of HALTED"):
         decide(made.desk, alone)
 
@@ -107,10 +106,10 @@ def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypa
         return predict(fit, samples, rows)
 
     monkeypatch.setattr(decisions, "predict", counted)
-    answers = ask(made.desk, until(made.prices, days[100]))
+    answers = ask(made.desk, made.prices.upto(days[100]))
     asked.clear()
     for day in days[101:104]:
-        known = until(made.prices, day)
+        known = made.prices.upto(day)
         answers = ask(made.desk, known, answers)
         assert same(decide(made.desk, known, answers).target, made.target.loc[:day])
         assert np.array_equal(answers.said, ask(made.desk, known).said)
