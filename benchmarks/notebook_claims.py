@@ -57,7 +57,7 @@ from rnntrade.errors import RnntradeError
 from rnntrade.evaluation.metrics import sharpe_ratio, total_return
 from rnntrade.features.indicators import simple_return
 from rnntrade.features.sets import ticker_features
-from rnntrade.labels.regimes import BEAR, BULL, label_regimes
+from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
 from rnntrade.labels.targets import direction, future_regime
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import Boundary, assign, boundaries
@@ -279,7 +279,7 @@ def regimes(close: pd.Series, boundary: Boundary, procedure: Procedure) -> pd.Se
     """Label every session; leak (i): by quantiles of sessions that were still to come."""
     before = close.index[close.index < boundary.validation]
     config = LabelConfig(thresholds="training" if procedure.own_thresholds else "full_sample")
-    return label_regimes(close, config, (boundary.training, before[-1]))[0]
+    return learn_regimes(close, config, (boundary.training, before[-1]))[0]
 
 
 def shuffled(samples: Samples, seed: int) -> Fold:

@@ -132,11 +132,7 @@ def prepare(
     features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
     labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
     samples = {
-        model.name: make_windows(
-            *(model.name, features, prices, labels),
-            *(model.task, model.inputs, model.lookback, model.horizon),
-            judged=judged,
-        )
+        model.name: make_windows(features, prices, labels, model, judged)
         for model in experiment.models
     }
     return Made(features, labels, samples)

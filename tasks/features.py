@@ -1,14 +1,16 @@
 """Features as tasks, one ticker at a time, so that one ticker's news touches no other."""
 
-from rnntrade.features.sets import ticker_features
+from rnntrade.chain import CHAIN
+from rnntrade.features.sets import FEATURES
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.tables import read_bars
 
 
-@cached_task("compute_indicators-{ticker}")
+@cached_task("compute_indicators-{ticker}", steps=("features",))
 def compute_indicators(ticker: str, prices: Ref) -> Ref:
     """Write every feature there is, on the sessions that the ticker traded."""
     with publish("indicators") as out:
-        ticker_features(read_bars(prices)).to_parquet(out.folder / "features.parquet")
+        table = CHAIN.features(read_bars(prices), tuple(FEATURES))
+        table.to_parquet(out.folder / "features.parquet")
     return out.ref

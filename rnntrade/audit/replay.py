@@ -9,16 +9,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.chain import CHAIN, label
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.record import ModelRecord, RunRecord, compare, positions
+from rnntrade.chain import CHAIN
 from rnntrade.config import Experiment
 from rnntrade.errors import DataError
-from rnntrade.features.sets import ticker_features
-from rnntrade.samples.splits import Boundary, boundaries
+from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.training.latest import predict_latest
-from rnntrade.training.predict import predict
 from rnntrade.types import Fit, Prices, Samples, Spans, used_classes
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
@@ -46,7 +44,7 @@ def audit_replay(
         asked |= set(each.probability.index[-experiment.audit.replayed :])
     bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
     days = {day: _newest(bars, day, inputs, longest) for day in sorted(asked)}
-    folds = boundaries(prices.sessions, experiment.split, record.test_from)
+    folds = CHAIN.boundaries(prices.sessions, experiment.split, record.test_from)
     return merge(
         _replayed(prices, experiment, record, each, days, folds, device) for each in traded
     )
@@ -57,7 +55,7 @@ def _newest(
 ) -> dict[str, pd.DataFrame]:
     """The newest rows of features, from bars cut at that day, of the tickers that traded."""
     return {
-        ticker: ticker_features(table.loc[:day], inputs).iloc[-length:]
+        ticker: CHAIN.features(table.loc[:day], inputs).iloc[-length:]
         for ticker, table in bars.items()
         if day in table.index
     }
@@ -91,7 +89,7 @@ def _replayed(
         samples = _as_samples(full, each)
         rows = np.arange(len(samples))
         fits = each.fits[fold.number]
-        said = np.mean([predict(fit, samples, rows, device) for fit in fits], axis=0)
+        said = CHAIN.answer(fits, samples, rows, device)
         for (day, ticker), outputs in zip(full, said, strict=True):
             again.loc[day, ticker] = outputs[0]
 
@@ -122,9 +120,8 @@ def _regimes(
         return None
     known = prices.upto(day)
     begun = [fold for fold in folds if fold.test <= day]
-    newest = label(CHAIN, known, experiment.labels, begun[-1], known.sessions)
-    table = pd.DataFrame(dict(newest.regimes), known.sessions)
-    tables = [*record.regimes[: len(begun) - 1], table]
+    newest = CHAIN.label(known, experiment.labels, begun[-1], known.sessions)
+    tables = [*record.regimes[: len(begun) - 1], newest.regimes]
     return stitch_regimes(tables, [fold.test for fold in begun])
 
 

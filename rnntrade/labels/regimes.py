@@ -6,7 +6,7 @@ What is learned from which sessions is the caller's choice, and the only way for
 in.  Names of the classes: `rnntrade.types.regime_names`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,7 @@ BEAR, CONSOLIDATION, BULL, HIGH_VOLATILITY = range(4)
 StateModel = HiddenMarkov | JumpStates
 
 
-@dataclass(frozen=True, eq=False)
-class Regimes:
+class Regimes(NamedTuple):
     """The regimes of one ticker, and all that was learned to tell them apart."""
 
     classes: pd.Series  # (T,) class or NaN
@@ -82,25 +81,17 @@ def classify(
     return pd.Series(np.where(known, regime, np.nan), index=ret.index, name="regime")
 
 
-def label_regimes(
+def learn_regimes(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-) -> tuple[pd.Series, Thresholds]:
+) -> Regimes:
     """Regimes of one ticker, and the thresholds that a model trained on `training` may know.
 
     close     (T,) on the sessions that the ticker traded
     training  first and last session that may be learned from, both included
     returns   (T,) classes 0..3 or NaN; thresholds (of the last training session, if expanding),
-              by which the statistical kinds decide nothing
+              by which the statistical kinds decide nothing; their model
     errors    DataError when the training part is too short, or prices stand still
     """
-    learned = learn_regimes(close, config, training)
-    return learned.classes, learned.thresholds
-
-
-def learn_regimes(
-    close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-) -> Regimes:
-    """As `label_regimes`, with the statistical model beside its states."""
     states = None
     if config.kind == "rule":
         thresholds = _rule_thresholds(close, config, training)

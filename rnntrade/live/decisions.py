@@ -10,14 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnntrade.chain import CHAIN
 from rnntrade.errors import DataError
-from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.live.desk import Desk
-from rnntrade.samples.windows import make_samples
-from rnntrade.trading.positions import target_weights
-from rnntrade.training.latest import history, predict_latest
-from rnntrade.training.predict import predict
+from rnntrade.training.latest import history
 from rnntrade.types import Prices, Rows, Samples, turbulent_classes
 
 
@@ -56,7 +53,7 @@ def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
         for ticker in desk.tickers:  # what was there then comes first
             mine = np.flatnonzero(samples.spans.ticker[rows] == ticker)
             new[mine[: int((before.samples.spans.ticker[before.rows] == ticker).sum())]] = False
-    answers = np.mean([predict(fit, samples, rows[new]) for fit in desk.fits], axis=0)
+    answers = CHAIN.answer(desk.fits, samples, rows[new])
     said = np.empty((len(rows), answers.shape[1]))
     said[new] = answers
     if before is not None:
@@ -90,7 +87,8 @@ def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisi
     rules = desk.experiment
     regimes = known_regimes(desk, desk_prices) if rules.trading.regime_filter != "off" else None
     turbulent = turbulent_classes(rules.labels)
-    return Decisions(probability, target_weights(probability, rules.trading, regimes, turbulent))
+    position = CHAIN.position(probability, rules.trading, regimes, turbulent)
+    return Decisions(probability, CHAIN.allocate(position))
 
 
 def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +98,7 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
     returns  for a direction model also `target`, the backtest's row of that session: a fraction of
              equity; NaN for a ticker that the desk has no rules for
     """
-    said = predict_latest(desk.fits, bars)
+    said = CHAIN.latest(desk.fits, bars)
     if desk.model.task != "direction":
         return said
     targets = []
@@ -125,15 +123,15 @@ def _target(
         known = regimes_as_learned(closes, rules.labels, learned.thresholds, learned.states)
         regimes = row.assign(**{ticker: known.iloc[-1]})
     turbulent = turbulent_classes(rules.labels)
-    return float(target_weights(row, rules.trading, regimes, turbulent)[ticker].iloc[0])
+    position = CHAIN.position(row, rules.trading, regimes, turbulent)
+    return float(CHAIN.allocate(position)[ticker].iloc[0])
 
 
 def desk_samples(desk: Desk, prices: Prices) -> Samples:
     """Every window of the desk's inputs; no target is known, nor asked for."""
     model = desk.model
-    features = {t: ticker_features(prices.bars(t), model.inputs) for t in desk.tickers}
-    unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in features.items()}
-    return make_samples(features, unknown, model.lookback, model.horizon)
+    features = CHAIN.compute_features(prices.of(desk.tickers), model.inputs)
+    return CHAIN.windows(features, model)
 
 
 def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:

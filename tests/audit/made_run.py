@@ -68,8 +68,7 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
     labels = label_regimes.fn(prices, experiment.labels, experiment.split)
     lines = {}
     for model in experiment.models:
-        shape = (model.task, model.inputs, model.lookback, model.horizon)
-        samples = make_windows.fn(model.name, features, prices, labels, *shape)
+        samples = make_windows.fn(features, prices, labels, model)
         fits = []
         for fold in range(labels.folds):
             known, each = load_samples(samples.folder, fold)

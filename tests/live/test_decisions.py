@@ -1,10 +1,13 @@
 """A desk decides what its backtest decided, whatever it is told of later, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
+from rnntrade.chain import CHAIN
 from rnntrade.errors import DataError
 from rnntrade.live import decisions
 from rnntrade.live.decisions import answer, ask, decide
@@ -101,11 +104,11 @@ def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypa
     days = made.target.index
     asked: list[int] = []
 
-    def counted(fit, samples, rows):
+    def counted(fit, samples, rows, device):
         asked.append(len(rows))
-        return predict(fit, samples, rows)
+        return predict(fit, samples, rows, device)
 
-    monkeypatch.setattr(decisions, "predict", counted)
+    monkeypatch.setattr(decisions, "CHAIN", replace(CHAIN, predict=counted))
     answers = ask(made.desk, made.prices.upto(days[100]))
     asked.clear()
     for day in days[101:104]:
