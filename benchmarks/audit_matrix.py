@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnntrade.audit.causality import audit_causality
-from rnntrade.audit.chain import CHAIN
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.oracles import audit_engine
+from rnntrade.chain import CHAIN
 from rnntrade.config import BacktestConfig, Experiment, LabelConfig
 from rnntrade.types import Prices
 from tests.audit.experiments import WALK, experiment, holed_prices

@@ -57,7 +57,7 @@ from rnntrade.errors import RnntradeError
 from rnntrade.evaluation.metrics import sharpe_ratio, total_return
 from rnntrade.features.indicators import simple_return
 from rnntrade.features.sets import ticker_features
-from rnntrade.labels.regimes import BEAR, BULL, label_regimes
+from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
 from rnntrade.labels.targets import direction, future_regime
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import Boundary, assign, boundaries
@@ -279,7 +279,7 @@ def regimes(close: pd.Series, boundary: Boundary, procedure: Procedure) -> pd.Se
     """Label every session; leak (i): by quantiles of sessions that were still to come."""
     before = close.index[close.index < boundary.validation]
     config = LabelConfig(thresholds="training" if procedure.own_thresholds else "full_sample")
-    return label_regimes(close, config, (boundary.training, before[-1]))[0]
+    return learn_regimes(close, config, (boundary.training, before[-1]))[0]
 
 
 def shuffled(samples: Samples, seed: int) -> Fold:
@@ -313,7 +313,7 @@ def whole_sample_scaler(samples: Samples, training: Rows, scale_target: bool) ->
 
 def books(position: pd.DataFrame, bars: pd.DataFrame) -> dict[str, Figures]:
     """Sharpe ratio and total return of a strategy and of holding, by either way of accounting."""
-    prices = Prices.of({position.columns[0]: bars})
+    prices = Prices.join({position.columns[0]: bars})
     sessions = prices.sessions
     during = sessions[(sessions >= position.index[0]) & (sessions <= position.index[-1])]
     held = buy_and_hold(prices, during, COSTS).returns
@@ -400,7 +400,7 @@ def hindsight_table(bars: Mapping[str, pd.DataFrame]) -> str:
     )
     rows = []
     for ticker, table in bars.items():
-        prices = Prices.of({ticker: table})
+        prices = Prices.join({ticker: table})
         (boundary,) = boundaries(prices.sessions, SPLIT)
         returns = simple_return(prices.close)
         signal = np.sign(returns.loc[boundary.test :])

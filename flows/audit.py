@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, finish_training, prepare, start_training
+from flows.runner import THREADS
 from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
@@ -16,12 +16,10 @@ from tasks.seal import seal
 from tasks.tracking import RunIds, alive
 from tasks.training import prepare_device
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
-
 NOBODY = RunIds(experiment_id="", parent="", children={})  # it leaves no run in MLflow
 
 
-@flow(flow_run_name="audit-{experiment.name}", task_runner=RUNNER)
+@flow(flow_run_name="audit-{experiment.name}", task_runner=THREADS)
 def audit_experiment(experiment: Experiment) -> dict[str, Any]:
     """Hunt leaks in every step of the experiment; nothing is judged, recorded or registered.
 

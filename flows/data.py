@@ -1,19 +1,15 @@
 """Prices alone, without training anything."""
 
-from typing import Any
-
 from prefect import flow, get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.runner import THREADS
 from rnntrade.config import DataConfig
 from rnntrade.errors import DataError, RnntradeError
 from tasks.data import Download, download_prices, shown_warnings
 from tasks.tracking import alive
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
-
-@flow(flow_run_name="refresh_data", task_runner=RUNNER)
+@flow(flow_run_name="refresh_data", task_runner=THREADS)
 def refresh_data(config: DataConfig) -> list[Download]:
     """Bring the store up to date for every ticker; one that fails does not stop the others.
 

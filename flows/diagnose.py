@@ -4,13 +4,12 @@ It trains on sessions after those that it judges, so it gives no verdict and reg
 """
 
 from dataclasses import replace
-from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, start_training
+from flows.runner import THREADS
 from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
@@ -30,10 +29,8 @@ from tasks.tracking import RunIds, alive
 from tasks.training import prepare_device
 from tasks.trials import note_fits
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
-
-@flow(flow_run_name="diagnose-{experiment.name}", task_runner=RUNNER)
+@flow(flow_run_name="diagnose-{experiment.name}", task_runner=THREADS)
 def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> Diagnosis:
     """Judge every choice of `test_groups` of the `groups` of sessions, trained on all the others.
 

@@ -1,12 +1,11 @@
 """The evening's look at the champions, and whether the world is still the one they learned from."""
 
 from datetime import date
-from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import Fetched, fetch_available
+from flows.runner import THREADS
 from rnntrade.config import DataConfig
 from tasks.data import shown_warnings
 from tasks.monitoring import (
@@ -21,12 +20,10 @@ from tasks.monitoring import (
 from tasks.notify import tell_failure
 from tasks.tracking import alive
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
-
 
 @flow(
     flow_run_name="monitor",
-    task_runner=RUNNER,
+    task_runner=THREADS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )

@@ -1,12 +1,11 @@
 """A retraining policy, backtested: the schedule's own functions under a simulated clock."""
 
 from dataclasses import replace
-from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, prepare, start_training
+from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.live.desk import terms
@@ -17,11 +16,10 @@ from tasks.prediction import predict
 from tasks.tracking import alive
 from tasks.training import prepare_device
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 POLICIES = ("never", "monthly", "quarterly", "on_drift")
 
 
-@flow(flow_run_name="backtest_policy-{experiment.name}", task_runner=RUNNER)
+@flow(flow_run_name="backtest_policy-{experiment.name}", task_runner=THREADS)
 def backtest_policy(
     experiment: Experiment = find_experiment("walk_forward"),  # noqa: B008 # it is frozen
     policies: list[str] | None = None,

@@ -1,12 +1,11 @@
 """Retraining: learn from the newest sessions, judge, and let the better one be followed."""
 
 from dataclasses import replace
-from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch_available, run
+from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from tasks.notify import tell_failure, tell_promotions
@@ -14,12 +13,10 @@ from tasks.promotion import judge
 from tasks.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
 from tasks.tracking import alive
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
-
 
 @flow(
     flow_run_name="retrain-{experiment.name}",
-    task_runner=RUNNER,
+    task_runner=THREADS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from prefect import flow, get_run_logger
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.runner import THREADS
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import RnntradeError, TrainingError
@@ -32,10 +32,8 @@ from tasks.trading import backtest
 from tasks.training import prepare_device, train_model
 from tasks.trials import note_fits, note_strategies
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for workers
 
-
-@flow(flow_run_name="run-{experiment.name}", task_runner=RUNNER)
+@flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)
 def run(
     experiment: Experiment,
     open_holdout: bool = False,
@@ -172,11 +170,7 @@ def prepare(
     features = {ticker: compute_indicators(ticker, ref, year) for ticker, ref in prices.items()}
     labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
     samples = {
-        model.name: make_windows(
-            *(model.name, features, prices, labels),
-            *(model.task, model.inputs, model.lookback, model.horizon),
-            judged=judged,
-        )
+        model.name: make_windows(features, prices, labels, model, judged)
         for model in experiment.models
     }
     return Made(features, labels, samples)

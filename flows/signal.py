@@ -1,24 +1,21 @@
 """Tonight's decision of the champion, said and written down."""
 
 from datetime import date
-from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from flows.run import fetch_available
+from flows.runner import THREADS
 from tasks.data import shown_warnings
 from tasks.notify import tell_abstention, tell_failure
 from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
 from tasks.tracking import alive
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
-
 
 @flow(
     flow_run_name="signal",
-    task_runner=RUNNER,
+    task_runner=THREADS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
@@ -49,7 +46,7 @@ class Reconciled(BaseModel):
     missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
 
-@flow(flow_run_name="reconcile", task_runner=RUNNER)
+@flow(flow_run_name="reconcile", task_runner=THREADS)
 def reconcile() -> Reconciled:
     """Hold every decision that counts against today's backtest of the champion."""
     with alive():

@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]  # of the checkout or the site-packages that hold the code
+NAMED = (ast.FunctionDef, ast.ClassDef)
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where the two names differ
 VALUES_ONLY = frozenset({"rnntrade.config"})  # its values are in every key already
+CHAIN = "rnntrade.chain"  # imports all stages; which of them a task uses, `step_digest` tells
 
 
 def fingerprint(value: object) -> str:
@@ -54,12 +56,63 @@ def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")
         if name not in seen and name not in VALUES_ONLY:
             seen.add(name)
             for found in _imports(name):
+                if found == CHAIN and name.startswith("tasks."):
+                    continue
                 if found.split(".")[0] in packages:
                     waiting += [found] if _file(found).is_file() else []
                 elif name.startswith("rnntrade."):
                     libraries.add(found.split(".")[0])
     sources = {name: _file(name).read_text(encoding="utf-8") for name in sorted(seen)}
     return fingerprint((sources, {name: _version(name) for name in sorted(libraries)}))
+
+
+@cache
+def step_digest(step: str) -> str:
+    """Digest of the code that one step of the chain runs.
+
+    The step's own lines, those of the steps and definitions of the chain that it uses, and every
+    module that these name, as in `source_digest`.
+    """
+    tree = ast.parse(_file(CHAIN).read_text(encoding="utf-8"))
+    (table,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Chain")
+    plain: dict[str, ast.AST] = {n.name: n for n in tree.body if isinstance(n, NAMED)}
+    plain |= {ast.unparse(n.targets[0]): n for n in tree.body if isinstance(n, ast.Assign)}
+    steps: dict[str, ast.AST] = {n.name: n for n in table.body if isinstance(n, ast.FunctionDef)}
+    steps |= {
+        n.target.id: n.value
+        for n in table.body
+        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and n.value is not None
+    }
+    modules = {
+        alias.asname or alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    lines: dict[str, str] = {}
+    used: set[str] = set()
+    waiting = [(steps, step)]
+    while waiting:
+        parts, name = waiting.pop()
+        if (key := f"{parts is steps} {name}") in lines:
+            continue
+        lines[key] = ast.unparse(parts[name])
+        for node in _body(parts[name]):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
+                waiting.append((steps, node.attr))
+            elif isinstance(node, ast.Name) and modules.get(node.id, "").startswith("rnntrade."):
+                used.add(modules[node.id])
+            elif isinstance(node, ast.Name) and node.id in plain:
+                waiting.append((plain, node.id))
+    return fingerprint((lines, [source_digest(module) for module in sorted(used)]))
+
+
+def _body(part: ast.AST) -> list[ast.AST]:
+    """What runs of a definition: neither its annotations, nor the types of a dataclass' fields."""
+    if isinstance(part, ast.ClassDef):
+        return []
+    ran = part.body if isinstance(part, ast.FunctionDef) else [part]
+    return [node for statement in ran for node in ast.walk(statement)]
 
 
 def _imports(module: str) -> list[str]:

@@ -4,7 +4,7 @@ T sessions, K tickers, F features, N samples, L lookback, h horizon.  All frozen
 new value.  Times are dates of sessions; everything is joined on them, never on an offset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +73,26 @@ class Prices:
         """(K,) tickers, in column order."""
         return [str(ticker) for ticker in self.close.columns]
 
+    def map(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> "Prices":
+        """The same change to every field's (T, K) frame."""
+        return Prices(**{name: change(getattr(self, name)) for name in FIELDS})
+
+    def upto(self, session: pd.Timestamp) -> "Prices":
+        """Prices as known after that session's close."""
+        return self.map(lambda frame: frame.loc[:session])
+
+    def of(self, tickers: Sequence[str]) -> "Prices":
+        """These tickers alone, in this order, on the same sessions."""
+        return self.map(lambda frame: frame[list(tickers)])
+
+    def on(self, sessions: pd.DatetimeIndex | slice) -> "Prices":
+        """These sessions alone; a slice is of positions."""
+        if isinstance(sessions, slice):
+            return self.map(lambda frame: frame.iloc[sessions])
+        return self.map(lambda frame: frame.loc[sessions])
+
     @staticmethod
-    def of(bars: Mapping[str, pd.DataFrame]) -> "Prices":
+    def join(bars: Mapping[str, pd.DataFrame]) -> "Prices":
         """Join tables of bars, one per ticker, on their session dates."""
         joined = {
             name: pd.concat({ticker: table[name] for ticker, table in bars.items()}, axis=1)

@@ -16,7 +16,7 @@ from prefect.context import TaskRunContext
 from prefect.serializers import JSONSerializer
 from pydantic import Field
 
-from rnntrade.fingerprint import fingerprint, source_digest
+from rnntrade.fingerprint import fingerprint, source_digest, step_digest
 from tasks.artifacts import refs_in
 from tasks.home import artifacts_folder
 
@@ -30,16 +30,23 @@ R = TypeVar("R")
 class ByContent(CachePolicy):
     """Key a result on the task's name, its inputs' content, and the source that it runs.
 
-    The source is the task's module and everything of ours that it imports, however deep: so
-    editing the report retrains nothing, and editing an indicator does.
+    The source is the task's module and everything of ours that it imports, however deep, and of
+    the chain the steps that it calls: so editing the report retrains nothing, and editing an
+    indicator does.
     """
 
     modules: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()  # of the chain
     sources: tuple[str, ...] = field(default=(), init=False)  # as this process has loaded them
     not_in_key: tuple[str, ...] = ()  # arguments that change how, not what
 
     def __post_init__(self) -> None:
-        self.sources = tuple(source_digest(module) for module in self.modules)
+        self.sources = self.digests()
+
+    def digests(self) -> tuple[str, ...]:
+        """What the source of the modules and steps is called."""
+        modules = tuple(source_digest(module) for module in self.modules)
+        return modules + tuple(step_digest(step) for step in self.steps)
 
     def compute_key(
         self,
@@ -69,17 +76,23 @@ class RefSerializer(JSONSerializer[Any]):
 
 
 def cached_task(
-    run_name: str | None = None, not_in_key: tuple[str, ...] = (), runs: tuple[str, ...] = ()
+    run_name: str | None = None,
+    steps: tuple[str, ...] = (),
+    not_in_key: tuple[str, ...] = (),
+    runs: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a step a task whose result is kept, and reused while nothing behind it changes.
 
-    runs  modules that the step starts as a process, rather than importing them
+    steps  methods of `rnntrade.chain.Chain` that the task calls
+    runs   modules that the step starts as a process, rather than importing them
     """
 
     def make(step: Callable[P, R]) -> Task[P, R]:
         return task(
             task_run_name=run_name,
-            cache_policy=ByContent(modules=(step.__module__, *runs), not_in_key=not_in_key),
+            cache_policy=ByContent(
+                modules=(step.__module__, *runs), steps=steps, not_in_key=not_in_key
+            ),
             persist_result=True,
             result_storage=artifacts_folder() / "results",
             result_serializer=RefSerializer(),

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
+from rnntrade.chain import CHAIN
 from rnntrade.config import BacktestConfig, Experiment, ModelConfig, TradingConfig
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import sharpe_ratio
@@ -21,9 +22,6 @@ from rnntrade.labels.targets import direction
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import require_samples
-from rnntrade.samples.windows import make_samples
-from rnntrade.trading.backtest import backtest, buy_and_hold
-from rnntrade.trading.positions import allocate, decide
 from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
@@ -78,7 +76,7 @@ def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
     return models
 
 
-@cached_task("make_combinatorial_windows-{model.name}")
+@cached_task("make_combinatorial_windows-{model.name}", steps=("samples",))
 def make_combinatorial_windows(
     model: ModelConfig,
     features: dict[str, Ref],
@@ -94,7 +92,7 @@ def make_combinatorial_windows(
         for ticker, ref in features.items()
     }
     targets = {t: direction(read_bars(ref)["close"]).to_frame() for t, ref in prices.items()}
-    samples = make_samples(tables, targets, model.lookback, model.horizon)
+    samples = CHAIN.samples(tables, targets, model.lookback, model.horizon)
     sessions = read_prices(prices).sessions
     folds = combinatorial_folds(
         spans_read(samples, tables), sessions, groups, test_groups, validation_fraction
@@ -109,7 +107,7 @@ def make_combinatorial_windows(
     return out.ref
 
 
-@cached_task("trade_paths-{name}")
+@cached_task("trade_paths-{name}", steps=("decide", "allocate", "backtest", "hold"))
 def trade_paths(
     name: str,
     predictions: Ref,
@@ -133,14 +131,11 @@ def trade_paths(
 
     def earned(rows: pd.DataFrame, dead_band: float) -> pd.DataFrame:
         rule = replace(trading, dead_band=dead_band)
-        return pd.DataFrame(
-            {
-                str(number): backtest(allocate(decide(path, rule)), bars, config).returns
-                for number, path in enumerate(
-                    _on_sessions(each, bars) for each in stitch(rows, assignment, first)
-                )
-            }
-        )
+        returns = {}
+        for number, path in enumerate(stitch(rows, assignment, first)):
+            target = CHAIN.allocate(CHAIN.decide(_on_sessions(path, bars), rule))
+            returns[str(number)] = CHAIN.backtest(target, bars, config).returns
+        return pd.DataFrame(returns)
 
     traded = earned(together, trading.dead_band)
     tried = {
@@ -148,7 +143,7 @@ def trade_paths(
         for member, rows in alone.groupby("member")
         for band in sorted({*DEAD_BANDS, trading.dead_band})
     }
-    held = buy_and_hold(bars, pd.DatetimeIndex(traded.index), config).returns
+    held = CHAIN.hold(bars, pd.DatetimeIndex(traded.index), config).returns
     with publish("paths") as out:
         traded.to_parquet(out.folder / "paths.parquet")
         pd.DataFrame(tried).to_parquet(out.folder / "configurations.parquet")

@@ -102,7 +102,7 @@ def check_champion(
     failed = missing or {}
     from rnntrade.data.revisions import last_revision
     from rnntrade.live import upkeep
-    from rnntrade.live.decisions import own_prices, until
+    from rnntrade.live.decisions import own_prices
     from rnntrade.live.drift import feature_drift
     from rnntrade.live.outcomes import check_health, observe
     from rnntrade.report.canvas import png
@@ -111,7 +111,7 @@ def check_champion(
     desk, bars = desk_of(version), read_prices(prices)
     data = desk.experiment.data
     due = _due(data.calendar, as_of)
-    known = until(bars, due)
+    known = bars.upto(due)
     if not len(known.sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
     known = own_prices(desk, known)

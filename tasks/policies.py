@@ -14,7 +14,6 @@ from rnntrade.errors import ConfigError
 from rnntrade.evaluation import metrics
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import sharpe_difference_interval
-from rnntrade.live.decisions import until
 from rnntrade.live.desk import Desk, load_desk
 from rnntrade.live.history import live_through
 from rnntrade.live.policy import sessions_between
@@ -101,7 +100,7 @@ def follow(
         log.info("%s: retrained on %s", policy, f"{day:%Y-%m-%d}")
         if now is None or not gate:
             return desk
-        known = until(bars, day)
+        known = bars.upto(day)
         start = max(desk.fold.test, now.fold.test)
         fixed = (known, start, experiment.backtest, experiment.report.cost_cases, now)
         own, other = score("challenger", desk, *fixed), score("champion", now, *fixed)

@@ -7,22 +7,20 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import LabelConfig, SplitConfig, Task
-from rnntrade.errors import DataError
+from rnntrade.chain import CHAIN
+from rnntrade.chain import Labels as FoldLabels
+from rnntrade.config import LabelConfig, ModelConfig, SplitConfig
 from rnntrade.features.sets import check_names
-from rnntrade.labels.regimes import Regimes, learn_regimes
-from rnntrade.labels.targets import make_target
-from rnntrade.samples.files import FoldTargets, load_samples, save_samples
-from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
-from rnntrade.samples.windows import make_samples
-from rnntrade.types import Prices, Thresholds, regime_names
+from rnntrade.samples.files import load_samples, save_samples
+from rnntrade.samples.splits import require_samples
+from rnntrade.types import regime_names
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
 from tasks.data import DataWarning
-from tasks.tables import Labels, as_boundary, read_bars, read_prices
+from tasks.tables import Labels, read_bars, read_folds, read_prices
 
 
-@cached_task("label_regimes")
+@cached_task("label_regimes", steps=("boundaries", "label"))
 def label_regimes(
     prices: dict[str, Ref], labels: LabelConfig, split: SplitConfig, test_from: str = ""
 ) -> Labels:
@@ -32,79 +30,51 @@ def label_regimes(
     """
     bars = read_prices(prices)
     first = pd.Timestamp(test_from) if test_from else None
-    folds = []
+    boundaries = CHAIN.boundaries(bars.sessions, split, first)
     with publish("regimes") as out:
-        for boundary in boundaries(bars.sessions, split, first):
-            learned = _learn(bars, labels, boundary)
-            series = {ticker: each.classes for ticker, each in learned.items()}
-            table = pd.DataFrame(series, index=bars.sessions)
-            table.to_parquet(out.folder / f"regimes_{boundary.number}.parquet")
-            days = {name: day and str(day) for name, day in asdict(boundary).items()}
-            thresholds = {ticker: asdict(each.thresholds) for ticker, each in learned.items()}
-            states = {
-                ticker: each.states.as_json() for ticker, each in learned.items() if each.states
-            }  # of the statistical kinds: enough to filter new closes
-            about = {"number": boundary.number, "thresholds": thresholds, "states": states}
-            folds.append({**days, **about})
+        folds = []
+        for boundary in boundaries:
+            learned = CHAIN.label(bars, labels, boundary, bars.sessions)
+            learned.regimes.to_parquet(out.folder / f"regimes_{boundary.number}.parquet")
+            folds.append(_about(learned))
         (out.folder / "folds.json").write_text(json.dumps(folds, indent=1) + "\n", encoding="utf-8")
     return Labels(ref=out.ref, folds=len(folds), classes=regime_names(labels))
 
 
-def _learn(bars: Prices, labels: LabelConfig, boundary: Boundary) -> dict[str, Regimes]:
-    """Regimes by ticker as one fold defines them: it learns before its validation part.
-
-    errors  DataError when no ticker has taught anything; a single one is left without regimes
-    """
-    last = bars.sessions[bars.sessions < boundary.validation][-1]
-    span = (boundary.training, last)
-    found = {t: learn_regimes(bars.bars(t)["close"], labels, span) for t in bars.tickers}
-    if all(each.unlearned for each in found.values()):
-        ticker, first = next(iter(found.items()))
-        raise DataError(f"{ticker}, fold {boundary.number}: {first.unlearned}")
-    return found
+def _about(labels: FoldLabels) -> dict[str, object]:
+    """What a fold learned: its dates, thresholds, and enough to filter new closes."""
+    days = {name: day and str(day) for name, day in asdict(labels.boundary).items()}
+    return {
+        **days,
+        "number": labels.boundary.number,
+        "thresholds": {ticker: asdict(each) for ticker, each in labels.thresholds.items()},
+        "states": {ticker: each.as_json() for ticker, each in labels.states.items()},
+    }
 
 
-@cached_task("make_windows-{name}", not_in_key=("name",))
+@cached_task("make_windows-{model.name}", steps=("make_targets", "sample"))
 def make_windows(
-    name: str,
     features: dict[str, Ref],
     prices: dict[str, Ref],
     labels: Labels,
-    task: Task,
-    inputs: tuple[str, ...],
-    lookback: int,
-    horizon: int,
+    model: ModelConfig,
     judged: bool = True,
 ) -> Ref:
     """Write samples, and what each fold makes of them.
 
     judged  whether the test part needs a known label; it has none on the evening of a retraining
     """
-    check_names(inputs)
+    check_names(model.inputs)
     tables = {
-        ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(inputs))
+        ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(model.inputs))
         for ticker, ref in features.items()
     }
-    closes = {ticker: read_bars(ref)["close"] for ticker, ref in prices.items()}
+    bars = read_prices(prices)
     folds = []
-    for each in json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8")):
-        regimes = pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
-        known = {t: regimes[t].reindex(close.index) for t, close in closes.items()}
-        targets = {t: make_target(task, horizon, close, known[t]) for t, close in closes.items()}
-        samples = make_samples(tables, targets, lookback, horizon)
-        now = pd.concat([known[t] for t in tables]).to_numpy()[samples.last]
-        thresholds = {t: Thresholds(**values) for t, values in each["thresholds"].items()}
-        fold = assign(samples.spans, as_boundary(each))
-        require_samples(samples.target, fold, name, horizon, judged)
-        folds.append(
-            FoldTargets(
-                fold=fold,
-                target=samples.target,
-                current=now if task == "regime" else now * float("nan"),
-                thresholds=thresholds if task == "regime" else {},
-                classes=labels.classes,
-            )
-        )
+    for each in read_folds(labels):
+        samples, made = CHAIN.sample(tables, CHAIN.make_targets(bars, each, model), each, model)
+        require_samples(samples.target, made.fold, model.name, model.horizon, judged)
+        folds.append(made)
     with publish("windows") as out:
         save_samples(out.folder, samples, folds)
     return out.ref
@@ -117,7 +87,7 @@ def partly_used(
 
     samples  by model
     """
-    learned = json.loads((labels.ref.folder / "folds.json").read_text())
+    learned = read_folds(labels)
     trains = {ticker: [False] * labels.folds for ticker in prices}
     judges = {ticker: [False] * labels.folds for ticker in prices}
     windows: dict[str, set[str]] = {ticker: set() for ticker in prices}
@@ -132,7 +102,7 @@ def partly_used(
             windows[str(ticker)].add(name)
     found = []
     for ticker, ref in prices.items():
-        known = [np.isfinite(fold["thresholds"][ticker]["median"]) for fold in learned]
+        known = [np.isfinite(fold.thresholds[ticker].median) for fold in learned]
         lacking = {
             "trains no model": trains[ticker],
             "is not judged": judges[ticker],

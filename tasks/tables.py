@@ -1,13 +1,15 @@
 """Reading what other steps wrote."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
+from rnntrade.chain import Labels as FoldLabels
 from rnntrade.samples.splits import Boundary
-from rnntrade.types import Prices
+from rnntrade.types import Prices, Thresholds
 from tasks.artifacts import Ref
 
 
@@ -26,6 +28,21 @@ def as_boundary(each: Mapping[str, Any]) -> Boundary:
     return Boundary(int(each["number"]), **days, end=pd.Timestamp(end) if end else None)
 
 
+def read_folds(labels: Labels) -> list[FoldLabels]:
+    """What each fold's training part defines, in order of time."""
+    folds = json.loads((labels.ref.folder / "folds.json").read_text())
+    return [
+        FoldLabels(
+            as_boundary(each),
+            pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet"),
+            {ticker: Thresholds(**values) for ticker, values in each["thresholds"].items()},
+            {},  # nobody who reads a table of regimes makes them anew
+            labels.classes,
+        )
+        for each in folds
+    ]
+
+
 def read_bars(prices: Ref) -> pd.DataFrame:
     """One ticker's table of bars."""
     return pd.read_parquet(prices.folder / "bars.parquet")
@@ -33,12 +50,12 @@ def read_bars(prices: Ref) -> pd.DataFrame:
 
 def read_prices(prices: Mapping[str, Ref]) -> Prices:
     """All tickers' bars on their common sessions."""
-    return Prices.of({ticker: read_bars(ref) for ticker, ref in prices.items()})
+    return Prices.join({ticker: read_bars(ref) for ticker, ref in prices.items()})
 
 
-def cost_cases(returns: Mapping[tuple[float, str], pd.Series]) -> pd.DataFrame:
-    """Return (T, cases) returns as a table that Parquet takes: a column is "2.0 strategy"."""
-    return pd.DataFrame({f"{bps} {who}": series for (bps, who), series in returns.items()})
+def cost_cases(returns: pd.DataFrame) -> pd.DataFrame:
+    """(T, cases) returns as a table that Parquet takes: a column is "2.0 strategy"."""
+    return returns.set_axis([f"{case[0]} {case[1]}" for case in returns.columns], axis=1)
 
 
 def read_cost_cases(table: pd.DataFrame) -> pd.DataFrame:

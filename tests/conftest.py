@@ -67,7 +67,7 @@ def prices() -> Prices:
     whole, late, halted = (made_up_bars(sessions, seed) for seed in range(3))
     halted = halted.drop(halted.index[300:305])
     halted.loc[halted.index[:400], "raw_close"] *= 4.0
-    return Prices.of({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})
+    return Prices.join({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})
 
 
 @pytest.fixture(scope="session")

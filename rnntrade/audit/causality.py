@@ -20,8 +20,6 @@ from dataclasses import replace
 
 import pandas as pd
 
-from rnntrade.audit import chain as stages
-from rnntrade.audit.chain import Chain, Labels, chain_of
 from rnntrade.audit.end_to_end import audit_chain
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.learned_checks import audit_baselines, audit_fit, audit_predictions
@@ -39,6 +37,7 @@ from rnntrade.audit.series_checks import (
     audit_targets,
 )
 from rnntrade.audit.setting import Setting
+from rnntrade.chain import Chain, Labels, chain_of
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.features.sets import FEATURES
 from rnntrade.types import Prices
@@ -67,7 +66,7 @@ def audit_causality(
     errors      DataError when the prices are too few for the experiment
     """
     experiment = _small(experiment)
-    chain = chain or chain_of(experiment)
+    chain = chain or chain_of(experiment.backtest.sessions_per_year)
     setting = Setting(chain, experiment, prices, chain.prices(prices), seed, test_from)
     labels = [_label(setting, number) for number in range(len(setting.folds))]
     asked = {
@@ -95,11 +94,11 @@ def audit_learners(
     found = []
     told: set[str] = set()  # tasks of which every fold and the baselines were audited
     for model in models:
-        features = stages.compute_features(setting.chain, setting.prices, model.inputs)
+        features = setting.chain.compute_features(setting.prices, model.inputs)
         sound = True
         for fold in labels[-1:] if model.task in told else labels[::-1]:
-            targets = stages.make_targets(setting.chain, setting.prices, fold, model)
-            sampled = stages.sample(setting.chain, features, targets, fold, model)
+            targets = setting.chain.make_targets(setting.prices, fold, model)
+            sampled = setting.chain.sample(features, targets, fold, model)
             learner = Learner(setting, model, fold, features, targets, *sampled)
             if fold is labels[-1]:
                 found.append(audit_samples(learner))
@@ -131,8 +130,7 @@ def _small(experiment: Experiment) -> Experiment:
 
 
 def _label(setting: Setting, number: int) -> Labels:
-    return stages.label(
-        setting.chain,
+    return setting.chain.label(
         setting.prices,
         setting.experiment.labels,
         setting.folds[number],

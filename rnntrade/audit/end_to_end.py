@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Evidence, kind_of_series
 from rnntrade.audit.findings import Audited
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.audit.sample_checks import NEWEST, Learner
 from rnntrade.audit.setting import Setting
+from rnntrade.chain import Predictions
 from rnntrade.config import ModelConfig
-from rnntrade.types import Fit, Prices, Thresholds
+from rnntrade.types import Fit, Prices, Thresholds, turbulent_classes
 
 EARLY, LATE = 0.1, 0.6  # of the test part looked at: where its future is replaced, by turns
 
@@ -50,13 +50,13 @@ def _run(setting: Setting, given: Prices, model: ModelConfig) -> dict[str, pd.Da
     """
     chain, experiment, fold = setting.chain, setting.experiment, setting.folds[-1]
     prices = chain.prices(given)
-    features = stages.compute_features(chain, prices, model.inputs)
-    labels = stages.label(chain, prices, experiment.labels, fold, setting.prices.sessions)
-    targets = stages.make_targets(chain, prices, labels, model)
-    samples, parts = stages.sample(chain, features, targets, labels, model)
+    features = chain.compute_features(prices, model.inputs)
+    labels = chain.label(prices, experiment.labels, fold, setting.prices.sessions)
+    targets = chain.make_targets(prices, labels, model)
+    samples, parts = chain.sample(features, targets, labels, model)
     parts = Learner(setting, model, labels, features, targets, samples, parts).thin(samples, parts)
-    fit = stages.fit(chain, samples, parts, model, experiment)
-    table = stages.predict_fold(chain, [fit], samples, parts)
+    fit = chain.fit(samples, parts, model, experiment)
+    table = chain.predict_fold([fit], samples, parts).table
     said = [name for name in table.columns if name.startswith(("p_", "r_"))]
     tables = {f"{ticker} feature": each for ticker, each in features.items()}
     tables |= {
@@ -68,8 +68,18 @@ def _run(setting: Setting, given: Prices, model: ModelConfig) -> dict[str, pd.Da
     }
     tables["learned"] = _learned(fit, labels.thresholds, fold.test)
     if model.task == "direction":
-        tables["position"] = stages.take_positions(chain, table, prices, experiment, [labels])
-        done = stages.trade(chain, table, prices, experiment, [labels])
+        regimes = chain.stitch([labels], experiment.trading)
+        books = chain.trade(
+            Predictions(table, pd.DataFrame()),
+            prices,
+            experiment.trading,
+            experiment.backtest,
+            experiment.report.cost_cases,
+            regimes,
+            turbulent_classes(experiment.labels),
+        )
+        done = books.strategy
+        tables["position"] = books.target
         tables["money"] = done.costs.assign(equity=done.equity, turnover=done.turnover)
         tables["weight"] = done.weights
     return tables

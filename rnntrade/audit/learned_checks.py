@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Change, Evidence, Probe, kind_of_series
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.sample_checks import NEWEST, Learner
@@ -48,11 +47,11 @@ def audit_predictions(learner: Learner, fit: Fit) -> Audited:
     """What one fit says of decisions up to t, whatever comes after."""
     setting, evidence = learner.setting, Evidence("predictions")
     parts = learner.thin(learner.samples, learner.parts)
-    clean = stages.predict_fold(setting.chain, [fit], learner.samples, parts)
+    clean = setting.chain.predict_fold([fit], learner.samples, parts).table
     for last in _in_test(learner, 2):
         for name in ("cut", *COSTLY):
             samples, other = learner.replaced(last, last, name)
-            again = stages.predict_fold(setting.chain, [fit], samples, learner.thin(samples, other))
+            again = setting.chain.predict_fold([fit], samples, learner.thin(samples, other)).table
             _compare_tables(evidence, learner, clean, again, setting.probe(last, name))
     return evidence.audited(partial(kind_of_series, near="reads later sessions"))
 
@@ -66,7 +65,7 @@ def audit_baselines(learner: Learner) -> Audited:
 
     def said(samples: Samples, parts: FoldTargets) -> pd.DataFrame:
         parts = learner.thin(samples, parts)
-        return stages.predict_baselines(setting.chain, samples, parts, model.task, seed)
+        return setting.chain.predict_baselines(samples, parts, model.task, seed)
 
     clean = said(learner.samples, learner.parts)
     for name in COSTLY[:1]:
@@ -79,9 +78,7 @@ def audit_baselines(learner: Learner) -> Audited:
 
 def _fit(learner: Learner, samples: Samples, parts: FoldTargets) -> Fit:
     thin = learner.thin(samples, parts)
-    return stages.fit(
-        learner.setting.chain, samples, thin, learner.model, learner.setting.experiment
-    )
+    return learner.setting.chain.fit(samples, thin, learner.model, learner.setting.experiment)
 
 
 def _compare_fits(

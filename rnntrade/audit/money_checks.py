@@ -10,10 +10,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit import chain as stages
 from rnntrade.audit.evidence import Evidence, Probe, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.perturb import replace_rows, take
+from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
 from rnntrade.config import BacktestConfig
@@ -64,13 +63,14 @@ def _filtered(setting: Setting, decided: pd.DataFrame) -> Audited:
     """
     evidence, sessions, chain = Evidence("positions"), decided.index, setting.chain
     rng = np.random.default_rng([setting.seed, len(sessions), 1])
-    classes = max(turbulent_classes(setting.experiment.labels)) + 1  # the last one is turbulent
+    rule, turbulent = setting.experiment.trading, turbulent_classes(setting.experiment.labels)
+    classes = max(turbulent) + 1  # the last one is turbulent
     drawn = rng.integers(0, classes, decided.shape).astype(float)
     drawn[rng.random(decided.shape) < 0.05] = np.nan
     regimes = pd.DataFrame(drawn, sessions, decided.columns)
 
     def held(position: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-        return chain.allocate(stages.filter_positions(chain, position, known, setting.experiment))
+        return chain.allocate(chain.reduce(position, rule, known, turbulent))
 
     clean = held(decided, regimes)
     for last in setting.few(0, len(sessions) - 1, 8):
@@ -91,7 +91,7 @@ def audit_tuning(learner: Learner, fit: Fit) -> Audited:
     if learner.model.task != "direction":
         return Audited()
     parts = learner.thin(learner.samples, learner.parts)
-    table = stages.predict_fold(setting.chain, [fit], learner.samples, parts)
+    table = setting.chain.predict_fold([fit], learner.samples, parts).table
     eve, test = learner.validation_known
     clean = asdict(setting.chain.tune(table, setting.prices, setting.experiment.trading))
     known = table["decision"] <= setting.prices.sessions[eve]
@@ -121,7 +121,7 @@ def audit_tuning(learner: Learner, fit: Fit) -> Audited:
 
 def audit_engine_causality(setting: Setting) -> Audited:
     """Money up to t follows from prices and decisions that it may know, at promised prices."""
-    prices = take(setting.prices, slice(-TRADED - 1, None))
+    prices = setting.prices.on(slice(-TRADED - 1, None))
     target = _made_up_target(setting, prices)
     config = setting.experiment.backtest
     parts = [_lag(setting, prices, target, config)]
@@ -218,7 +218,7 @@ def audit_served(learner: Learner, fit: Fit) -> Audited:
     """What the served model says on the evening of t is what was predicted for t, bit for bit."""
     setting, evidence = learner.setting, Evidence("served model")
     parts = learner.thin(learner.samples, learner.parts)
-    table = stages.predict_fold(setting.chain, [fit], learner.samples, parts, ("test",))
+    table = setting.chain.predict_fold([fit], learner.samples, parts, ("test",)).table
     said = [name for name in table.columns if name.startswith(("p_", "r_"))]
     by_ticker = {str(t): each.set_index("decision")[said] for t, each in table.groupby("ticker")}
     days = pd.DatetimeIndex(np.sort(table["decision"].unique()))

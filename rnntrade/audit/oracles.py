@@ -171,12 +171,7 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     """
     ticker = prices.tickers[0]
     names = [f"{ticker} {number}" for number in range(2 * MIRRORED)]
-    copies = Prices(
-        **{
-            name: pd.concat([getattr(prices, name)[ticker]] * len(names), axis=1, keys=names)
-            for name in FIELDS
-        }
-    )
+    copies = prices.map(lambda frame: pd.concat([frame[ticker]] * len(names), axis=1, keys=names))
     draws = np.random.default_rng(engine.seed)
     half = draws.choice([-1.0, 0.0, 1.0], (len(prices.sessions), MIRRORED)) / (2 * MIRRORED)
     target = pd.DataFrame(np.hstack([half, -half]), prices.sessions, names)
@@ -188,7 +183,7 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
         lost, due = (config.initial_capital - each for each in wrong[1:])
         kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
         return "costs", len(left), _finding(
-            replace(prices, **{n: getattr(prices, n)[[ticker]] for n in FIELDS}),
+            prices.of([ticker]),
             engine, "costs", wrong[0],
             next((kind for found, kind in kinds if found), "random positions lose more than costs"),
             f"{2 * MIRRORED} random positions lost {lost:.6g}, their costs are {due:.6g}",
@@ -219,7 +214,7 @@ def fill_prices(prices: Prices, engine: Engine) -> Answer:
     row = wrong.sort_values("session", kind="stable").iloc[0]
     ticker, session = str(row["ticker"]), pd.Timestamp(row["session"])
     kind = _fill_kind(prices, ticker, session, row["told"], engine)
-    one = replace(prices, **{name: getattr(prices, name)[[ticker]] for name in FIELDS})
+    one = prices.of([ticker])
     detail = f"the ledger says {row['told']:.9g}, the decision allows {row['due']:.9g}"
     return "fills", len(both), _finding(one, engine, "fills", session, kind, detail)
 
@@ -366,8 +361,7 @@ def _asked(oracle: Oracle, prices: Prices, engine: Engine) -> Audited:
     stage, compared, found = oracle(prices, engine)
     if found and ", " in found.series:
         for ticker in prices.tickers:
-            alone = {name: getattr(prices, name)[[ticker]] for name in FIELDS}
-            _, _, single = oracle(replace(prices, **alone), engine)
+            _, _, single = oracle(prices.of([ticker]), engine)
             if single:
                 found = single
                 break
@@ -378,7 +372,7 @@ def _few(prices: Prices) -> Prices:
     """The tickers with the most holes."""
     holes = prices.close.isna().sum().sort_values(ascending=False, kind="stable")
     chosen = [ticker for ticker in prices.tickers if ticker in set(holes.index[:TICKERS])]
-    return Prices(**{name: getattr(prices, name)[chosen] for name in FIELDS})
+    return prices.of(chosen)
 
 
 def _stretch(prices: Prices, length: int) -> Prices:
@@ -388,4 +382,4 @@ def _stretch(prices: Prices, length: int) -> Prices:
     inside = np.convolve(edges, np.ones(length, int), mode="valid")  # (T-L+1,)
     (best,) = np.nonzero(inside == inside.max())
     start = best[len(best) // 2] if inside.max() > 0 else best[-1]
-    return Prices(**{name: getattr(prices, name).iloc[start : start + length] for name in FIELDS})
+    return prices.on(slice(start, start + length))

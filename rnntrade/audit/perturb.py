@@ -33,7 +33,7 @@ def replace_future(prices: Prices, last: int, name: str, rng: np.random.Generato
     errors   KeyError for another name
     """
     if name == "cut":
-        return take(prices, slice(0, last + 1))
+        return prices.on(slice(0, last + 1))
     values = np.stack([getattr(prices, field).to_numpy(float) for field in FIELDS], axis=2)
     past = prices.close.iloc[: last + 1].ffill().to_numpy(float)
     known = past[-1] if len(past) else np.full(values.shape[1], np.nan)
@@ -45,11 +45,6 @@ def replace_future(prices: Prices, last: int, name: str, rng: np.random.Generato
             for i, field in enumerate(FIELDS)
         }
     )
-
-
-def take(prices: Prices, rows: slice) -> Prices:
-    """Some of the sessions, in their order."""
-    return Prices(**{field: getattr(prices, field).iloc[rows] for field in FIELDS})
 
 
 def replace_rows(

@@ -13,18 +13,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.audit import chain as stages
-from rnntrade.audit.chain import CHAIN, Labels, chain_of
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.fits import audit_fit_record
+from rnntrade.chain import CHAIN, Labels, chain_of
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.samples.files import FoldTargets
-from rnntrade.samples.splits import Boundary, boundaries
-from rnntrade.trading.backtest import backtest, buy_and_hold
+from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.trading.positions import confidence, target_weights
+from rnntrade.trading.positions import confidence
 from rnntrade.training.predict import predict
-from rnntrade.types import Backtest, Fit, Prices, Rows, Samples, Thresholds, turbulent_classes
+from rnntrade.types import (
+    Backtest,
+    Fit,
+    Prices,
+    Rows,
+    Samples,
+    Thresholds,
+    regime_names,
+    turbulent_classes,
+)
 
 SPANS = ("ticker", "feature_start", "decision", "label_start", "label_end")
 PARTS = ("training", "validation", "test")
@@ -65,21 +72,21 @@ def audit_record(
     device  that the run predicted on
     """
     names = tuple(map(str, next(iter(record.features.values())).columns))
-    features = stages.compute_features(chain_of(experiment), prices, names)
+    chain = chain_of(experiment.backtest.sessions_per_year)
+    features = chain.compute_features(prices, names)
     parts = [
         compare("features", ticker, record.features[ticker], features[ticker])
         for ticker in prices.tickers
     ]
-    folds = boundaries(prices.sessions, experiment.split, record.test_from)
+    folds = CHAIN.boundaries(prices.sessions, experiment.split, record.test_from)
     parts.append(
         compare("splits", "fold dates", pd.DataFrame(record.folds), pd.DataFrame(folds))
     )  # fmt: skip
     if tuple(record.folds) != folds:
         return merge(parts)
     for fold, told, learned in zip(folds, record.regimes, record.thresholds, strict=True):
-        due = stages.label(CHAIN, prices, experiment.labels, fold, prices.sessions)
-        table = pd.DataFrame(dict(due.regimes), prices.sessions)
-        parts.append(compare("regimes", f"fold {fold.number}", told, table))
+        due = CHAIN.label(prices, experiment.labels, fold, prices.sessions)
+        parts.append(compare("regimes", f"fold {fold.number}", told, due.regimes))
         parts.append(
             compare(
                 "thresholds",
@@ -113,13 +120,10 @@ def _fold(
     boundary, model = record.folds[number], each.model
     where = f"{model.name}, fold {number}"
     samples, targets = each.samples(number)
-    table = record.regimes[number]
-    regimes = {
-        ticker: table[ticker].reindex(record.features[ticker].index) for ticker in record.features
-    }
-    labels = Labels(boundary, regimes, record.thresholds[number])
-    asked = stages.make_targets(CHAIN, prices, labels, model)
-    due, due_targets = stages.sample(CHAIN, record.features, asked, labels, model)
+    names = regime_names(experiment.labels)
+    labels = Labels(boundary, record.regimes[number], record.thresholds[number], {}, names)
+    asked = CHAIN.make_targets(prices, labels, model)
+    due, due_targets = CHAIN.sample(record.features, asked, labels, model)
     told_table, due_table = _sample_table(samples, targets), _sample_table(due, due_targets)
     parts = [
         compare("samples", where, told_table, due_table, "decision"),
@@ -129,14 +133,14 @@ def _fold(
 
     said: dict[int, NDArray[np.float64]] = {}
 
-    def remembered(fit: Fit, known: Samples, rows: Rows) -> NDArray[np.float64]:
+    def remembered(fit: Fit, known: Samples, rows: Rows, _: str) -> NDArray[np.float64]:
         answer = predict(fit, known, rows, device)
         said.setdefault(id(fit), answer)  # the validation part comes first
         return answer
 
     fits = each.fits[number]
     told = each.predictions[each.predictions["fold"] == number].reset_index(drop=True)
-    expected = stages.predict_fold(replace(CHAIN, predict=remembered), fits, samples, targets)
+    expected = replace(CHAIN, predict=remembered).predict_fold(fits, samples, targets).table
     parts.append(compare("predictions", where, told, expected, "decision"))
     for member, fit in enumerate(fits):
         who = where if len(fits) == 1 else f"{where}, member {member}"
@@ -148,7 +152,7 @@ def _baselines(each: ModelRecord, said: pd.DataFrame, number: int, seed: int) ->
     """The baselines of one fold, fitted once more on the samples that the run recorded."""
     samples, targets = each.samples(number)
     told = said[said["fold"] == number].reset_index(drop=True)
-    due = stages.predict_baselines(CHAIN, samples, targets, each.model.task, seed)
+    due = CHAIN.predict_baselines(samples, targets, each.model.task, seed)
     return compare("baselines", f"{each.model.name}, fold {number}", told, due, "decision")
 
 
@@ -220,7 +224,7 @@ def positions(
     regimes  (T', K) as known at each close, for the regime filter; None without one
     """
     turbulent = turbulent_classes(experiment.labels)
-    return target_weights(probability, experiment.trading, regimes, turbulent)
+    return CHAIN.allocate(CHAIN.position(probability, experiment.trading, regimes, turbulent))
 
 
 def _trading(
@@ -238,17 +242,17 @@ def _trading(
             "probability",
             name,
             each.probability,
-            stages.probabilities(each.predictions, prices),
+            CHAIN.probabilities(each.predictions, prices),
         ),
         compare("positions", name, each.target, positions(each.probability, experiment, regimes)),
     ]
     other = replace(config, execution="close" if config.execution == "next_open" else "next_open")
     for part, done in each.backtests.items():
         if part == "benchmark":
-            due = buy_and_hold(prices, pd.DatetimeIndex(each.target.index), config)
+            due = CHAIN.hold(prices, pd.DatetimeIndex(each.target.index), config)
         else:
             moment = other if part == "other" else config
-            due = backtest(each.target, prices, moment, confidence(each.probability))
+            due = CHAIN.backtest(each.target, prices, moment, confidence(each.probability))
         for what in ("equity", "returns", "turnover", "weights", "costs", "trades"):
             told, right = (pd.DataFrame(getattr(book, what)) for book in (done, due))
             day = "entry_session" if what == "trades" else ""

@@ -5,22 +5,18 @@ what the registered model would have answered that evening.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.chain import CHAIN, label
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.record import ModelRecord, RunRecord, compare, positions
+from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.config import SESSIONS_PER_YEAR, Experiment
 from rnntrade.errors import DataError
-from rnntrade.features.sets import ticker_features
-from rnntrade.samples.splits import Boundary, boundaries
+from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.training.latest import predict_latest
-from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Fit, Prices, Samples, Spans, used_classes
+from rnntrade.types import Fit, Prices, Samples, Spans, used_classes
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Days = dict[pd.Timestamp, dict[str, pd.DataFrame]]  # day -> ticker -> newest rows of features
@@ -46,24 +42,24 @@ def audit_replay(
         assert each.probability is not None
         asked |= set(each.probability.index[-experiment.audit.replayed :])
     bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
-    year = experiment.backtest.sessions_per_year
-    days = {day: _newest(bars, day, inputs, longest, year) for day in sorted(asked)}
-    folds = boundaries(prices.sessions, experiment.split, record.test_from)
+    chain = chain_of(experiment.backtest.sessions_per_year)
+    days = {day: _newest(chain, bars, day, inputs, longest) for day in sorted(asked)}
+    folds = chain.boundaries(prices.sessions, experiment.split, record.test_from)
     return merge(
         _replayed(prices, experiment, record, each, days, folds, device) for each in traded
     )
 
 
 def _newest(
+    chain: Chain,
     bars: dict[str, pd.DataFrame],
     day: pd.Timestamp,
     inputs: tuple[str, ...],
     length: int,
-    sessions_per_year: int,
 ) -> dict[str, pd.DataFrame]:
     """The newest rows of features, from bars cut at that day, of the tickers that traded."""
     return {
-        ticker: ticker_features(table.loc[:day], inputs, sessions_per_year).iloc[-length:]
+        ticker: chain.features(table.loc[:day], inputs).iloc[-length:]
         for ticker, table in bars.items()
         if day in table.index
     }
@@ -97,7 +93,7 @@ def _replayed(
         samples = _as_samples(full, each)
         rows = np.arange(len(samples))
         fits = each.fits[fold.number]
-        said = np.mean([predict(fit, samples, rows, device) for fit in fits], axis=0)
+        said = CHAIN.answer(fits, samples, rows, device)
         for (day, ticker), outputs in zip(full, said, strict=True):
             again.loc[day, ticker] = outputs[0]
 
@@ -126,11 +122,10 @@ def _regimes(
     """Regimes up to that day, the newest fold's from the bars of the day; None without a filter."""
     if experiment.trading.regime_filter == "off":
         return None
-    known = _cut(prices, day)
+    known = prices.upto(day)
     begun = [fold for fold in folds if fold.test <= day]
-    newest = label(CHAIN, known, experiment.labels, begun[-1], known.sessions)
-    table = pd.DataFrame(dict(newest.regimes), known.sessions)
-    tables = [*record.regimes[: len(begun) - 1], table]
+    newest = CHAIN.label(known, experiment.labels, begun[-1], known.sessions)
+    tables = [*record.regimes[: len(begun) - 1], newest.regimes]
     return stitch_regimes(tables, [fold.test for fold in begun])
 
 
@@ -173,7 +168,7 @@ def audit_served(
     serve        the library's own unless replaced
     tolerance    0 where the run predicted on a CPU, as the served model does
     """
-    library: Serve = partial(predict_latest, sessions_per_year=sessions_per_year)
+    library: Serve = chain_of(sessions_per_year).latest
     serve = serve or library
     model = fits[0].model
     mine = predictions[(predictions["fold"] == fits[0].fold) & (predictions["part"] == "test")]
@@ -244,8 +239,3 @@ def _numbers(answers: pd.DataFrame) -> list[str]:
 
 def _steps(horizon: int) -> list[str]:
     return [f"r_{step}" for step in range(1, horizon + 1)]
-
-
-def _cut(prices: Prices, day: pd.Timestamp) -> Prices:
-    """Prices as they were known after that day's close."""
-    return Prices(**{name: getattr(prices, name).loc[:day] for name in FIELDS})

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit import chain as stages
-from rnntrade.audit.chain import Labels
 from rnntrade.audit.evidence import Change, Evidence, Probe
 from rnntrade.audit.findings import Audited, Finding
 from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.setting import Setting
+from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.windows import gather
@@ -58,7 +57,7 @@ class Learner:
             row = known - 1 - self.model.horizon
             kept = self.targets[ticker].reindex(table.index)
             targets[ticker] = _other_targets(kept, row, self.model.task in {"regime", "direction"})
-        return stages.sample(setting.chain, features, targets, self.labels, self.model)
+        return setting.chain.sample(features, targets, self.labels, self.model)
 
     def thin(self, samples: Samples, parts: FoldTargets) -> FoldTargets:
         """Only the newest sessions of each part, so that a fit takes a moment."""

@@ -11,11 +11,11 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.chain import Labels, compute_features
 from rnntrade.audit.evidence import Change, Evidence, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.perturb import replace_future
 from rnntrade.audit.setting import Setting
+from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
 from rnntrade.features.sets import FEATURES
 from rnntrade.samples.splits import Boundary
@@ -43,7 +43,7 @@ def audit_prices(setting: Setting) -> Audited:
 def audit_features(setting: Setting, names: tuple[str, ...] = tuple(FEATURES)) -> Audited:
     """Every feature of every ticker, row by row."""
     evidence = Evidence("features")
-    clean = compute_features(setting.chain, setting.prices, names)
+    clean = setting.chain.compute_features(setting.prices, names)
     for last, name, ticker in setting.probes():
         bars = setting.replaced(last, name).bars(ticker)
         if len(bars):
@@ -65,7 +65,7 @@ def audit_regimes(setting: Setting, labels: Sequence[Labels]) -> Audited:
         for last, name, ticker in _from_eve(setting, fold):
             close = setting.replaced(last, name).bars(ticker)["close"]
             probe, series = setting.probe(last, name), f"fold {fold.number} {ticker}"
-            regimes, after = setting.chain.regimes(close, setting.experiment.labels, span)
+            regimes, after, *_ = setting.chain.regimes(close, setting.experiment.labels, span)
             before = clean.thresholds[ticker]
             same = learned.compare_numbers(
                 series,
@@ -99,9 +99,9 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
     """
     looks: dict[str, tuple[int, str, str]] = {}
     compared = 0
-    for ticker, regimes in labels.regimes.items():
+    for ticker in setting.prices.tickers:
         close = setting.prices.bars(ticker)["close"]
-        regimes = regimes.reindex(close.index)
+        regimes = labels.regimes[ticker].reindex(close.index)
         clean = setting.chain.target(model.task, model.horizon, close, regimes).to_numpy(float)
         rows = setting.few(len(close) // 8, len(close) - 1, ASKED)
         last = [

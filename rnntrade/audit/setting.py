@@ -11,9 +11,9 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.chain import Chain
 from rnntrade.audit.evidence import Probe
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
+from rnntrade.chain import Chain
 from rnntrade.config import Experiment
 from rnntrade.samples.splits import Boundary
 from rnntrade.types import Prices

@@ -7,15 +7,12 @@ from multiprocessing import get_context
 
 import pandas as pd
 
+from rnntrade.chain import CHAIN
 from rnntrade.config import DIRECTION, ModelConfig, SplitConfig, TrainingConfig
 from rnntrade.controls.markets import CONTROLS, Control, best_of, find_control, make_market
 from rnntrade.controls.rules import SEEDS, ControlResult, ControlsReport, judge, judge_fit
-from rnntrade.features.sets import ticker_features
-from rnntrade.samples.splits import assign, boundaries, require_samples
-from rnntrade.samples.windows import make_samples
-from rnntrade.training.loop import train
+from rnntrade.samples.splits import require_samples
 from rnntrade.training.parts import known_rows
-from rnntrade.training.predict import predict
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Fold, Samples
 
@@ -45,7 +42,7 @@ def run_control(
     model: ModelConfig,
     training: TrainingConfig,
     seed: int,
-    features: Features = ticker_features,
+    features: Features = CHAIN.features,
 ) -> ControlResult:
     """Make the market, train on it as a run does, and judge the fit on its test part.
 
@@ -56,9 +53,9 @@ def run_control(
     """
     samples, fold = prepare(name, model, seed, features)
     fit_seed = derive_seed(seed, model.name, fold.number, 0)
-    fit = train(samples, fold, model, training, seed=fit_seed, device="cpu")
+    fit = CHAIN.train(samples, fold, model, training, seed=fit_seed, device="cpu")
     judged = known_rows(samples, fold.test, f"{name}: test")
-    up = predict(fit, samples, judged)[:, 0] > 0.5  # (n,)
+    up = CHAIN.answer([fit], samples, judged)[:, 0] > 0.5  # (n,)
     target = samples.target[judged, 0]
     right = int((up == (target > 0.5)).sum())
     best = best_of(name, target)
@@ -66,19 +63,20 @@ def run_control(
 
 
 def prepare(
-    name: str, model: ModelConfig, seed: int, features: Features = ticker_features
+    name: str, model: ModelConfig, seed: int, features: Features = CHAIN.features
 ) -> tuple[Samples, Fold]:
     """Return the samples of a control's market, and its holdout."""
     control = find_control(name)
     bars, directions = make_market(name, seed, sessions_of(control, model.lookback))
-    samples = make_samples(
+    samples = CHAIN.samples(
         {name: features(bars, model.inputs)},
         {name: directions.to_frame()},
         model.lookback,
         model.horizon,
     )
-    (boundary,) = boundaries(pd.DatetimeIndex(bars.index), _split(control, len(bars)))
-    fold = assign(samples.spans, boundary)
+    sessions = pd.DatetimeIndex(bars.index)
+    (boundary,) = CHAIN.boundaries(sessions, _split(control, len(bars)), None)
+    fold = CHAIN.assign(samples.spans, boundary)
     require_samples(samples.target, fold, f"{model.name} on {name}", model.horizon)
     return samples, fold
 

@@ -6,7 +6,7 @@ What is learned from which sessions is the caller's choice, and the only way for
 in.  Names of the classes: `rnntrade.types.regime_names`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,7 @@ FEWEST_VOLATILITIES = 20  # of a training part: quantiles of fewer say nothing
 StateModel = HiddenMarkov | JumpStates
 
 
-@dataclass(frozen=True, eq=False)
-class Regimes:
+class Regimes(NamedTuple):
     """The regimes of one ticker, and all that was learned to tell them apart."""
 
     classes: pd.Series  # (T,) class or NaN
@@ -87,9 +86,9 @@ def classify(
     return pd.Series(np.where(known, regime, np.nan), index=ret.index, name="regime")
 
 
-def label_regimes(
+def learn_regimes(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-) -> tuple[pd.Series, Thresholds]:
+) -> Regimes:
     """Regimes of one ticker, and the thresholds that a model trained on `training` may know.
 
     close     (T,) on the sessions that the ticker traded
@@ -99,14 +98,6 @@ def label_regimes(
               training part is too short, or whose prices stand still there: it was listed later,
               and what others taught says nothing of its own volatility
     """
-    learned = learn_regimes(close, config, training)
-    return learned.classes, learned.thresholds
-
-
-def learn_regimes(
-    close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-) -> Regimes:
-    """As `label_regimes`, with the statistical model beside its states."""
     thresholds, states, unlearned = Thresholds(float("nan"), float("nan")), None, ""
     try:
         if config.kind == "rule":

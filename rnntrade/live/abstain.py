@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.data.sessions import expected_sessions
-from rnntrade.live.decisions import desk_samples, own_prices, until
+from rnntrade.live.decisions import desk_samples, own_prices
 from rnntrade.live.desk import Desk
 from rnntrade.live.drift import out_of_range
 from rnntrade.live.health import Health
@@ -48,7 +48,7 @@ def find_reasons(
     samples of `desk_samples` about the prices up to `as_of`, where they are at hand
     missing why the newest prices of a ticker could not be had, by ticker
     """
-    known = own_prices(desk, until(prices, as_of))
+    known = own_prices(desk, prices.upto(as_of))
     everything = []
     if as_of < due:
         everything.append(

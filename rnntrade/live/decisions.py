@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.errors import DataError
-from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.live.desk import Desk
-from rnntrade.samples.windows import make_samples
-from rnntrade.trading.positions import target_weights
-from rnntrade.training.latest import history, predict_latest
-from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Prices, Rows, Samples, turbulent_classes
+from rnntrade.training.latest import history
+from rnntrade.types import Prices, Rows, Samples, turbulent_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +53,7 @@ def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
         for ticker in desk.tickers:  # what was there then comes first
             mine = np.flatnonzero(samples.spans.ticker[rows] == ticker)
             new[mine[: int((before.samples.spans.ticker[before.rows] == ticker).sum())]] = False
-    answers = np.mean([predict(fit, samples, rows[new]) for fit in desk.fits], axis=0)
+    answers = CHAIN.answer(desk.fits, samples, rows[new])
     said = np.empty((len(rows), answers.shape[1]))
     said[new] = answers
     if before is not None:
@@ -91,7 +88,8 @@ def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisi
     rules = desk.experiment
     regimes = known_regimes(desk, desk_prices) if rules.trading.regime_filter != "off" else None
     turbulent = turbulent_classes(rules.labels)
-    return Decisions(probability, target_weights(probability, rules.trading, regimes, turbulent))
+    position = CHAIN.position(probability, rules.trading, regimes, turbulent)
+    return Decisions(probability, CHAIN.allocate(position))
 
 
 def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +99,7 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
     returns  for a direction model also `target`, the backtest's row of that session: a fraction of
              equity; NaN for a ticker that the desk has no rules for
     """
-    said = predict_latest(desk.fits, bars, desk.experiment.backtest.sessions_per_year)
+    said = _chain(desk).latest(desk.fits, bars)
     if desk.model.task != "direction":
         return said
     targets = []
@@ -126,15 +124,19 @@ def _target(
         known = regimes_as_learned(closes, rules.labels, learned.thresholds, learned.states)
         regimes = row.assign(**{ticker: known.iloc[-1]})
     turbulent = turbulent_classes(rules.labels)
-    return float(target_weights(row, rules.trading, regimes, turbulent)[ticker].iloc[0])
+    position = CHAIN.position(row, rules.trading, regimes, turbulent)
+    return float(CHAIN.allocate(position)[ticker].iloc[0])
 
 
 def desk_samples(desk: Desk, prices: Prices) -> Samples:
     """Every window of the desk's inputs; no target is known, nor asked for."""
-    model, year = desk.model, desk.experiment.backtest.sessions_per_year
-    features = {t: ticker_features(prices.bars(t), model.inputs, year) for t in desk.tickers}
-    unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in features.items()}
-    return make_samples(features, unknown, model.lookback, model.horizon)
+    model = desk.model
+    features = _chain(desk).compute_features(prices.of(desk.tickers), model.inputs)
+    return CHAIN.windows(features, model)
+
+
+def _chain(desk: Desk) -> Chain:
+    return chain_of(desk.experiment.backtest.sessions_per_year)
 
 
 def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:
@@ -153,20 +155,13 @@ def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:
     )
 
 
-def until(prices: Prices, session: pd.Timestamp) -> Prices:
-    """Prices as they were known after that session's close."""
-    return Prices(**{name: getattr(prices, name).loc[:session] for name in FIELDS})
-
-
 def own_prices(desk: Desk, prices: Prices) -> Prices:
     """The desk's tickers, on the sessions that any of them traded; NaN for one without bars.
 
     errors  DataError when none of them has any
     """
-    columns = list(desk.tickers)
-    traded = prices.close.reindex(columns=columns).notna().any(axis=1)
+    own = prices.map(lambda frame: frame.reindex(columns=list(desk.tickers)))
+    traded = own.close.notna().any(axis=1)
     if not traded.any():
-        raise DataError(f"no bars of {', '.join(columns)}: {desk.model.name} decides on them.")
-    return Prices(
-        **{name: getattr(prices, name).reindex(columns=columns).loc[traded] for name in FIELDS}
-    )
+        raise DataError(f"no bars of {', '.join(desk.tickers)}: {desk.model.name} decides on them.")
+    return own.on(own.sessions[traded])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rnntrade.live.abstain import expiry
-from rnntrade.live.decisions import Answers, ask, decide, until
+from rnntrade.live.decisions import Answers, ask, decide
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
 from rnntrade.live.policy import due
@@ -41,7 +41,7 @@ def live_through(
     trained, elapsed = sessions[0], 0
     answers: Answers | None = None  # of the desk that is followed, so far
     for day in sessions:
-        known, reason = until(prices, day), "the first model"
+        known, reason = prices.upto(day), "the first model"
         if desk is not None:
             answers = ask(desk, known, answers)
             reason = _due(policy, desk, known, answers, trained, elapsed)

@@ -12,15 +12,7 @@ import pandas as pd
 
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
-from rnntrade.live.decisions import (
-    Answers,
-    answer,
-    ask,
-    decide,
-    known_regimes,
-    own_prices,
-    until,
-)
+from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, own_prices
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
 from rnntrade.live.upkeep import age_check
@@ -93,7 +85,7 @@ def make_signal(
     missing why the newest prices of a ticker could not be had: it abstains, the others go on
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
-    seat, everything = seats["direction"], until(prices, as_of)
+    seat, everything = seats["direction"], prices.upto(as_of)
     desk = seat.desk
     known = own_prices(desk, everything)
     if as_of not in known.sessions:

@@ -29,7 +29,7 @@ from rnntrade.trading.costs import (
     trade_rates,
 )
 from rnntrade.trading.ledger import Fills, Holdings, ledger
-from rnntrade.types import FIELDS, Backtest, Prices
+from rnntrade.types import Backtest, Prices
 
 IDENTITY_TOLERANCE = 1e-9
 RUIN = 1e-12  # of cash and positions: an account worth less than this has lost everything
@@ -67,7 +67,7 @@ def backtest(
     }
     if any((values <= 0.0).any() for values in bars.values()):
         raise DataError("prices of zero or less cannot be traded: check the source's bars.")
-    known = liquidity(_of_tickers(prices, tickers), sessions)
+    known = liquidity(prices.of(list(tickers)), sessions)
     book = _trade(target, bars["open"], bars["close"], known, config)
 
     sure = confidence if confidence is not None else pd.DataFrame(index=sessions, columns=tickers)
@@ -242,7 +242,3 @@ def _on_sessions(target: pd.DataFrame, prices: Prices) -> pd.DataFrame:
         raise DataError("a target weight is infinite: check the sizing.")
     first, last = prices.sessions.get_indexer(target.index[[0, -1]])
     return target.reindex(prices.sessions[first : last + 1])
-
-
-def _of_tickers(prices: Prices, tickers: pd.Index) -> Prices:
-    return Prices(**{name: getattr(prices, name)[tickers] for name in FIELDS})

@@ -3,13 +3,10 @@
 (T, K) frames throughout: sessions × tickers.  NaN means no new decision: the last one stands.
 """
 
-from collections.abc import Collection
-
 import numpy as np
 import pandas as pd
 
 from rnntrade.config import TradingConfig
-from rnntrade.trading.filters import regime_filter
 
 
 def decide(probability: pd.DataFrame, config: TradingConfig) -> pd.DataFrame:
@@ -43,35 +40,6 @@ def allocate(position: pd.DataFrame) -> pd.DataFrame:
     returns   (T, K) target weights, fractions of equity
     """
     return position / max(position.shape[1], 1)
-
-
-def target_weights(
-    probability: pd.DataFrame,
-    config: TradingConfig,
-    regimes: pd.DataFrame | None = None,
-    turbulent: Collection[int] = (),
-) -> pd.DataFrame:
-    """(T, K) fractions of equity to hold: decided, cut by the regime filter, allocated.
-
-    probability  (T, K) of a rise
-    regimes      (T', K) as known at each close, for the filter; None without one
-    turbulent    classes in which it holds less
-    """
-    return allocate(filtered_positions(probability, config, regimes, turbulent))
-
-
-def filtered_positions(
-    probability: pd.DataFrame,
-    config: TradingConfig,
-    regimes: pd.DataFrame | None,
-    turbulent: Collection[int],
-) -> pd.DataFrame:
-    """(T, K) decided, and cut by the regime filter where there is one; see `target_weights`."""
-    decided = decide(probability, config)
-    if regimes is None:
-        return decided
-    known = regimes.reindex(index=decided.index, columns=decided.columns)
-    return regime_filter(decided, known, config.regime_filter, turbulent)
 
 
 def random_positions(position: pd.DataFrame, seed: int) -> pd.DataFrame:

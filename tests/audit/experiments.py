@@ -41,4 +41,4 @@ def holed_prices() -> Prices:
     halted = halted.drop(halted.index[300:305])
     halted.loc[halted.index[:400], "raw_close"] *= 4.0
     assert np.isfinite(whole.to_numpy()).all()
-    return Prices.of({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})
+    return Prices.join({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})

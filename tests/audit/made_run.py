@@ -13,7 +13,7 @@ from rnntrade.samples.files import load_samples
 from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
 from rnntrade.training.seeds import derive_seed
-from rnntrade.types import FIELDS, Prices
+from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish
 from tasks.audit import AuditedLine
 from tasks.features import compute_indicators
@@ -51,7 +51,7 @@ class MadeRun:
 def shared_run(bars: Prices) -> tuple[Path, MadeRun]:
     """One run for all tests, made once, and the home that it lives in."""
     home = Path(mkdtemp(prefix="rnntrade-audited-"))
-    two = Prices(**{name: getattr(bars, name)[["WHOLE", "HALTED"]] for name in FIELDS})
+    two = bars.of(["WHOLE", "HALTED"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNTRADE_HOME", str(home))
         return home, make_run(small_experiment(), two)
@@ -68,8 +68,7 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
     labels = label_regimes.fn(prices, experiment.labels, experiment.split)
     lines = {}
     for model in experiment.models:
-        shape = (model.task, model.inputs, model.lookback, model.horizon)
-        samples = make_windows.fn(model.name, features, prices, labels, *shape)
+        samples = make_windows.fn(features, prices, labels, model)
         fits = []
         for fold in range(labels.folds):
             known, each = load_samples(samples.folder, fold)

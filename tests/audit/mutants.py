@@ -13,11 +13,17 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.audit.causality import audit_causality
-from rnntrade.audit.chain import CHAIN, Chain
 from rnntrade.audit.findings import Audited
+from rnntrade.chain import CHAIN, Chain
 from rnntrade.config import TradingConfig
 from rnntrade.features.sets import ticker_features
-from rnntrade.labels.regimes import classify, label_regimes, learn_thresholds, regime_inputs
+from rnntrade.labels.regimes import (
+    Regimes,
+    classify,
+    learn_regimes,
+    learn_thresholds,
+    regime_inputs,
+)
 from rnntrade.labels.targets import direction, future_regime, multi_step
 from rnntrade.models.calibration import fit_temperature
 from rnntrade.samples.scaling import fit_scaler
@@ -29,7 +35,7 @@ from rnntrade.training import loop
 from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
-from rnntrade.types import Fold, Prices, Samples, Scaler, Thresholds
+from rnntrade.types import Fold, Prices, Samples, Scaler
 from tests.audit.experiments import experiment
 
 
@@ -141,10 +147,10 @@ def next_window(features: Any, targets: Any, lookback: int, horizon: int) -> Sam
 # Thresholds and regimes.
 
 
-def thresholds_until(fraction: float) -> Callable[..., tuple[pd.Series, Thresholds]]:
+def thresholds_until(fraction: float) -> Callable[..., Regimes]:
     """Learned from training and a share of what comes after it."""
 
-    def leaky(close: pd.Series, config: Any, training: Any) -> tuple[pd.Series, Thresholds]:
+    def leaky(close: pd.Series, config: Any, training: Any) -> Regimes:
         inputs = regime_inputs(close, config)
         after = inputs["vol"].loc[training[1] :]
         seen = pd.concat(
@@ -152,30 +158,29 @@ def thresholds_until(fraction: float) -> Callable[..., tuple[pd.Series, Threshol
         )
         learned = learn_thresholds(seen)
         both = (learned.median, learned.upper)
-        return classify(inputs["ret"], inputs["vol"], *both, config), learned
+        return Regimes(classify(inputs["ret"], inputs["vol"], *both, config), learned, None)
 
     return leaky
 
 
-def through_validation(
-    close: pd.Series, config: Any, training: Any
-) -> tuple[pd.Series, Thresholds]:
+def through_validation(close: pd.Series, config: Any, training: Any) -> Regimes:
     """As a notebook does that calls everything before the test part training."""
     until = training[1] + (training[1] - training[0]) * 0.1
-    return label_regimes(close, config, (training[0], until))
+    return learn_regimes(close, config, (training[0], until))
 
 
 def by_states(
     states: Callable[[np.ndarray, int], np.ndarray],
-) -> Callable[..., tuple[pd.Series, Thresholds]]:
+) -> Callable[..., Regimes]:
     """Regimes by a model that is fitted on the training part, but whose states know it all."""
 
-    def leaky(close: pd.Series, config: Any, training: Any) -> tuple[pd.Series, Thresholds]:
-        _, thresholds = label_regimes(close, config, training)
+    def leaky(close: pd.Series, config: Any, training: Any) -> Regimes:
+        _, thresholds, *_ = learn_regimes(close, config, training)
         returns = close.pct_change().dropna()
         count = int(returns.index.searchsorted(training[1], side="right"))
         found = states(100.0 * returns.to_numpy()[:, None], count)
-        return pd.Series(found, returns.index, dtype=float).reindex(close.index), thresholds
+        classes = pd.Series(found, returns.index, dtype=float).reindex(close.index)
+        return Regimes(classes, thresholds, None)
 
     return leaky
 
@@ -320,14 +325,14 @@ def trained_on_test_too(samples: Samples, fold: Fold, *rest: Any, **more: Any) -
         return train(samples, every, *rest, **more)
 
 
-def predicts_next_window(fit: Any, samples: Samples, rows: Any) -> Any:
+def predicts_next_window(fit: Any, samples: Samples, rows: Any, _: str) -> Any:
     last = samples.last.copy()
     whole = np.append(samples.spans.ticker[1:] == samples.spans.ticker[:-1], False)
     last[whole] += 1
     return predict(fit, replace(samples, last=last), rows)
 
 
-def smooths_predictions(fit: Any, samples: Samples, rows: Any) -> Any:
+def smooths_predictions(fit: Any, samples: Samples, rows: Any, _: str) -> Any:
     """A centred mean over neighbouring decisions of a ticker."""
     said = pd.DataFrame(predict(fit, samples, rows))
     by_ticker = said.groupby(samples.spans.ticker[rows], group_keys=False)

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from rnntrade.audit.causality import audit_causality
-from rnntrade.audit.chain import CHAIN
 from rnntrade.audit.evidence import Change, Probe, kind_of_series
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
+from rnntrade.chain import CHAIN
 from rnntrade.config import BacktestConfig, DataConfig, LabelConfig, SplitConfig, TradingConfig
 from rnntrade.data.synthetic import generate
-from rnntrade.labels.regimes import label_regimes
+from rnntrade.labels.regimes import Regimes, learn_regimes
 from rnntrade.samples.splits import boundaries
-from rnntrade.types import FIELDS, Prices, Thresholds
+from rnntrade.types import FIELDS, Prices
 from tests.audit.experiments import WALK, experiment
 
 SOME = ("returns", "rsi", "macd_signal", "bb_position")
@@ -24,7 +24,7 @@ SOME = ("returns", "rsi", "macd_signal", "bb_position")
 def generated(sessions: int = 800) -> Prices:
     config = DataConfig(source="synthetic")
     first, last = date(2010, 1, 1), date(2014, 1, 1)
-    return Prices.of(
+    return Prices.join(
         {
             ticker: generate(ticker, first, last, config).loc["2010":].iloc[:sessions]
             for ticker in ("AAA", "BBB")
@@ -81,10 +81,10 @@ def test_an_opened_holdout_is_what_is_audited(prices: Prices) -> None:
 
     def leaky(
         close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
-    ) -> tuple[pd.Series, Thresholds]:
+    ) -> Regimes:
         late = training[1] == prices.sessions[prices.sessions < fold.validation][-1]
         until = prices.sessions[-1] if late else training[1]
-        return label_regimes(close, config, (training[0], until))
+        return learn_regimes(close, config, (training[0], until))
 
     chosen = experiment(split=WALK)
     (fold,) = boundaries(prices.sessions, chosen.split, opened)

@@ -212,11 +212,7 @@ def windows(experiment: Experiment) -> dict[str, Ref]:
     labels = label_regimes.fn(prices, experiment.labels, split)
     assert labels.folds == 2
     return {
-        model.name: make_windows.fn(
-            *(model.name, features, prices, labels),
-            *(model.task, model.inputs, model.lookback, model.horizon),
-        )
-        for model in experiment.models
+        model.name: make_windows.fn(features, prices, labels, model) for model in experiment.models
     }
 
 

@@ -10,7 +10,6 @@ from rnntrade.labels.regimes import (
     classify,
     expanding_thresholds,
     filter_states,
-    label_regimes,
     learn_regimes,
     learn_thresholds,
     regime_inputs,
@@ -46,10 +45,10 @@ def test_inputs_by_hand():
 def test_thresholds_come_from_the_training_part_alone(prices):
     close = prices.bars("WHOLE")["close"]
     span = (close.index[0], close.index[399])
-    before, learned = label_regimes(close, CONFIG, span)
+    before, learned, *_ = learn_regimes(close, CONFIG, span)
     wild = close.copy()
     wild.iloc[400:] *= np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.1, len(close) - 400)))
-    after, again = label_regimes(wild, CONFIG, span)
+    after, again, *_ = learn_regimes(wild, CONFIG, span)
     assert learned == again
     pd.testing.assert_series_equal(before.iloc[:400], after.iloc[:400])
     vol = regime_inputs(close, CONFIG)["vol"]
@@ -66,7 +65,7 @@ def test_expanding_thresholds_never_repaint(prices):
     assert rows["median"].iloc[20 + 251] == pytest.approx(vol.iloc[:272].median())
     for known in (300, 450, 699):
         pd.testing.assert_frame_equal(expanding_thresholds(vol.iloc[:known]), rows.iloc[:known])
-    labels, learned = label_regimes(
+    labels, learned, *_ = learn_regimes(
         close, LabelConfig(thresholds="expanding"), (close.index[0], close.index[400])
     )
     assert labels.iloc[: 20 + 251].isna().all()
@@ -75,7 +74,7 @@ def test_expanding_thresholds_never_repaint(prices):
 
 def test_whole_sample_thresholds_do_look_ahead_which_is_why_they_are_called_leaky(prices):
     close = prices.bars("WHOLE")["close"]
-    _, learned = label_regimes(
+    _, learned, *_ = learn_regimes(
         close, LabelConfig(thresholds="full_sample"), (close.index[0], close.index[100])
     )
     assert learned == learn_thresholds(regime_inputs(close, CONFIG)["vol"])
@@ -136,7 +135,7 @@ def test_states_are_learned_from_the_training_part_and_never_repaint(config):
 @pytest.mark.parametrize("config", STATISTICAL, ids=lambda c: f"{c.kind}{c.states}")
 def test_the_last_state_is_the_most_volatile(config):
     close = turning()
-    regime, _ = label_regimes(close, config, (close.index[0], close.index[799]))
+    regime, *_ = learn_regimes(close, config, (close.index[0], close.index[799]))
     assert regime.name == "regime"
     assert regime.index.equals(close.index)
     assert set(regime.dropna()) == set(range(config.states))
@@ -162,7 +161,7 @@ def test_which_model_and_what_it_learns_from():
 
 def test_a_session_that_was_not_traded_is_no_step_of_the_chain(prices):
     close = prices.bars("HALTED")["close"]
-    regime, _ = label_regimes(close, LabelConfig(kind="hmm"), (close.index[0], close.index[500]))
+    regime, *_ = learn_regimes(close, LabelConfig(kind="hmm"), (close.index[0], close.index[500]))
     assert regime.index.equals(close.index)
     assert np.isnan(regime.iloc[0])
     assert regime.iloc[1:].notna().all()

@@ -10,7 +10,7 @@ import pytest
 
 from rnntrade.config import Experiment
 from rnntrade.live.desk import Desk, load_desk, terms
-from rnntrade.types import FIELDS, Prices
+from rnntrade.types import Prices
 from tasks.artifacts import Ref
 from tasks.desk import make_desk
 from tasks.trading import backtest
@@ -53,7 +53,7 @@ def experiment(**changes: object) -> Experiment:
 def made(bars: Prices) -> Made:
     """One run for all tests, made once, in a home of its own."""
     home = Path(mkdtemp(prefix="rnntrade-desks-"))
-    two = Prices(**{name: getattr(bars, name)[list(TICKERS)] for name in FIELDS})
+    two = bars.of(list(TICKERS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNTRADE_HOME", str(home))
         asked = experiment()

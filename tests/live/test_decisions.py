@@ -1,16 +1,18 @@
 """A desk decides what its backtest decided, whatever it is told of later, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
+from rnntrade.chain import CHAIN
 from rnntrade.errors import DataError
 from rnntrade.live import decisions
-from rnntrade.live.decisions import answer, ask, decide, until
+from rnntrade.live.decisions import answer, ask, decide
 from rnntrade.live.desk import load_desk, save_desk
 from rnntrade.training.predict import predict
-from rnntrade.types import FIELDS, Prices
 
 
 def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -32,7 +34,7 @@ def test_all_decisions_are_the_backtests_to_the_last_bit(made):
 def test_each_evening_says_the_row_of_its_session(made):
     """The last 250 sessions, one at a time, with nothing but the bars up to them."""
     for day in made.target.index[-250:]:
-        decided = decide(made.desk, until(made.prices, day))
+        decided = decide(made.desk, made.prices.upto(day))
         assert decided.target.index[-1] == day
         assert same(decided.probability.iloc[[-1]], made.probability.loc[[day]])
         assert same(decided.target.iloc[[-1]], made.target.loc[[day]])
@@ -80,21 +82,18 @@ def test_a_desk_reads_back_as_it_was_written_to_the_last_byte(made, tmp_path):
 def test_nothing_is_decided_on_sessions_that_it_has_learned_from(made):
     before = made.prices.sessions[made.prices.sessions < made.desk.fold.test][-1]
     with pytest.raises(DataError, match="nothing is left to decide"):
-        decide(made.desk, until(made.prices, before))
+        decide(made.desk, made.prices.upto(before))
 
 
 def test_a_ticker_without_bars_changes_no_decision_about_the_others(made):
-    alone = Prices(**{name: getattr(made.prices, name)[["WHOLE"]] for name in FIELDS})
-    decided = decide(made.desk, alone)
+    decided = decide(made.desk, made.prices.of(["WHOLE"]))
     assert decided.target["WHOLE"].equals(made.target["WHOLE"])
     assert decided.probability["WHOLE"].equals(made.probability["WHOLE"])
     assert decided.target["HALTED"].isna().all()
 
 
 def test_without_bars_of_any_ticker_all_are_named(made):
-    other = Prices(
-        **{name: getattr(made.prices, name)[["WHOLE"]].set_axis(["X"], axis=1) for name in FIELDS}
-    )
+    other = made.prices.map(lambda frame: frame[["WHOLE"]].set_axis(["X"], axis=1))
     with pytest.raises(DataError, match="no bars of WHOLE, HALTED"):
         decide(made.desk, other)
 
@@ -112,15 +111,15 @@ def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypa
     days = made.target.index
     asked: list[int] = []
 
-    def counted(fit, samples, rows):
+    def counted(fit, samples, rows, device):
         asked.append(len(rows))
-        return predict(fit, samples, rows)
+        return predict(fit, samples, rows, device)
 
-    monkeypatch.setattr(decisions, "predict", counted)
-    answers = ask(made.desk, until(made.prices, days[100]))
+    monkeypatch.setattr(decisions, "CHAIN", replace(CHAIN, predict=counted))
+    answers = ask(made.desk, made.prices.upto(days[100]))
     asked.clear()
     for day in days[101:104]:
-        known = until(made.prices, day)
+        known = made.prices.upto(day)
         answers = ask(made.desk, known, answers)
         assert same(decide(made.desk, known, answers).target, made.target.loc[:day])
         assert np.array_equal(answers.said, ask(made.desk, known).said)

@@ -12,7 +12,6 @@ from rnntrade.config import ProductionConfig
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
-from rnntrade.live.decisions import until
 from rnntrade.live.health import Check, Health
 from rnntrade.live.signal import Seat, make_signal, rise_interval, wilson_interval, words
 from rnntrade.live.upkeep import age_check
@@ -58,7 +57,7 @@ def test_the_first_decision_is_traded_whole(made, seats):
 def test_later_bars_change_nothing_that_was_said(made, seats):
     day = made.target.index[130]
     whole = make_signal(seats, made.prices, day, due=day)
-    assert make_signal(seats, until(made.prices, day), day, due=day) == whole
+    assert make_signal(seats, made.prices.upto(day), day, due=day) == whole
 
 
 def test_without_other_champions_their_part_is_left_open(made, seats):
@@ -136,7 +135,7 @@ def test_drift_and_unknown_tickers_are_reasons(made):
 
 def test_inputs_far_outside_what_was_learned_are_a_reason(made):
     day = made.target.index[-1]
-    wild = Prices(**{name: getattr(made.prices, name).copy() for name in FIELDS})
+    wild = made.prices.map(pd.DataFrame.copy)
     for name in ("open", "high", "low", "close"):
         getattr(wild, name).loc[day, "WHOLE"] *= 5.0
     found = find_reasons(made.desk, wild, day, day)
@@ -146,7 +145,7 @@ def test_inputs_far_outside_what_was_learned_are_a_reason(made):
 
 def test_a_halted_ticker_is_told_and_its_last_decision_stands(made, seats):
     day = made.target.index[-1]
-    halted = Prices(**{name: getattr(made.prices, name).copy() for name in FIELDS})
+    halted = made.prices.map(pd.DataFrame.copy)
     for name in FIELDS:
         getattr(halted, name).loc[day, "HALTED"] = np.nan
     said = {each.ticker: each for each in make_signal(seats, halted, day, due=day).tickers}
@@ -188,7 +187,7 @@ def test_a_halted_ticker_keeps_its_last_decision(made, seats):
     for missed in (1, 6):
         last = made.prices.sessions[-1 - missed]
         told = make_signal(seats, ended(made.prices, "HALTED", last), day, due=day)
-        at_the_time = make_signal(seats, until(made.prices, last), last, due=last)
+        at_the_time = make_signal(seats, made.prices.upto(last), last, due=last)
         assert told.tickers[1].standing == at_the_time.tickers[1].standing
         assert told.tickers[1].change == 0.0
 

@@ -90,7 +90,7 @@ def random_prices(sessions: int, tickers: tuple[str, ...], seed: int = 0) -> Pri
             },
             index,
         )
-    return Prices.of(bars)
+    return Prices.join(bars)
 
 
 def contents(

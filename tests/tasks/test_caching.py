@@ -109,22 +109,20 @@ def test_an_edit_changes_the_keys_of_what_runs_it_and_no_others(
     edited, changed, tmp_path, monkeypatch
 ):
     def digests() -> dict[str, list[str]]:
-        return {
-            task.name: [fingerprint.source_digest(each) for each in task.cache_policy.modules]
-            for task in TASKS
-        }
+        fingerprint.source_digest.cache_clear()
+        fingerprint.step_digest.cache_clear()
+        return {task.name: task.cache_policy.digests() for task in TASKS}
 
     for package in ("rnntrade", "tasks"):
         shutil.copytree(fingerprint.ROOT / package, tmp_path / package)
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
-    fingerprint.source_digest.cache_clear()
     before = digests()
     with (tmp_path / edited).open("a") as source:
         source.write("\n# edited\n")
-    fingerprint.source_digest.cache_clear()
     after = digests()
+    monkeypatch.undo()
+    digests()
     assert {name for name in before if before[name] != after[name]} == changed
-    fingerprint.source_digest.cache_clear()
 
 
 def test_another_version_of_a_library_is_other_code(monkeypatch):

@@ -69,8 +69,7 @@ def stepped(holdout: Holdout, experiment: Experiment) -> tuple[dict[str, Ref], L
     features = {t: compute_indicators.fn(t, ref) for t, ref in holdout.prices.items()}
     split = (experiment.labels, experiment.split, holdout.test_from)
     labels = label_regimes.fn(holdout.prices, *split)
-    shape = (model.task, model.inputs, model.lookback, model.horizon)
-    windows = make_windows.fn(model.name, features, holdout.prices, labels, *shape)
+    windows = make_windows.fn(features, holdout.prices, labels, model)
     return features, labels, windows, fit_baselines.fn("x", windows, model.task, labels.folds, 0)
 
 

@@ -72,11 +72,7 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
     features = {ticker: compute_indicators.fn(ticker, ref) for ticker, ref in prices.items()}
     labels = label_regimes.fn(prices, experiment.labels, experiment.split)
     samples = {
-        model.name: make_windows.fn(
-            *(model.name, features, prices, labels),
-            *(model.task, model.inputs, model.lookback, model.horizon),
-        )
-        for model in experiment.models
+        model.name: make_windows.fn(features, prices, labels, model) for model in experiment.models
     }
     return note_fits.fn(NOBODY, experiment, prices, samples, labels.folds)
 

@@ -28,7 +28,7 @@ def prices_of(
         table["high"], table["low"] = table.max(axis=1), table.min(axis=1)
         table["volume"], table["raw_close"] = volume, table["close"]
         bars[ticker] = table.where(table["close"].notna())
-    return Prices.of(bars)
+    return Prices.join(bars)
 
 
 def free(execution: str = "next_open", **changes: float) -> BacktestConfig:
@@ -186,7 +186,7 @@ def test_nothing_is_traded_after_bankruptcy(execution):
 @pytest.fixture(scope="module")
 def whole() -> Prices:
     sessions = pd.bdate_range("2018-01-01", periods=400, name="date")
-    return Prices.of({"A": made_up_bars(sessions, 7), "B": made_up_bars(sessions, 8)})
+    return Prices.join({"A": made_up_bars(sessions, 7), "B": made_up_bars(sessions, 8)})
 
 
 def foresight(prices: Prices, at: str) -> pd.DataFrame:
@@ -249,7 +249,7 @@ def test_random_positions_lose_the_costs_on_average():
     sessions = pd.bdate_range("2018-01-01", periods=250, name="date")
     gross, net, paid = [], [], []
     for seed in range(60):
-        bars = Prices.of({"A": made_up_bars(sessions, 1000 + seed)})
+        bars = Prices.join({"A": made_up_bars(sessions, 1000 + seed)})
         signs = np.where(np.random.default_rng(seed).random(len(sessions)) < 0.5, -1.0, 1.0)
         target = random_positions(pd.DataFrame({"A": signs}, index=sessions), seed)
         gross.append(backtest(target, bars, free()).equity.iloc[-1] - 1e5)
@@ -282,7 +282,7 @@ def worlds(draw: st.DrawFn) -> tuple[Prices, pd.DataFrame, BacktestConfig]:
         missing = rng.random(count) < draw(st.sampled_from([0.0, 0.2, 0.7]))
         table[missing] = np.nan
         bars[ticker] = table
-    prices = Prices.of(bars)
+    prices = Prices.join(bars)
     choices = [NO_DATA, -1.0, 0.0, 1.0, *rng.uniform(-3.0, 3.0, 3)]
     rows = rng.choice(choices, size=(count, width))
     config = BacktestConfig(
@@ -328,9 +328,7 @@ def test_nothing_dated_up_to_t_sees_prices_after_t(world, data):
     now = data.draw(st.integers(0, len(target) - 1))
     factor = data.draw(st.sampled_from([1.01, 1000.0, NO_DATA]))
     after = np.arange(len(target)) > now
-    changed = Prices(
-        **{name: getattr(prices, name).mul(np.where(after, factor, 1.0), axis=0) for name in FIELDS}
-    )
+    changed = prices.map(lambda frame: frame.mul(np.where(after, factor, 1.0), axis=0))
     first, second = (backtest(target, some, config) for some in (prices, changed))
     for name in ("equity", "returns", "weights", "turnover", "costs"):
         before, then = (getattr(run, name).iloc[: now + 1] for run in (first, second))
@@ -377,7 +375,7 @@ def test_sessions_between_decisions_are_run_too(prices):
 def test_earlier_prices_than_the_first_decision_inform_slippage_only(prices):
     target = pd.DataFrame(0.3, prices.sessions[300:], prices.close.columns)
     config = BacktestConfig()
-    cut = Prices(**{name: getattr(prices, name).iloc[300:] for name in FIELDS})
+    cut = prices.on(slice(300, None))
     one, other = backtest(target, prices, config), backtest(target, cut, config)
     assert one.equity.equals(other.equity)
 

@@ -1,0 +1,430 @@
+"""From prices to money: the one place where a step follows another.
+
+`Chain` is a table of steps, each a function of the library, with a method for every composition of
+them.  Tasks, production, controls, the audit and tests all go through it.  The audit replaces the
+future and compares what the steps give; its tests replace a step (`replace(CHAIN, features=leaky)`)
+and see the audit find it.
+
+features     ticker -> (T_k, F) on the sessions that the ticker traded
+predictions  one row a prediction: source, part, fold, ticker, decision, label_end, and by task
+             truth, p_up | truth, current, p_0 .. p_3 | truth_1 .. truth_h, r_1 .. r_h
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.config import (
+    BacktestConfig,
+    Experiment,
+    LabelConfig,
+    ModelConfig,
+    SplitConfig,
+    Task,
+    TradingConfig,
+)
+from rnntrade.errors import DataError
+from rnntrade.features.sets import FEATURES, ticker_features
+from rnntrade.labels.regimes import Regimes, StateModel, learn_regimes
+from rnntrade.labels.targets import make_target
+from rnntrade.models.baselines import baselines
+from rnntrade.samples.files import FoldTargets
+from rnntrade.samples.predictions import prediction_table
+from rnntrade.samples.splits import Boundary, assign, boundaries
+from rnntrade.samples.windows import make_samples
+from rnntrade.trading.backtest import backtest, buy_and_hold
+from rnntrade.trading.costs import at_cost
+from rnntrade.trading.filters import regime_filter, stitch_regimes
+from rnntrade.trading.positions import allocate, confidence, decide, random_positions
+from rnntrade.trading.rules import RULES
+from rnntrade.training.latest import predict_latest
+from rnntrade.training.loop import train
+from rnntrade.training.predict import predict
+from rnntrade.training.seeds import derive_seed
+from rnntrade.types import (
+    Backtest,
+    Fit,
+    Fold,
+    Prices,
+    Rows,
+    Samples,
+    Spans,
+    Thresholds,
+    regime_names,
+)
+
+Tables = Mapping[str, pd.DataFrame]
+Array = NDArray[np.float64]
+Execution = Literal["next_open", "close"]
+PARTS = ("validation", "test")  # those that are predicted
+RANDOM_SEED = 0  # of the positions at another time
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Regimes of all tickers, as one fold's training part defines them."""
+
+    boundary: Boundary
+    regimes: pd.DataFrame  # (T, K) class; NaN: not known, or not traded
+    thresholds: Mapping[str, Thresholds]  # by ticker
+    states: Mapping[str, StateModel]  # by ticker; of the statistical kinds
+    classes: tuple[str, ...]  # names, by number
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What networks predict of one fold or of several."""
+
+    table: pd.DataFrame  # members of an ensemble averaged
+    members: pd.DataFrame  # test rows of each member alone, told apart by `member`; may be empty
+
+
+@dataclass(frozen=True, eq=False)
+class Books:
+    """A traded model: its decisions, its money, and what stands beside it."""
+
+    probability: pd.DataFrame  # (T, K) of a rise
+    target: pd.DataFrame  # (T, K) weights decided
+    folds: pd.DataFrame  # (decisions, 1) fold of each
+    strategy: Backtest
+    other: Backtest  # filled at the other moment
+    benchmark: Backtest  # buy and hold
+    rules: Mapping[str, Backtest]  # strategies that learned nothing
+    cost_cases: pd.DataFrame  # (T, cases) returns; columns (bps, "strategy" or "buy_and_hold")
+    members: pd.DataFrame  # (T, members) returns of each member traded alone; may have no column
+
+
+def as_quoted(prices: Prices) -> Prices:
+    """The prices as the store gives them: adjusting is the vendor's, and already done."""
+    return prices
+
+
+def as_configured(
+    predictions: pd.DataFrame, prices: Prices, trading: TradingConfig
+) -> TradingConfig:
+    """The trading rule as it was configured: nothing of it is tuned on predictions today.
+
+    predictions  (n, …) table of one fold, both parts
+    """
+    return trading
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps, in their order; the library's own unless replaced."""
+
+    prices: Callable[[Prices], Prices] = as_quoted
+    features: Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame] = ticker_features
+    boundaries: Callable[
+        [pd.DatetimeIndex, SplitConfig, pd.Timestamp | None], tuple[Boundary, ...]
+    ] = boundaries
+    regimes: Callable[[pd.Series, LabelConfig, tuple[pd.Timestamp, pd.Timestamp]], Regimes] = (
+        learn_regimes
+    )
+    target: Callable[[Task, int, pd.Series, pd.Series], pd.DataFrame] = make_target
+    samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
+    assign: Callable[[Spans, Boundary], Fold] = assign
+    train: Callable[..., Fit] = train
+    predict: Callable[..., Array] = predict
+    baselines: Callable[..., dict[str, Array]] = baselines
+    tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = as_configured
+    decide: Callable[[pd.DataFrame, TradingConfig], pd.DataFrame] = decide
+    filter: Callable[..., pd.DataFrame] = regime_filter
+    allocate: Callable[[pd.DataFrame], pd.DataFrame] = allocate
+    backtest: Callable[..., Backtest] = backtest
+    hold: Callable[[Prices, pd.DatetimeIndex, BacktestConfig], Backtest] = buy_and_hold
+    latest: Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame] = predict_latest
+
+    def compute_features(
+        self, prices: Prices, names: tuple[str, ...] = tuple(FEATURES)
+    ) -> dict[str, pd.DataFrame]:
+        """Every ticker's features, on the sessions that it traded."""
+        return {ticker: self.features(prices.bars(ticker), names) for ticker in prices.tickers}
+
+    def label(
+        self, prices: Prices, config: LabelConfig, fold: Boundary, sessions: pd.DatetimeIndex
+    ) -> Labels:
+        """Every session's regime, by what the fold's training part defines.
+
+        sessions  all sessions of the run, which say where the training part ends
+        errors    DataError when no ticker has taught anything; a single one is left without regimes
+        """
+        span = (fold.training, sessions[sessions < fold.validation][-1])
+        closes = {ticker: prices.bars(ticker)["close"] for ticker in prices.tickers}
+        found = {ticker: self.regimes(close, config, span) for ticker, close in closes.items()}
+        if all(each.unlearned for each in found.values()):
+            ticker, first = next(iter(found.items()))
+            raise DataError(f"{ticker}, fold {fold.number}: {first.unlearned}")
+        return Labels(
+            fold,
+            pd.DataFrame({ticker: each.classes for ticker, each in found.items()}, prices.sessions),
+            {ticker: each.thresholds for ticker, each in found.items()},
+            {ticker: each.states for ticker, each in found.items() if each.states},
+            regime_names(config),
+        )
+
+    def make_targets(
+        self, prices: Prices, labels: Labels, model: ModelConfig
+    ) -> dict[str, pd.DataFrame]:
+        """What the model is asked of each ticker, (T_k, O) on the sessions that it traded."""
+        closes = {ticker: prices.bars(ticker)["close"] for ticker in prices.tickers}
+        return {
+            ticker: self.target(
+                model.task, model.horizon, close, labels.regimes[ticker].reindex(close.index)
+            )
+            for ticker, close in closes.items()
+        }
+
+    def sample(
+        self, features: Tables, targets: Tables, labels: Labels, model: ModelConfig
+    ) -> tuple[Samples, FoldTargets]:
+        """The model's samples, and what one fold makes of them.
+
+        features  of any names that include the model's inputs
+        """
+        tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
+        samples = self.samples(tables, targets, model.lookback, model.horizon)
+        regimes = [labels.regimes[ticker].reindex(table.index) for ticker, table in tables.items()]
+        now = pd.concat(regimes).to_numpy(dtype=float)[samples.last]
+        asked = model.task == "regime"
+        return samples, FoldTargets(
+            fold=self.assign(samples.spans, labels.boundary),
+            target=samples.target,
+            current=now if asked else np.full(len(now), np.nan),
+            thresholds=labels.thresholds if asked else {},
+            classes=labels.classes,
+        )
+
+    def windows(self, features: Tables, model: ModelConfig) -> Samples:
+        """The model's samples where nothing of the future is known, or asked for."""
+        tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
+        unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in tables.items()}
+        return self.samples(tables, unknown, model.lookback, model.horizon)
+
+    def fit(
+        self,
+        samples: Samples,
+        targets: FoldTargets,
+        model: ModelConfig,
+        experiment: Experiment,
+        member: int = 0,
+    ) -> Fit:
+        """Train one network on the CPU, by the seed that a run gives it."""
+        return self.train(
+            samples,
+            targets.fold,
+            model,
+            experiment.training,
+            seed=derive_seed(experiment.seed, model.name, targets.fold.number, member),
+            device="cpu",
+            thresholds=targets.thresholds,
+            classes=targets.classes,
+        )
+
+    def answer(
+        self, fits: Sequence[Fit], samples: Samples, rows: Rows, device: str = "cpu"
+    ) -> Array:
+        """(n, C) answers about some samples, averaged over the members of an ensemble."""
+        return np.asarray(
+            np.mean([self.predict(fit, samples, rows, device) for fit in fits], axis=0)
+        )
+
+    def predict_fold(
+        self,
+        fits: Sequence[Fit],
+        samples: Samples,
+        targets: FoldTargets,
+        parts: tuple[str, ...] = PARTS,
+        device: str = "cpu",
+    ) -> Predictions:
+        """One fold's predictions, by all members together and by each alone."""
+        model = fits[0].model
+        tables, alone = [], []
+        for part in parts:
+            rows = getattr(targets.fold, part)
+            answers = [self.predict(fit, samples, rows, device) for fit in fits]
+            by_member = [
+                prediction_table(model.name, part, model.task, samples, targets, rows, outputs)
+                for outputs in [np.mean(answers, axis=0), *answers]
+            ]
+            tables.append(by_member[0])
+            if part == "test" and len(fits) > 1:
+                alone += [table.assign(member=m) for m, table in enumerate(by_member[1:])]
+        members = pd.concat(alone, ignore_index=True) if alone else pd.DataFrame()
+        return Predictions(pd.concat(tables, ignore_index=True), members)
+
+    def predict_baselines(
+        self,
+        samples: Samples,
+        targets: FoldTargets,
+        task: Task,
+        seed: int,
+        parts: tuple[str, ...] = PARTS,
+    ) -> pd.DataFrame:
+        """The table of all baselines' predictions of a fold; `seed` is the run's."""
+        returns = None
+        if "returns" in samples.features:
+            returns = samples.rows[samples.last, samples.features.index("returns")]
+        tables = []
+        for part in parts:
+            rows = getattr(targets.fold, part)
+            found = self.baselines(
+                task,
+                samples,
+                targets.fold,
+                rows,
+                current=targets.current,
+                last_return=returns,
+                seed=derive_seed(seed, "baselines", targets.fold.number, 0),
+            )
+            tables += [
+                prediction_table(name, part, task, samples, targets, rows, outputs)
+                for name, outputs in found.items()
+            ]
+        return pd.concat(tables, ignore_index=True)
+
+    def probabilities(self, predictions: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+        """(T, K) probability of a rise in the test parts, from the first decision to the last."""
+        test = predictions[predictions["part"] == "test"]
+        decided = test.pivot(index="decision", columns="ticker", values="p_up")
+        during = (prices.sessions >= decided.index[0]) & (prices.sessions <= decided.index[-1])
+        return decided.reindex(index=prices.sessions[during], columns=prices.tickers)
+
+    def tuned(
+        self, predictions: pd.DataFrame, prices: Prices, trading: TradingConfig
+    ) -> dict[int, TradingConfig]:
+        """The trading rule of each fold."""
+        return {
+            int(str(fold)): self.tune(table, prices, trading)
+            for fold, table in predictions.groupby("fold")
+        }
+
+    def position(
+        self,
+        probability: pd.DataFrame,
+        trading: TradingConfig,
+        regimes: pd.DataFrame | None = None,
+        turbulent: Collection[int] = (),
+    ) -> pd.DataFrame:
+        """(T, K) positions by one rule, reduced in turbulent regimes.
+
+        regimes    (T', K) as known at each close, for the filter; None without one
+        turbulent  classes in which positions are reduced
+        """
+        return self.reduce(self.decide(probability, trading), trading, regimes, turbulent)
+
+    def reduce(
+        self,
+        position: pd.DataFrame,
+        trading: TradingConfig,
+        regimes: pd.DataFrame | None,
+        turbulent: Collection[int],
+    ) -> pd.DataFrame:
+        """(T, K) positions after the regime filter, if there is one."""
+        if regimes is None or trading.regime_filter == "off":
+            return position
+        known = regimes.reindex(index=position.index, columns=position.columns)
+        return self.filter(position, known, trading.regime_filter, turbulent)
+
+    def stitched_positions(
+        self,
+        predictions: pd.DataFrame,
+        prices: Prices,
+        rules: Mapping[int, TradingConfig],
+        regimes: pd.DataFrame | None = None,
+        turbulent: Collection[int] = (),
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """(T, K) probability and position in the test parts, each fold by its own rule.
+
+        regimes, turbulent  as in `position`
+        """
+        probability = self.probabilities(predictions, prices)
+        decided = probability * np.nan
+        test = predictions[predictions["part"] == "test"]
+        for fold, table in test.groupby("fold"):
+            days = table["decision"].unique()
+            decided.loc[days] = self.decide(probability.loc[days], rules[int(str(fold))])
+        (first, *_) = rules.values()
+        return probability, self.reduce(decided, first, regimes, turbulent)
+
+    def trade(
+        self,
+        predictions: Predictions,
+        prices: Prices,
+        trading: TradingConfig,
+        config: BacktestConfig,
+        cost_cases: Sequence[float] = (),
+        regimes: pd.DataFrame | None = None,
+        turbulent: Collection[int] = (),
+    ) -> Books:
+        """Trade the test parts, and beside them what learned nothing.
+
+        Both executions, rules, buy and hold, every cost case, and each member alone.
+        cost_cases          bps of traded value, in all
+        regimes, turbulent  as in `position`; regimes come from `stitch`
+        """
+        rules = self.tuned(predictions.table, prices, trading)
+        probability, position = self.stitched_positions(
+            predictions.table, prices, rules, regimes, turbulent
+        )
+        target = self.allocate(position)
+        sessions = pd.DatetimeIndex(probability.index)
+        other: Execution = "close" if config.execution == "next_open" else "next_open"
+        sure = confidence(probability)
+        year = config.sessions_per_year
+        idle = {rule: of(prices.close, year).loc[sessions] for rule, of in RULES.items()}
+        idle["random_positions"] = random_positions(position, RANDOM_SEED)
+        cases = {}
+        for bps in cost_cases:
+            cheap = at_cost(config, bps)
+            cases[(bps, "strategy")] = self.backtest(target, prices, cheap).returns
+            cases[(bps, "buy_and_hold")] = self.hold(prices, sessions, cheap).returns
+        alone = {}
+        members = predictions.members.groupby("member") if len(predictions.members) else ()
+        for member, table in members:
+            _, own = self.stitched_positions(table, prices, rules, regimes, turbulent)
+            alone[str(member)] = self.backtest(self.allocate(own), prices, config).returns
+        test = predictions.table[predictions.table["part"] == "test"]
+        return Books(
+            probability=probability,
+            target=target,
+            folds=test.groupby("decision")[["fold"]].first(),
+            strategy=self.backtest(target, prices, config, sure),
+            other=self.backtest(target, prices, replace(config, execution=other), sure),
+            benchmark=self.hold(prices, sessions, config),
+            rules={
+                rule: self.backtest(self.allocate(each), prices, config)
+                for rule, each in idle.items()
+            },
+            cost_cases=pd.DataFrame(cases),
+            members=pd.DataFrame(alone),
+        )
+
+    def stitch(self, labels: Sequence[Labels], trading: TradingConfig) -> pd.DataFrame | None:
+        """(T', K) regimes as known at each close, each test part's by its own fold.
+
+        labels   of the predicted folds, in order of time
+        returns  None where no filter asks for them
+        """
+        if trading.regime_filter == "off":
+            return None
+        return stitch_regimes(
+            [each.regimes for each in labels], [each.boundary.test for each in labels]
+        )
+
+
+CHAIN = Chain()
+
+
+def chain_of(sessions_per_year: int) -> Chain:
+    """The library's own steps, annual figures by a calendar's sessions."""
+    return replace(
+        CHAIN,
+        features=partial(ticker_features, sessions_per_year=sessions_per_year),
+        latest=partial(predict_latest, sessions_per_year=sessions_per_year),
+    )
