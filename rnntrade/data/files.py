@@ -166,7 +166,7 @@ def _best(
     for other in others:
         same = numbers[first].eq(numbers[other]) | numbers[[first, other]].isna().all(axis=1)
         if not same.all():
-            row = (~same).idxmax()
+            row = formats.first(~same)
             raise DataError(
                 f"{path} has two columns for {field}: row {row} has {numbers[first][row]:g} in "
                 f"{names[first]} and {numbers[other][row]:g} in {names[other]}.  Remove one of "
@@ -177,7 +177,9 @@ def _best(
 
 def _without_empty(file: _File) -> _File:
     """Leave out columns without a single number; a price must have some."""
-    empty = [field for field in file.quotes if file.quotes[field].isna().all()]
+    empty = [
+        field for field in file.column if field in file.quotes and file.quotes[field].isna().all()
+    ]
     for field in empty:
         if field in PRICES:
             raise DataError(
@@ -200,7 +202,7 @@ def _with_close(file: _File) -> _File:
     if outside.any():
         raise DataError(
             f"{file.path} has no column close, and {file.name('adj_close')} does not fit the high "
-            f"and low in row {outside.idxmax()}.  Wanted: {WANTED}."
+            f"and low in row {formats.first(outside)}.  Wanted: {WANTED}."
         )
     return replace(file, quotes=quotes.assign(close=close))
 
@@ -231,8 +233,8 @@ def _whole(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]) -> _
     holes = file.quotes.drop(columns="volume", errors="ignore").isna()
     holes = holes[inside]
     if holes.any(axis=None):
-        field = str(holes.any().idxmax())
-        row = holes[field].idxmax()
+        field = formats.first(holes.any())
+        row = formats.first(holes[field])
         day = dates[file.quotes.index.get_loc(row)]
         raise DataError(
             f"{file.path}: column {file.name(field)} has no number on {day:%Y-%m-%d} (row {row}), "

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zlib import error as ZlibError
 
 import pandas as pd
@@ -55,8 +56,8 @@ def read(path: Path) -> Table:
         raise DataError(
             f"{path} cannot be read as {kind}: {reason}.  Save it again as one."
         ) from error
-    filled = ~table.cells.map(is_null).all(axis=1) if len(table.cells) else []
-    cells = table.cells.loc[filled]
+    cells = table.cells
+    cells = cells if cells.empty else cells[~cells.map(is_null).all(axis=1)]
     if cells.empty:
         raise DataError(f"{path} has no rows.  It must have a line per day.")
     return Table(table.names, cells, table.above, table.separator)
@@ -67,6 +68,11 @@ def is_null(cell: object) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in NULLS
     return bool(pd.isna(cell))  # type: ignore[call-overload]  # a scalar
+
+
+def first(rows: pd.Series) -> Any:
+    """Return the label of the first row that is true."""
+    return rows.idxmax()
 
 
 def _parquet(path: Path) -> Table:
@@ -116,8 +122,8 @@ def _text(text: str, path: Path) -> Table:
     stated = re.fullmatch(r'"?sep=(.|\\t)"?', lines[0].strip("\ufeff \r"), re.IGNORECASE)
     above = 1 if stated else 0  # Excel's line is used
     separators = (stated[1].replace("\\t", "\t"),) if stated else SEPARATORS
-    first, separator = _header(lines, separators, path)
-    rows = [[cell.strip() for cell in row] for row in _rows(lines[first:], separator) if any(row)]
+    begin, separator = _header(lines, separators, path)
+    rows = [[cell.strip() for cell in row] for row in _rows(lines[begin:], separator) if any(row)]
     stacked = _stacked(rows)
     names, body = rows[:stacked], rows[stacked:]
     width = max(len(row) for row in names)
@@ -126,7 +132,7 @@ def _text(text: str, path: Path) -> Table:
     columns = [tuple(cells) for cells in zip(*names, strict=True)]
     index = pd.RangeIndex(1, len(body) + 1)
     cells = pd.DataFrame(body, index=index, columns=range(len(columns)), dtype="object")
-    skipped = tuple(line.strip() for line in lines[above:first] if line.strip())
+    skipped = tuple(line.strip() for line in lines[above:begin] if line.strip())
     return Table(columns, cells, skipped, separator)
 
 
@@ -203,11 +209,12 @@ def numbers(cells: pd.DataFrame, names: Sequence[str], separator: str, path: Pat
     }
     decimal = _decimal(pd.DataFrame(text, index=cells.index), names, separator, path)
     read = {}
-    for number, column in cells.items():
+    for number in map(int, cells.columns):
+        column = cells[number]
         if number in text:
             read[number], wrong = _floats(text[number], decimal)
             if wrong.any():
-                row = wrong.idxmax()
+                row = first(wrong)
                 raise DataError(
                     f"{path}: {str(column[row])[:40]!r} in column {names[number]}, row {row}, is "
                     "not a number.  Write numbers plainly, as in 1234.5."
@@ -226,8 +233,9 @@ def _clean(cells: pd.Series) -> pd.Series:
 
 def _decimal(text: pd.DataFrame, names: Sequence[str], separator: str, path: Path) -> str:
     """Return the file's decimal mark, from all cells together."""
-    cells = text.replace(r"[KMBT]$", "", regex=True).T.unstack().astype("str")  # row by row
-    commas, points = cells.str.count(","), cells.str.count(r"\.")
+    bare = text.replace(r"[KMBT]$", "", regex=True)
+    cells: Any = bare.T.unstack().astype("str")  # row by row, indexed by row and column
+    commas, points = (cells.map(lambda cell, mark=mark: cell.count(mark)) for mark in ",.")
     both = (commas > 0) & (points > 0)
     comma_last = cells.str.rfind(",") > cells.str.rfind(".")
     zero = cells.str.match(r"[+-]?0\D")
@@ -242,8 +250,8 @@ def _decimal(text: pd.DataFrame, names: Sequence[str], separator: str, path: Pat
 
     if sure[","].any() and sure["."].any():
         raise DataError(
-            f"{path} writes decimals in two ways: {place(sure[','].idxmax())} and "
-            f"{place(sure['.'].idxmax())}.  Write all numbers plainly, as in 1234.5."
+            f"{path} writes decimals in two ways: {place(first(sure[',']))} and "
+            f"{place(first(sure['.']))}.  Write all numbers plainly, as in 1234.5."
         )
     for mark in ",.":
         if sure[mark].any():
@@ -252,7 +260,7 @@ def _decimal(text: pd.DataFrame, names: Sequence[str], separator: str, path: Pat
     for mark, count, possible in ((",", commas, True), (".", points, points_group)):
         unclear = doubtful[mark] & count.eq(1)
         if unclear.any() and possible:
-            at = unclear.idxmax()
+            at = first(unclear)
             raise DataError(
                 f"{path}: {place(at)} can be read as {cells[at].replace(mark, '')} or as "
                 f"{cells[at].replace(mark, '.')}, and no other cell decides it.  Write numbers "

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rnntrade.data.formats import first
 from rnntrade.errors import DataError
 
 RATIO = re.compile(r"(\d+(?:\.\d+)?)(?:\s*(?::|/|-?for-?)\s*(\d+(?:\.\d+)?))?")
@@ -43,13 +44,14 @@ def unadjusted(
     jumps = large & (moved >= AS_QUOTED) & (moved <= 2 - AS_QUOTED)
     unclear = large & ~jumps & (moved > ADJUSTED)
     if strict and unclear.any():
-        day = unclear.idxmax()
+        day = first(unclear)
         raise DataError(
             f"{path} states a {_words(stated[day])} split on {day:%Y-%m-%d}, but the price moves "
             f"from {before[day]:g} to {opens[day]:g}: it is neither adjusted for the split nor as "
             "quoted.  Correct the split, or add an adjusted close."
         )
-    return stated[jumps | (~large & jumps.any())]
+    as_quoted: pd.Series = stated[jumps | (~large & jumps.any())]
+    return as_quoted
 
 
 def refuse_unadjusted(jumps: pd.Series, column: str, path: Path) -> None:

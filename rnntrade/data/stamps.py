@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from rnntrade.data import sessions
+from rnntrade.data.formats import first
 from rnntrade.errors import DataError
 
 CLOCK = re.compile(
@@ -85,13 +86,13 @@ def _midnights(stamps: pd.Series) -> bool:
 
 def _outside(dates: pd.Series, calendar: str) -> int:
     """Count bars on days that are not sessions."""
-    first, last = dates.min().date(), dates.max().date()
+    begin, last = dates.min().date(), dates.max().date()
     earliest, latest = sessions.reach(calendar)
-    first, last = max(first, earliest), min(last, latest)
-    inside = dates[(dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))]
-    if first > last:
+    begin, last = max(begin, earliest), min(last, latest)
+    inside = dates[(dates >= pd.Timestamp(begin)) & (dates <= pd.Timestamp(last))]
+    if begin > last:
         return 0
-    held = sessions.expected_sessions(calendar, first, last + timedelta(days=1))
+    held = sessions.expected_sessions(calendar, begin, last + timedelta(days=1))
     return int((~inside.isin(held)).sum())
 
 
@@ -219,18 +220,17 @@ def _unread(plain: pd.Series) -> pd.Series:
 
 def _two_readings(column: pd.Series, fitting: dict[str, pd.Series], path: Path) -> DataError:
     names = list(fitting)[:2]
-    first, second = (fitting[name] for name in names)
-    differs = first.ne(second)
-    row = differs.idxmax() if differs.any() else column.index[0]
+    one, other = (fitting[name] for name in names)
+    row = first(one.ne(other))
     return DataError(
-        f"{path}: {str(column[row])!r} in row {row} can be read as {first[row]:%Y-%m-%d} "
-        f"({names[0]}) or as {second[row]:%Y-%m-%d} ({names[1]}), and no other row decides it.  "
+        f"{path}: {str(column[row])!r} in row {row} can be read as {one[row]:%Y-%m-%d} "
+        f"({names[0]}) or as {other[row]:%Y-%m-%d} ({names[1]}), and no other row decides it.  "
         "Write dates as YYYY-MM-DD."
     )
 
 
 def _no_date(column: pd.Series, wrong: pd.Series, path: Path) -> DataError:
-    row = wrong.idxmax()
+    row = first(wrong)
     return DataError(
         f"{path}: {str(column[row])[:40]!r} in row {row} is not a date.  Write dates as YYYY-MM-DD."
     )

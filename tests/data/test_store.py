@@ -473,3 +473,28 @@ def test_a_changed_file_of_the_user_is_seen_at_once(root: Path, tmp_path: Path, 
     assert (update.revised, update.rebased) == (1, False)
     assert update.bars.loc["2024-01-10", "volume"] == 5.0
     assert len(store.vintages(root, "files", "SPY")) == 2
+
+
+def test_what_was_noticed_in_a_file_is_told_each_time_and_kept_with_the_bars(
+    tmp_path: Path, root: Path
+):
+    path = tmp_path / "AAA.csv"
+    rows = "2024-01-02,10,12,9,11,1\n2024-01-03,11,13,9,12,2\n"
+    path.write_text(f"Date,Open,High,Low,Close,VWAP\n{rows}")
+    config = DataConfig(
+        source="files",
+        tickers=("AAA",),
+        folder=str(tmp_path),
+        start=date(2024, 1, 2),
+        end=date(2024, 1, 4),
+    )
+    for _ in range(2):
+        update = store.update(root, config, "AAA", NOW)
+        assert {finding.check for finding in update.findings} == {"unused_column", "no_volume"}
+        messages = [finding.message for finding in update.findings]
+        assert update.provenance["warnings"] == messages
+        assert all(message.startswith("AAA: ") for message in messages)
+    path.write_text(f"Date,Open,High,Low,Close,Vol\n{rows}")
+    update = store.update(root, config, "AAA", NOW)
+    assert update.findings == ()
+    assert update.provenance["warnings"] == []

@@ -91,3 +91,8 @@ def test_a_sealed_run_is_told_nothing_about_sealed_sessions():
     assert shown_warnings([JUMP, STALE], "2020-02-03") == [
         "2 warnings about sealed sessions are not shown."
     ]
+
+
+def test_a_sealed_run_is_told_what_is_about_the_whole_file():
+    whole = DataWarning(message="A: not used of its file: VWAP.", until="")
+    assert shown_warnings([whole, JUMP], "2020-01-01")[0] == whole.message
