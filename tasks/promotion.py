@@ -142,6 +142,7 @@ def _compare(
         return decided, tickers
     about = f"compared on {', '.join(tickers)}: it decides on {', '.join(desk.tickers)}, "
     about += f"{champion.name} on {', '.join(rival.tickers)}"
+    about += "" if decided.promoted else f".  {_by_hand(version)}"
     return replace(decided, reasons=(*decided.reasons, about)), tickers
 
 

@@ -72,6 +72,8 @@ def test_a_challenger_that_knows_more_tickers_is_compared_on_the_champions(made,
     )
     assert tickers == ("HALTED",)
     assert decided.figures["sessions"] > 200
+    told = "rnntrade promote direction 2" in decided.reasons[-1]
+    assert told == (not decided.promoted)
 
 
 def test_on_the_same_tickers_nothing_else_is_told(made, stored):
