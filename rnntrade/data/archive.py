@@ -4,7 +4,8 @@
     root/source=yahoo/ticker=%5EGSPC/vintages/ID.parquet  each state; ID: digest of its content
 
 Provenance is JSON under the key `rnntrade` of the file's metadata: source, ticker, fetched_at
-(UTC), library, adjusted, calendar, asked (the range the source was asked for), vintage, warnings.
+(UTC), library, adjusted, calendar, asked (the range the source was asked for), vintage, left_out
+(days whose bars were left out, having no session), warnings.
 The folders can be read as a partitioned data set.
 """
 

@@ -2,19 +2,24 @@
 
 Errors: dates that are not ascending, unique, tz-naive days; missing or infinite numbers; prices
 not above 0; a high below, or a low above, another price of its session by more than TOLERANCE
-(vendors round each price on its own); negative volume; prices that never change.
-Warnings: sessions missing or not in the exchange's calendar, bars that begin late or end early, a
-close that jumps by more than JUMP, a close as quoted that stays unchanged STALE sessions in a row.
+(vendors round each price on its own); negative volume; prices that never change; bars that are
+weekly or sparser; dates that contradict the calendar as a whole (see `fit`); weekends that repeat
+Friday although the calendar trades on them; prices that leap by SPIKE and come straight back, or
+change their unit by a power of ten from 100 on, with no more volume than usual.
+Warnings: sessions missing or not in the exchange's calendar, bars left out, bars that begin late or
+end early, a close that jumps by more than JUMP, a close as quoted that stays unchanged STALE
+sessions in a row.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from rnntrade.data.fit import SHIFTS, Fit, misfit, rhythm
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
 from rnntrade.types import FIELDS
@@ -23,7 +28,14 @@ TOLERANCE = 1e-4  # relative
 JUMP = 0.40  # of the close, in one session
 STALE = 5  # sessions in a row without a change
 CONSTANT = 10  # bars that must not all be equal
+SPIKE = 5.0  # times the price, or a fifth of it
+BACK = 20  # sessions within which a spike comes back ...
+NEAR = 1.25  # ... to a price this many times the old one, at most
+COARSE = 20  # ticks: a lower price may leap from one tick to the next
+BUSY = 5.0  # times the usual volume: then a fall to a hundredth is a crash
+FILLED = 0.8  # of the weekends repeat Friday, where a market was closed
 SHOWN = 5  # sessions named in a message
+NONE = pd.DatetimeIndex([])
 
 
 @dataclass(frozen=True)
@@ -37,12 +49,48 @@ class Finding:
     sessions: tuple[str, ...]  # YYYY-MM-DD; the first and last where bars begin late or end early
 
 
-def check(bars: pd.DataFrame, ticker: str, calendar: str, start: date, end: date) -> list[Finding]:
-    """Return all findings about bars that should cover [start, end), errors first."""
+def check(
+    bars: pd.DataFrame,
+    ticker: str,
+    calendar: str,
+    start: date,
+    end: date,
+    left_out: pd.DatetimeIndex = NONE,
+) -> list[Finding]:
+    """Return all findings about bars that should cover [start, end), errors first.
+
+    left_out  days whose bars `leave_out` took away
+    """
     findings = _dates(bars, ticker) + _numbers(bars, ticker)
     if not bars.empty and not any(finding.check == "dates" for finding in findings):
+        sound = not findings
+        findings += _calendar(bars, ticker, calendar, left_out)
+        findings += _leaps(bars, ticker) if sound else []
         findings += _coverage(bars, ticker, calendar, start, end) + _moves(bars, ticker)
+    if len(left_out):
+        what = f"{_bars(left_out)} left out, on days without a session of {calendar}:"
+        findings.append(_about("warning", "left_out", ticker, what, left_out))
     return [replace(finding, message=f"{ticker}: {finding.message}.") for finding in findings]
+
+
+def leave_out(bars: pd.DataFrame, calendar: str, every: bool) -> pd.DataFrame:
+    """Return the bars without those on days that have no session and repeat the bar beside them.
+
+    every  leave out those that do not repeat a bar, too: dates are known to be right
+    """
+    if bars.empty or _dates(bars, ""):
+        return bars
+    first, last = bars.index[0].date(), bars.index[-1].date()
+    sessions = expected_sessions(calendar, first, last + timedelta(days=1))
+    return bars[bars.index.isin(sessions) | ~(repeated(bars) | every)]
+
+
+def repeated(bars: pd.DataFrame) -> pd.Series:
+    """(T,) whether all prices equal those of the bar before or after, or the close before."""
+    prices = bars[["open", "high", "low", "close"]]
+    before = (prices == prices.shift()).all(axis="columns")
+    after = (prices == prices.shift(-1)).all(axis="columns")
+    return before | after | prices.eq(bars["close"].shift(), axis="index").all(axis="columns")
 
 
 def raise_errors(findings: Iterable[Finding]) -> None:
@@ -96,6 +144,92 @@ def _numbers(bars: pd.DataFrame, ticker: str) -> list[Finding]:
     return findings
 
 
+def _calendar(
+    bars: pd.DataFrame, ticker: str, calendar: str, left_out: pd.DatetimeIndex
+) -> list[Finding]:
+    """Refuse dates that contradict the calendar as a whole; name what fits."""
+    days = pd.DatetimeIndex(bars.index)
+    if sparse := rhythm(days, calendar):
+        what = (
+            f"bars are {sparse}: {len(days)} from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}; "
+            "daily bars are needed"
+        )
+        return [Finding("error", "sparse", ticker, what, ())]
+    weekends = bars.index[days.day_of_week >= 5]
+    copies = weekends[repeated(bars)[weekends]]
+    if len(copies) >= max(SHOWN, FILLED * len(weekends)):
+        what = (
+            f"{len(copies)} bars at weekends repeat the bar beside them: set data.calendar to the "
+            "exchange's own, which is closed then; such bars are"
+        )
+        return [_about("error", "filled", ticker, what, copies)]
+    found = misfit(days, left_out, calendar)
+    if found is None:
+        return []
+    differences, fits = found
+    strays = differences.intersection(days)
+    what = (
+        f"dates contradict calendar {calendar}: {_bars(strays)} where it has no session, "
+        f"{len(differences) - len(strays)} sessions without a bar; {_cure(fits, calendar)}; they "
+        "differ on"
+    )
+    return [_about("error", "calendar", ticker, what, differences)]
+
+
+def _cure(fits: list[Fit], calendar: str) -> str:
+    if not fits:
+        return "no likely calendar fits better"
+    shift = fits[0].shift
+    names = list(dict.fromkeys(fit.calendar for fit in fits if fit.shift == shift))
+    several = " or ".join(names[:4])
+    if not shift:
+        return f"they fit {several}: set data.calendar to it"
+    other = "later" if SHIFTS[shift][0] > 0 else "earlier"
+    zone = "" if calendar in names else f"set data.calendar to {several} if times have a zone, or "
+    return (
+        f"they are {shift}: a day {other} they fit {several}, which comes of times in another "
+        f"zone; {zone}write the exchange's own dates"
+    )
+
+
+def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
+    """Refuse prices that leap and come straight back, and changes of unit."""
+    close, volume = bars["close"].to_numpy(), bars["volume"].to_numpy()
+    tick = np.diff(np.unique(close)).min(initial=np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.append(0.0, np.log10(close[1:] / close[:-1]))
+        leaps = np.flatnonzero(np.abs(size) >= np.log10(SPIKE))
+    astray: list[int] = []  # rows of a wrong level
+    units: list[int] = []  # rows from which on the unit is another one
+    done = 0
+    for row in leaps:
+        before, usual = close[row - 1], np.median(volume[max(row - BACK, 0) : row])
+        if row < done or min(before, close[row]) < COARSE * tick:
+            continue
+        back = leaps[(leaps > row) & (leaps <= row + BACK)]
+        back = back[np.abs(np.log10(close[back] / before)) <= np.log10(NEAR)]
+        if len(back):
+            astray += range(row, back[0])
+            done = back[0] + 1
+        elif abs(size[row]) >= 2 - np.log10(NEAR) and _is_whole(size[row]):
+            crash = size[row] < 0 and volume[row] > BUSY * usual
+            units += [] if crash else [row]
+    wrong = {
+        f"prices leap by more than {SPIKE:g} times and come straight back (another unit, or a "
+        "wrong price) on": ("spike", astray),
+        "prices change by a power of ten, as from pence to pounds, on": ("unit", units),
+    }
+    return [
+        _about("error", name, ticker, what, bars.index[rows])
+        for what, (name, rows) in wrong.items()
+        if rows
+    ]
+
+
+def _is_whole(power: float) -> bool:
+    return bool(abs(power - round(power)) <= np.log10(NEAR))
+
+
 def _coverage(
     bars: pd.DataFrame, ticker: str, calendar: str, start: date, end: date
 ) -> list[Finding]:
@@ -111,15 +245,14 @@ def _coverage(
     ):
         if len(outside):
             first, last = str(outside[0])[:10], str(outside[-1])[:10]
-            what = (
-                f"bars {edge}; {len(outside)} sessions of {calendar} have none, {first} to {last}"
-            )
+            count = _sessions(len(outside))
+            what = f"bars {edge}; {count} of {calendar}, {first} to {last}, have none"
             findings.append(Finding("warning", name, ticker, what, (first, last)))
     if len(inside):
-        what = f"no bar on sessions of {calendar}:"
+        what = f"no bar on {_sessions(len(inside))} of {calendar}:"
         findings.append(_about("warning", "missing_session", ticker, what, inside))
     if len(extra):
-        what = f"bars where {calendar} has no session:"
+        what = f"{_bars(extra)} on days without a session of {calendar}:"
         findings.append(_about("warning", "extra_session", ticker, what, extra))
     return findings
 
@@ -138,6 +271,14 @@ def _moves(bars: pd.DataFrame, ticker: str) -> list[Finding]:
         what = f"the close has not changed for {STALE} or more sessions on"
         findings.append(_about("warning", "stale", ticker, what, stale))
     return findings
+
+
+def _bars(days: pd.Index) -> str:
+    return f"{len(days)} bar{'' if len(days) == 1 else 's'}"
+
+
+def _sessions(count: int) -> str:
+    return f"{count} session{'' if count == 1 else 's'}"
 
 
 def _about(

@@ -1,14 +1,22 @@
 """The sessions an exchange held, or will hold, and which of them are over.
 
 Holidays and early closes come from exchange_calendars.  Every date is tz-naive; every clock is not.
+
+exchange_calendars 4.13 defines its own offsets through `_apply`, which pandas 3.1 has renamed to
+`_add_datetime`: without `_import_calendars` Athens, Belgrade, Bucharest, Nicosia and Tel Aviv
+cannot be built, and Bombay, Seoul and Moscow lose their sessions on Saturdays and Sundays.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
+from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
 from rnntrade.config import Experiment
@@ -17,7 +25,9 @@ from rnntrade.errors import ConfigError, DataError
 FIRST_YEAR = 1990  # of a calendar, unless earlier sessions are asked for
 LAST_YEAR = 2035
 COUNTED = (date(2010, 1, 1), date(2020, 1, 1))  # years whose sessions make the mean one's
+EARLIEST_YEAR = 1800  # of any calendar
 SETTLING = timedelta(minutes=15)  # after the close, before a bar counts as final
+BROKEN = (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +44,7 @@ def expected_sessions(calendar: str, start: date, end: date) -> pd.DatetimeIndex
     """
     if end <= start:
         return pd.DatetimeIndex([], dtype="datetime64[ns]", name="date")
-    exchange = _exchange(calendar, min(start.year, FIRST_YEAR))
+    exchange = _exchange(calendar, max(min(start.year, FIRST_YEAR), EARLIEST_YEAR))
     _require_known(exchange, calendar, start)
     _require_known(exchange, calendar, end - timedelta(days=1))
     held = pd.DatetimeIndex(exchange.calendar.sessions)
@@ -48,7 +58,7 @@ def closes(calendar: str, start: date, end: date) -> list[datetime]:
     Errors: as expected_sessions.
     """
     sessions = expected_sessions(calendar, start, end)
-    known = _exchange(calendar, min(start.year, FIRST_YEAR)).calendar
+    known = _exchange(calendar, max(min(start.year, FIRST_YEAR), EARLIEST_YEAR)).calendar
     local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
     return [close.to_pydatetime() for close in local]
 
@@ -64,6 +74,12 @@ def last_settled(calendar: str, now: datetime) -> pd.Timestamp:
     if settled.empty:
         raise DataError(f"no session of calendar {calendar} was over at {now:%Y-%m-%d %H:%M %Z}.")
     return pd.Timestamp(settled[-1])
+
+
+def last_day_over(zone: str, close: time, now: datetime) -> date:
+    """Return the last day of a time zone whose `close` lies more than SETTLING before `now`."""
+    local = now.astimezone(ZoneInfo(zone)) - SETTLING
+    return local.date() if local.time() > close else local.date() - timedelta(days=1)
 
 
 def timezone(calendar: str) -> str:
@@ -102,15 +118,15 @@ def _require_known(exchange: _Exchange, name: str, day: date) -> None:
     if not exchange.first <= day <= exchange.last:
         raise DataError(
             f"calendar {name} knows the sessions of {exchange.first} to {exchange.last}, "
-            f"not those of {day}.  Change data.start or data.end, or choose another data.calendar."
+            f"not those of {day}.  Change data.start or data.end, choose another data.calendar, or "
+            "install a newer exchange_calendars."
         )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _exchange(name: str, first_year: int) -> _Exchange:
-    """Build a calendar once: it takes up to a second."""
-    import exchange_calendars as exchanges
-
+    """Build a calendar once: most take 0.1 seconds, Seoul takes some."""
+    exchanges = _import_calendars()
     first, last = date(first_year, 1, 1), date(LAST_YEAR, 12, 31)
     try:
         return _Exchange(exchanges.get_calendar(name, start=first, end=last), first, last)
@@ -119,9 +135,50 @@ def _exchange(name: str, first_year: int) -> _Exchange:
         near = get_close_matches(name.upper(), known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "XNYS is New York, XLON London."
         raise ConfigError(f"no exchange calendar {name!r}.  {hint}") from error
-    except ValueError:  # its holidays are not known that early, or that late
+    except (*BROKEN, ValueError):  # its holidays are not known that early, or that late
+        pass
+    try:
         bounds = type(exchanges.get_calendar(name))
         earliest, latest = bounds.bound_min(), bounds.bound_max()
         first = max(first, earliest.date()) if earliest is not None else first
         last = min(last, latest.date()) if latest is not None else last
         return _Exchange(exchanges.get_calendar(name, start=first, end=last), first, last)
+    except (*BROKEN, ValueError) as error:
+        cause = " ".join(str(error).split())[:80]
+        raise DataError(
+            f"exchange_calendars {version('exchange_calendars')} cannot compute calendar {name} "
+            f"({type(error).__name__}: {cause}).  Choose another data.calendar."
+        ) from error
+
+
+@cache
+def _import_calendars() -> ModuleType:
+    """Import exchange_calendars, and give its offsets the method that pandas 3.1 calls."""
+    import exchange_calendars as exchanges
+    from exchange_calendars import tase_holidays
+    from exchange_calendars.pandas_extensions import offsets
+
+    for module in (offsets, tase_holidays):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and "_apply" in vars(kind):
+                kind._add_datetime = kind._apply  # type: ignore[attr-defined]
+    changing = offsets.CompositeCustomBusinessDay  # other weekdays in some years
+    changing._supports_daily_offset_mask = False  # or pandas looks at one set of weekdays only
+    changing._add_datetime = _next_session
+    return exchanges  # type: ignore[no-any-return]  # not typed
+
+
+def _next_session(changing: Any, day: datetime) -> datetime:
+    """Return the session after `day`."""
+    while True:
+        day += timedelta(days=1)
+        rule = next(
+            (rule for first, last, rule in changing.business_days if _within(day, first, last)),
+            changing,
+        )
+        if np.is_busday(np.datetime64(day.date()), busdaycal=rule.calendar):
+            return day
+
+
+def _within(day: datetime, first: datetime | None, last: datetime | None) -> bool:
+    return (first is None or first <= day) and (last is None or day <= last)

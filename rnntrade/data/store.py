@@ -7,6 +7,10 @@ before what was asked for so far.  A session Yahoo did not have stays a hole and
 again, except at the end of the bars, where Yahoo may just be late: there it is, for LATE days.
 The other sources cost nothing and are read anew each time, in the range asked for and no further.
 
+A day is over when both the calendar and the market that answered say so.  Bars on days without a
+session are left out if they repeat the bar beside them; Yahoo's are always, since its dates are
+right: bitcoin beside shares keeps the sessions of the shares.
+
 Two processes that update a ticker take turns.  After any error the files are as they were.
 """
 
@@ -24,8 +28,8 @@ from rnntrade.config import DataConfig
 from rnntrade.data import archive, sources
 from rnntrade.data.archive import Stored, Vintage, catalogue, read, read_vintage, vintages
 from rnntrade.data.bars import cut, digest
-from rnntrade.data.checks import Finding, check, raise_errors
-from rnntrade.data.sessions import expected_sessions, last_settled
+from rnntrade.data.checks import Finding, check, leave_out, raise_errors
+from rnntrade.data.sessions import expected_sessions, last_day_over, last_settled
 from rnntrade.errors import ConfigError, DataError
 from rnntrade.types import FIELDS
 
@@ -56,7 +60,8 @@ class Update:
 class _State:
     bars: pd.DataFrame
     start: date  # the source was asked for all of start .. end
-    end: date  # left out
+    end: date  # exclusive
+    left_out: pd.DatetimeIndex  # days without a session whose bars were left out
     fetched: int = 0
     revised: int = 0
     rebased: bool = False
@@ -89,7 +94,9 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
             f"{ticker}: no prices from {start} to {end} (left out); source {config.source} has "
             f"{first:%Y-%m-%d} to {last:%Y-%m-%d}.  Change data.start and data.end."
         )
-    findings = check(bars, ticker, config.calendar, start, end)
+    findings = check(
+        bars, ticker, config.calendar, start, end, _between(state.left_out, start, end)
+    )
     raise_errors(findings)
     findings += state.findings
     return Update(
@@ -123,11 +130,13 @@ def _refresh(
     stored: Stored | None, config: DataConfig, ticker: str, start: date, end: date, now: datetime
 ) -> _State:
     """Decide what to fetch, fetch it, and put old and new together."""
-    if stored is None or config.source != "yahoo":
+    known_days = stored.provenance.get("left_out") if stored is not None else None
+    other_calendar = stored is not None and stored.provenance["calendar"] != config.calendar
+    if stored is None or config.source != "yahoo" or known_days is None or other_calendar:
         known = None if stored is None else stored.bars
         return _whole(known, config, ticker, start, end, now)
     asked_start, asked_end = map(date.fromisoformat, stored.provenance["asked"])
-    old = _State(stored.bars, asked_start, asked_end)
+    old = _State(stored.bars, asked_start, asked_end, pd.DatetimeIndex(known_days))
     first, last = min(start, old.start), max(end, old.end)
     earlier = expected_sessions(config.calendar, start, old.start)
     later = expected_sessions(config.calendar, old.end, end)
@@ -136,14 +145,14 @@ def _refresh(
     if not len(later):
         return old
     overlap = old.bars.index[-OVERLAP:]
-    new, _ = sources.fetch(ticker, overlap[0].date(), end, config)
+    new, left_out, _ = _fetch(ticker, overlap[0].date(), end, config, now)
     changed = _changed(old.bars, new, ADJUSTED)
     if changed is None or changed.any():
         LOG.info(
             "%s: %s has changed its history, all of it is fetched again", ticker, config.source
         )
         return replace(_whole(old.bars, config, ticker, first, last, now), rebased=True)
-    return _appended(old, new, end, now)
+    return _appended(old, new, left_out, end, now)
 
 
 def _whole(
@@ -154,21 +163,48 @@ def _whole(
     end: date,
     now: datetime,
 ) -> _State:
-    bars, findings = sources.fetch(ticker, start, end, config)
+    bars, left_out, findings = _fetch(ticker, start, end, config, now)
     changed = _changed(old, bars, FIELDS) if old is not None else None
     revised = 0 if changed is None else int(changed.sum())
     asked_end = _asked_end(bars, end, now)
-    return _State(bars, start, asked_end, len(bars), revised, findings=findings)
+    return _State(bars, start, asked_end, left_out, len(bars), revised, findings=findings)
 
 
-def _appended(old: _State, new: pd.DataFrame, end: date, now: datetime) -> _State:
+def _fetch(
+    ticker: str, start: date, end: date, config: DataConfig, now: datetime
+) -> tuple[pd.DataFrame, pd.DatetimeIndex, tuple[Finding, ...]]:
+    """Return the bars that are over and have a session, the days of those that have none, findings.
+
+    The findings are the source's own, about how it was read.
+    """
+    fetched, findings = sources.fetch(ticker, start, end, config)
+    market = fetched.attrs.pop("market", None)
+    over = cut(fetched, start, last_day_over(*market, now) + DAY) if market else fetched
+    bars = leave_out(over, config.calendar, every=config.source == "yahoo")
+    if bars.empty:
+        raise DataError(
+            f"{ticker}: no finished session of {config.calendar} from {start} to {end} "
+            f"(exclusive) is among its {len(fetched)} bars.  Change data.start, data.end or "
+            "data.calendar."
+        )
+    return bars, pd.DatetimeIndex(over.index.difference(bars.index)), findings
+
+
+def _between(days: pd.DatetimeIndex, start: date, end: date) -> pd.DatetimeIndex:
+    return days[(days >= pd.Timestamp(start)) & (days < pd.Timestamp(end))]
+
+
+def _appended(
+    old: _State, new: pd.DataFrame, left_out: pd.DatetimeIndex, end: date, now: datetime
+) -> _State:
     """Add new sessions; of the overlap, take the sessions whose volume or raw close changed."""
     changed = _changed(old.bars, new, FIELDS)
     revised = pd.DatetimeIndex([]) if changed is None else changed.index[changed]
     added = new.index.difference(old.bars.index).union(revised)
     kept = old.bars.drop(revised)
     bars = pd.concat([kept, new.loc[added]]).sort_index().rename_axis(index="date")
-    return _State(bars, old.start, _asked_end(bars, end, now), len(new), len(revised))
+    days = old.left_out.union(left_out)
+    return _State(bars, old.start, _asked_end(bars, end, now), days, len(new), len(revised))
 
 
 def _changed(old: pd.DataFrame, new: pd.DataFrame, fields: tuple[str, ...]) -> pd.Series | None:
@@ -210,11 +246,18 @@ def _keep(
     """Check and save the bars, unless they and their range are those stored; return provenance."""
     asked = [state.start.isoformat(), state.end.isoformat()]
     vintage = digest(state.bars)
+    left_out = [f"{day:%Y-%m-%d}" for day in state.left_out]
     known = stored.provenance if stored is not None else {}
-    findings = check(state.bars, ticker, config.calendar, state.start, state.end)
+    findings = check(state.bars, ticker, config.calendar, state.start, state.end, state.left_out)
     raise_errors(findings)
-    warnings = [finding.message for finding in (*findings, *state.findings)]
-    if tuple(map(known.get, ("asked", "vintage", "warnings"))) == (asked, vintage, warnings):
+    now_true = {
+        "asked": asked,
+        "vintage": vintage,
+        "calendar": config.calendar,
+        "left_out": left_out,
+        "warnings": [finding.message for finding in (*findings, *state.findings)],
+    }
+    if now_true.items() <= known.items():
         return known
     library = {"yahoo": "yfinance", "sample": "arch", "synthetic": "numpy", "files": "pandas"}[
         config.source
@@ -225,10 +268,7 @@ def _keep(
         "fetched_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "library": f"{library} {version(library)}",
         "adjusted": _detail(config),
-        "calendar": config.calendar,
-        "asked": asked,
-        "vintage": vintage,
-        "warnings": warnings,
+        **now_true,
     }
     archive.save(root, state.bars, provenance)
     return provenance

@@ -4,22 +4,29 @@ yfinance by default turns a rate limit, a server error or a cut-off answer into 
 the words "possibly delisted".  Here each becomes a DownloadError that says what happened, with
 `transient` true where asking again later can help.  Nothing is retried here: the caller does.
 
+A bar belongs to the date that the zone in the answer shows, whatever data.calendar is.
+
 Yahoo's prices are adjusted for splits; `Adj Close` is adjusted for dividends too.  Bars take every
 price times Adj Close / Close, and keep Close as `raw_close`.
 """
 
 import re
 import warnings
-from datetime import date
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from rnntrade.config import DataConfig
-from rnntrade.data import sessions
 from rnntrade.data.bars import from_quotes
+from rnntrade.data.sessions import timezone
 from rnntrade.errors import DownloadError
 
+DAY = timedelta(days=1)
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 TIMEOUT = 30.0  # seconds for one answer
 TICKER = re.compile(r"[A-Za-z0-9^.=&_-]+")  # the name becomes part of an address
 NOT_THERE = re.compile("no data|no price data|not found|delisted|doesn't exist|no timezone", re.I)
@@ -34,19 +41,22 @@ COLUMNS = {
 
 
 def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
-    """Return bars dated in [start, end); DownloadError names the ticker and the cause.
+    """Return bars dated in [start, end), and a day more at either end.
 
     A session without any price (Yahoo sends empty rows) is left out, as one it does not send.
+    `attrs["market"]` of the bars holds the zone in the answer, and the time in it at which a day's
+    trading ends; it is missing where the calendar's zone is the same and tells the time.
+    Errors: DownloadError names the ticker and the cause.
     """
     if not TICKER.fullmatch(ticker):
         raise DownloadError(f"{ticker}: Yahoo has no such ticker.  Check data.tickers.")
     client = _client()
     share = client.Ticker(ticker)
-    share._tz = sessions.timezone(config.calendar)  # or it would ask Yahoo first, one request more
+    share._tz = "UTC"  # or it would ask Yahoo for the zone first, one request more
     try:
         history = share.history(
-            start=start,
-            end=end,
+            start=start - DAY,  # no zone's date is farther from that of UTC
+            end=end + DAY,
             interval="1d",
             auto_adjust=False,
             actions=True,
@@ -57,13 +67,25 @@ def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.Data
         raise _refused(client, ticker, error) from error
     except OSError as error:  # every error of the connection
         raise _unreachable(ticker, error) from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:  # while reading it
-        raise DownloadError(
-            f"{ticker}: Yahoo's answer cannot be read ({_line(error)}): a server error or a "
-            "download that broke off.  Try again in some minutes.",
-            transient=True,
-        ) from error
-    return _bars(ticker, history)
+    except UNREADABLE as error:
+        raise _unreadable(ticker, error) from error
+    bars = _bars(ticker, history)
+    try:
+        bars.attrs["market"] = _market(share.history_metadata, config.calendar)
+    except UNREADABLE as error:
+        raise _unreadable(ticker, error) from error
+    return bars
+
+
+def _market(answer: Mapping[str, Any], calendar: str) -> tuple[str, time] | None:
+    zone = str(answer["exchangeTimezoneName"])
+    trading = (answer.get("currentTradingPeriod") or {}).get("regular") or {}
+    opens, closes = trading.get("start"), trading.get("end")
+    if isinstance(opens, pd.Timestamp) and isinstance(closes, pd.Timestamp):
+        return zone, closes.time() if opens.date() == closes.date() else time.max
+    now = datetime.now(UTC)
+    offsets = {now.astimezone(ZoneInfo(name)).utcoffset() for name in (zone, timezone(calendar))}
+    return None if len(offsets) == 1 else (zone, time.max)
 
 
 def _bars(ticker: str, history: pd.DataFrame) -> pd.DataFrame:
@@ -74,6 +96,11 @@ def _bars(ticker: str, history: pd.DataFrame) -> pd.DataFrame:
         )
     quotes = history[list(COLUMNS)].rename(columns=COLUMNS)
     quotes = quotes.dropna(how="all", subset=["open", "high", "low", "close", "adj_close"])
+    if quotes.empty:
+        raise DownloadError(
+            f"{ticker}: Yahoo has no prices for it in this range.  Change data.start or data.end, "
+            "or leave the ticker out of data.tickers."
+        )
     quotes.index = pd.DatetimeIndex(quotes.index).tz_localize(None).normalize()
     return from_quotes(quotes)
 
@@ -88,6 +115,14 @@ def _client() -> ModuleType:
     # it turns on, for itself, the deprecation warnings that Python hides
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
     return yfinance  # type: ignore[no-any-return]  # not typed
+
+
+def _unreadable(ticker: str, error: Exception) -> DownloadError:
+    return DownloadError(
+        f"{ticker}: Yahoo's answer cannot be read ({_line(error)}): a server error or a "
+        "download that broke off.  Try again in some minutes.",
+        transient=True,
+    )
 
 
 def _refused(client: ModuleType, ticker: str, error: Exception) -> DownloadError:

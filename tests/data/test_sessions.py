@@ -1,12 +1,23 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
+import exchange_calendars
 import pandas as pd
 import pytest
 
-from rnntrade.data.sessions import expected_sessions, last_settled, reach, timezone
+from rnntrade.data.sessions import (
+    expected_sessions,
+    last_day_over,
+    last_settled,
+    reach,
+    timezone,
+)
 from rnntrade.errors import ConfigError, DataError
 
-pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
+pytestmark = [  # exchange_calendars' own
+    pytest.mark.filterwarnings("ignore:Series.values returning"),
+    pytest.mark.filterwarnings("ignore:DatetimeIndex.weekday is deprecated"),
+]
 
 
 def days(start: date, end: date, calendar: str = "XNYS") -> list[str]:
@@ -80,3 +91,72 @@ def test_a_calendar_that_begins_later_says_so():
         expected_sessions("XTKS", date(1996, 1, 1), date(1998, 1, 1))
     with pytest.raises(DataError, match="2035-12-31"):
         last_settled("XNYS", datetime(2036, 1, 5, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "session", "holiday"),
+    [
+        ("XTAE", "2019-04-14", "2019-10-09"),  # a Sunday; the Day of Atonement
+        ("TASE", "2026-04-17", "2026-09-21"),  # a Friday, as of 2026; the Day of Atonement
+        ("ASEX", "2024-05-07", "2024-05-06"),  # orthodox Easter Monday
+        ("XBEL", "2024-05-07", "2024-05-06"),
+        ("XCYS", "2024-05-08", "2024-05-06"),
+        ("BVB", "2024-05-08", "2024-05-06"),
+        ("XBOM", "2025-02-01", "2025-02-26"),  # a Saturday, of the budget
+        ("XKRX", "1998-03-07", "1999-03-06"),  # Saturdays: until 1998
+        ("XMOS", "2009-01-11", "2009-01-07"),  # one Sunday; Christmas
+    ],
+)
+def test_moving_feasts_and_sessions_at_weekends_are_known(
+    calendar: str, session: str, holiday: str
+):
+    for day, count in ((session, 1), (holiday, 0)):
+        start = date.fromisoformat(day)
+        end = date.fromordinal(start.toordinal() + 1)
+        assert len(expected_sessions(calendar, start, end)) == count, day
+
+
+@pytest.mark.slow
+def test_every_calendar_and_alias_has_sessions_or_says_which_years_it_knows():
+    names = exchange_calendars.get_calendar_names()
+    assert len(names) > 100
+    for name in names:
+        try:
+            assert 180 < len(expected_sessions(name, date(2019, 1, 1), date(2020, 1, 1))) <= 365
+        except DataError as error:
+            first, last = reach(name)
+            message = f"knows the sessions of {first} to {last}, not those of 2019-01-01.  Change"
+            assert message in str(error), name  # noqa: PT017 either is right
+        assert last_settled(name, datetime(2024, 6, 12, tzinfo=UTC)).year == 2024
+        assert ZoneInfo(timezone(name))
+
+
+def test_a_calendar_the_library_cannot_compute_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("Special dates\n" + "2020-01-01 " * 10_000)
+
+    monkeypatch.setattr(exchange_calendars, "get_calendar", broken)
+    with pytest.raises(DataError, match=r"cannot compute calendar XTSE .*another") as caught:
+        expected_sessions("XTSE", date(1989, 1, 1), date(1990, 1, 1))
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("year", [1, 1500, 9998])
+def test_a_year_that_no_calendar_reaches_is_told_with_those_it_does(year: int):
+    with pytest.raises(DataError, match="XNYS knows the sessions of"):
+        expected_sessions("XNYS", date(year, 1, 1), date(year + 1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("zone", "close", "now", "last"),
+    [
+        ("UTC", time.max, "2024-06-12T20:30:00+00:00", "2024-06-11"),
+        ("UTC", time.max, "2024-06-13T00:14:00+00:00", "2024-06-11"),
+        ("UTC", time.max, "2024-06-13T00:15:00+00:00", "2024-06-12"),
+        ("Asia/Tokyo", time(15, 30), "2024-06-12T06:46:00+00:00", "2024-06-12"),
+        ("America/New_York", time(17), "2024-06-12T20:30:00+00:00", "2024-06-11"),
+    ],
+)
+def test_a_day_is_over_by_the_clock_of_its_own_zone(zone: str, close: time, now: str, last: str):
+    assert last_day_over(zone, close, datetime.fromisoformat(now)) == date.fromisoformat(last)

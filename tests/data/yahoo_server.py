@@ -3,7 +3,7 @@
 import json
 import threading
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-NEW_YORK = ZoneInfo("America/New_York")
 NOT_FOUND = json.dumps(
     {
         "chart": {
@@ -25,6 +24,9 @@ NOT_FOUND = json.dumps(
 @dataclass
 class Share:
     quotes: pd.DataFrame  # Open High Low Close Adj Close Volume, by session date
+    zone: str = "America/New_York"
+    opens: time = time(9, 30)  # there
+    closes: time | None = None  # of the current trading period, if the answer shall have one
     events: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
@@ -61,9 +63,10 @@ class FakeYahoo:
         self.server.server_close()
 
     def asked(self, ticker: str) -> list[tuple[str, str]]:
-        """The ranges asked for, each as (first day, first day left out)."""
+        """The ranges asked for, as (first day, end), without the margin of a day at both ends."""
+        day = timedelta(days=1)
         return [
-            (str(request.start), str(request.end))
+            (str(request.start + day), str(request.end - day))
             for request in self.requests
             if request.ticker == ticker
         ]
@@ -104,19 +107,18 @@ class FakeYahoo:
         return Handler
 
 
-def opening(day: object) -> int:
-    """Seconds since 1970 of 9:30 in New York."""
-    session = pd.Timestamp(str(day)[:10])
-    moment = datetime(session.year, session.month, session.day, 9, 30, tzinfo=NEW_YORK)
-    return int(moment.timestamp())
+def opening(day: object, opens: time = time(9, 30), zone: str = "America/New_York") -> int:
+    """Seconds since 1970 of the time on that day in the zone."""
+    session = pd.Timestamp(str(day)[:10]).date()
+    return int(datetime.combine(session, opens, ZoneInfo(zone)).timestamp())
 
 
 def _day(seconds: int) -> date:
-    return datetime.fromtimestamp(seconds, tz=UTC).astimezone(NEW_YORK).date()
+    return datetime.fromtimestamp(seconds, tz=UTC).date()
 
 
 def _chart(ticker: str, share: Share, start: int, end: int) -> str:
-    times = np.array([opening(day) for day in share.quotes.index])
+    times = np.array([opening(day, share.opens, share.zone) for day in share.quotes.index])
     rows = share.quotes[(times >= start) & (times < end)]
 
     def numbers(name: str) -> list[float | None]:
@@ -127,8 +129,9 @@ def _chart(ticker: str, share: Share, start: int, end: int) -> str:
             "currency": "USD",
             "symbol": ticker,
             "instrumentType": "ETF",
-            "exchangeTimezoneName": "America/New_York",
+            "exchangeTimezoneName": share.zone,
             "timezone": "EST",
+            **_period(share),
             "gmtoffset": -18000,
             "priceHint": 2,
             "dataGranularity": "1d",
@@ -146,3 +149,12 @@ def _chart(ticker: str, share: Share, start: int, end: int) -> str:
         if share.events:
             result["events"] = share.events
     return json.dumps({"chart": {"result": [result], "error": None}})
+
+
+def _period(share: Share) -> dict[str, object]:
+    if share.closes is None:
+        return {}
+    day = share.quotes.index[-1]
+    start, end = (opening(day, clock, share.zone) for clock in (share.opens, share.closes))
+    period = {"start": start, "end": end, "gmtoffset": 0, "timezone": "?"}
+    return {"currentTradingPeriod": {"pre": period, "regular": period, "post": period}}
