@@ -23,7 +23,7 @@ LOOKS = {  # at a session: moment, and whether orders are filled there; at each 
 }
 
 TOLERANCE = 1e-9  # of the account at that moment, see `account_scale`
-RUIN = 1e-12  # of cash and positions: an account worth less has lost everything
+RUIN = 1e-12  # of the cash: an account worth less has lost everything
 FREE = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0)
 
 
@@ -55,8 +55,7 @@ def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> p
             if moment == "close":
                 stands |= {k: wanted[k][s] for k in tickers if wanted[k][s] == wanted[k][s]}
             worth = cash + sum(held[k] * last[k] for k in tickers if held[k] != 0.0)
-            gross = abs(cash) + sum(abs(held[k]) * last[k] for k in tickers if held[k] != 0.0)
-            gone = worth <= RUIN * gross and not broke
+            gone = worth <= RUIN * abs(cash) and not broke
             for k in tickers:
                 due = filling and k in now and stands[k] != answered[k] and not broke
                 if due or (gone and held[k] != 0.0):

@@ -7,9 +7,9 @@ and weights drift.  It buys target × equity worth of shares, equity marked at t
 (last known ones where a ticker does not trade) before the costs of that fill.  So a book invested
 in full borrows what its costs take.
 
-When equity is gone (nothing but rounding of the positions is left, or less, at an open with fills
-at opens, or at a close), everything is closed there, halted tickers at their last price, and
-nothing is traded, charged or earned again.
+When equity is gone (nothing but rounding is left, or less, at an open with fills at opens, or at a
+close), everything is closed there, halted tickers at their last price, and nothing is traded,
+charged or earned again.
 """
 
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ from rnntrade.trading.ledger import Fills, Holdings, ledger
 from rnntrade.types import Backtest, Prices
 
 IDENTITY_TOLERANCE = 1e-9
-RUIN = 1e-12  # of cash and positions: an account worth less than this has lost everything
+RUIN = 1e-12  # of the cash, lent or borrowed: what is left of both is rounding
 MOMENTS = {  # of a session: (at its close?, are orders filled?); each looks whether equity is gone
     "next_open": ((False, True), (True, False)),
     "close": ((True, True), (True, False)),
@@ -169,8 +169,7 @@ def _trade(
             worth = cash + float((shares * mark).sum())
             seen = now if at_close else now - 1  # the newest decision that can be filled here
             after = shares
-            gross = abs(cash) + float((np.abs(shares) * mark).sum())
-            if worth <= RUIN * gross and not bankrupt:
+            if worth <= RUIN * abs(cash) and not bankrupt:
                 after, bankrupt = nothing, True
             elif filling and seen >= 0 and not bankrupt:
                 due = trading & (wanted[seen] != filled)
@@ -198,7 +197,8 @@ def _trade(
                 )
             )
             costs[now, : len(TRADE_COSTS)] += paid.sum(axis=1)
-            turnover[now] += value.sum() / (worth if worth > 0.0 else equity[now - 1])
+            before = equity[now - 1] if now else config.initial_capital
+            turnover[now] += value.sum() / (worth if worth > 0.0 else before)
             cash -= float((change * at).sum() + paid.sum())
             shares = after
         equity[now] = cash + float((shares * mark).sum())

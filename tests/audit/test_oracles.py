@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from rnntrade.audit.oracles import audit_engine
-from rnntrade.audit.reference import reference
+from rnntrade.audit.reference import account_scale, reference
 from rnntrade.config import BacktestConfig
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.types import FIELDS, Backtest, Prices
+from tests.audit.wild import KINDS, wild
 
 CONFIG = BacktestConfig()
 
@@ -69,6 +70,73 @@ def test_the_plain_loops_count_a_case_done_by_hand(execution):
         equity = [995.0, 1089.0, 1089.0, 1089.0 * 0.99]
     # a decision that no bar came for: the last one, as if nothing new was decided
     assert told["equity"].tolist() == pytest.approx(equity)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_engine_is_never_condemned_on_a_wild_market(kind):
+    number = list(KINDS).index(kind)
+    prices = wild(kind, seed=number, tickers=1 + number % 2, sessions=130)
+    config = BacktestConfig(initial_capital=(1e-3, 1e15)[number % 2])  # in any currency
+    audited = audit_engine(prices, config, sessions=130)
+    assert [finding.sentence() for finding in audited.findings] == []
+    assert audited.comparisons["fills"] > 250
+
+
+def one_ticker(opens: list[float], closes: list[float]) -> Prices:
+    days = pd.bdate_range("2024-01-01", periods=len(opens), name="date")
+    opens, closes = (pd.DataFrame({"X": np.array(each)}, days) for each in (opens, closes))
+    high, low = opens.clip(lower=closes), opens.clip(upper=closes)
+    return Prices(opens, high, low, closes, opens * 0 + 1e6, closes)
+
+
+def test_a_short_is_ruined_where_the_price_doubles_exactly_by_engine_and_loops_alike():
+    # 0.1 % of costs short at 10: what is left at 20 is less than nothing; without costs exactly 0
+    prices = one_ticker([10.0, 10.0, 20.0, 5.0, 40.0], [10.0, 10.0, 20.0, 5.0, 40.0])
+    target = pd.DataFrame({"X": [-1.0, -1.0, -1.0, 1.0, 1.0]}, prices.sessions)
+    for execution in ("next_open", "close"):
+        for rate in (0.0, 5.0):
+            config = BacktestConfig(execution, 3.0, rate, rate)
+            told = backtest(target, prices, config)
+            due = reference(target, prices, config)["equity"]
+            assert told.equity.to_numpy() == pytest.approx(due.to_numpy(), abs=1e-12)
+            assert told.trades["exit_reason"].tolist() == ["bankrupt"]
+            assert told.equity.iloc[-1] <= 0.0
+
+
+def test_costs_beyond_the_account_ruin_it_at_the_same_close():
+    prices = one_ticker([10.0] * 5, [10.0, 11.0, 9.0, 12.0, 12.0])
+    target = pd.DataFrame({"X": [1.0, -1.0, 1.0, -1.0, 1.0]}, prices.sessions)
+    config = BacktestConfig("close", slippage_bps=20_000.0)
+    due = reference(target, prices, config)
+    told = backtest(target, prices, config)
+    assert told.equity.to_numpy() == pytest.approx(due["equity"].to_numpy())
+    assert told.costs.sum(axis=1).to_numpy() == pytest.approx(due["costs"].to_numpy())
+
+
+def test_a_ruin_before_a_ticker_is_listed_is_counted_by_the_plain_loops():
+    prices = one_ticker([10.0, 10.0, 30.0, 30.0], [10.0, 10.0, 30.0, 30.0])
+    late = {n: getattr(prices, n).assign(Y=[np.nan, np.nan, np.nan, 1.0]) for n in FIELDS}
+    target = pd.DataFrame({"X": [-1.0] * 4, "Y": [0.5] * 4}, prices.sessions)
+    due = reference(target, Prices(**late), CONFIG)["equity"]
+    told = backtest(target, Prices(**late), CONFIG).equity
+    assert told.to_numpy() == pytest.approx(due.to_numpy())
+
+
+def test_an_account_is_as_large_as_it_is_was_and_fell_from():
+    days = pd.RangeIndex(6)
+    scale = account_scale(100.0, pd.Series([100.0, 1e6, 1e3, 2e3, 0.0, 0.0], days))
+    assert scale.tolist() == [100.0, 1e6, 1e6, 2e6, 2e3, 0.0]
+
+
+@pytest.mark.parametrize("share", [1e-7, -1e-7])
+def test_a_wrong_share_of_a_large_account_is_found_where_it_is_small_beside_the_start(share, two):
+    def leaking(target, prices, config):
+        """From session 50 on it is off by a share of what is left."""
+        result = backtest(target, prices, config)
+        off = result.equity * share * (np.arange(len(result.equity)) >= 50)
+        return replace(result, equity=result.equity + off)
+
+    assert not audit_engine(two, CONFIG, sessions=90, backtest=leaking).clean
 
 
 def same_close(target, prices, config):

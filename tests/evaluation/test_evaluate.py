@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import DIRECTION, FORECAST, REGIME, BacktestConfig, ReportConfig
-from rnntrade.evaluation import models
+from rnntrade.evaluation import models, power
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.power import block_length, coin_band
 from rnntrade.evaluation.predictions import conformal_half_widths
@@ -262,3 +262,62 @@ def test_a_strategy_that_never_trades_has_no_evidence(prices):
     found = evaluate_strategy("flat", run, held, run, config, QUICK)
     assert found.verdict == "no evidence"
     assert "no Sharpe ratio" in found.sentence
+
+
+def test_a_model_that_answers_as_its_rival_has_a_test_with_power_and_p_of_1():
+    truth = np.random.default_rng(0).random(400) < 0.55
+    up = np.ones(400)
+    found = evaluate_model(direction_table(truth, up, {"majority": up}), DIRECTION, QUICK)
+    assert found.interval == (0.0, 0.0)
+    assert found.smallest_edge == pytest.approx(coin_band(400) - 0.5)
+    assert f"{found.smallest_edge:.3f}" in found.power
+    assert found.p_value == 1.0
+    assert not found.verdict.startswith("evidence")
+    assert (found.tests["p_value"].notna() | (found.tests["detail"].str.len() > 0)).all()
+
+
+def test_a_forecast_that_is_its_rivals_has_a_test_with_power():
+    draws = np.random.default_rng(1)
+    truth, zero = draws.normal(0, 0.01, (300, 5)), np.zeros((300, 5))
+    found = evaluate_model(
+        forecast_table({FORECAST.name: (truth, zero), "zero": (truth, zero)}), FORECAST, QUICK
+    )
+    assert 0.0 < found.smallest_edge < 1.0
+    assert found.p_value == 1.0
+
+
+def test_a_model_that_is_right_alone_in_every_session_has_a_small_p():
+    truth = np.arange(100) % 2
+    found = evaluate_model(direction_table(truth, truth, {"wrong": 1.0 - truth}), DIRECTION, QUICK)
+    assert 0.0 < found.p_value < 1e-5
+    assert found.verdict == "evidence"
+    assert found.smallest_edge > 0.0
+
+
+def test_more_sessions_can_show_a_smaller_edge_of_one_that_never_differs():
+    edges = [power.smallest_edge((0.0, 0.0), n, 0.25, 0.95) for n in (2, 50, 5000)]
+    assert edges == sorted(edges, reverse=True)
+    assert edges[-1] > 0.0
+    assert math.isnan(power.smallest_edge((0.0, 0.0), 1, 0.25, 0.95))
+    assert power.smallest_edge((-0.1, 0.3), 50, 0.25, 0.95) == pytest.approx(0.2)
+    assert math.isnan(power.one_sided_p(0.1, (math.nan, math.nan), 0.95, 3))
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_strategy_that_never_trades_or_only_holds_has_a_test_with_power(prices, weight):
+    sessions, config = prices.sessions[:100], BacktestConfig()
+    held = buy_and_hold(prices, sessions, config)
+    weights = pd.DataFrame(weight / len(prices.tickers), sessions, prices.close.columns)
+    run = backtest(weights, prices, config)
+    found = evaluate_strategy("still", run, held, run, config, QUICK)
+    assert f"about {1.959964 * (252 / 100) ** 0.5:.2f} above" in found.power
+    assert found.tests["detail"].str.len().min() > 0
+
+
+def test_the_returns_of_a_strategy_that_trades_once_at_the_end_have_figures(prices):
+    sessions, config = prices.sessions[:60], BacktestConfig()
+    weights = pd.DataFrame(0.0, sessions, prices.close.columns)
+    weights.iloc[-2:] = 1.0
+    run = backtest(weights, prices, config)
+    held = buy_and_hold(prices, sessions, config)
+    assert math.isfinite(evaluate_strategy("late", run, held, run, config, QUICK).sharpe)
