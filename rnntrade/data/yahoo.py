@@ -10,6 +10,7 @@ Yahoo's prices are adjusted for splits; `Adj Close` is adjusted for dividends to
 price times Adj Close / Close, and keep Close as `raw_close`.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -111,6 +112,7 @@ def _client() -> ModuleType:
     from yfinance.data import YfData
 
     yfinance.config.debug.hide_exceptions = False
+    yfinance.config.network.proxy = os.environ.get("RNNTRADE_SOCKS_PROXY")  # see tasks/__init__
     YfData.cache_get.cache_clear()  # it remembers answers for good, broken ones too
     # it turns on, for itself, the deprecation warnings that Python hides
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
