@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-
 from rnntrade.audit.chain import chain_of, compute_features
+
 from rnntrade.audit.reference import reference
 from rnntrade.config import (
     DIRECTION,

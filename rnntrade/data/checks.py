@@ -213,7 +213,7 @@ def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
             done = back[0] + 1
         elif abs(size[row]) >= 2 - np.log10(NEAR) and _is_whole(size[row]):
             crash = size[row] < 0 and volume[row] > BUSY * usual
-            units += [] if crash else [row]
+            units += [] if crash else [int(row)]
     wrong = {
         f"prices leap by more than {SPIKE:g} times and come straight back (another unit, or a "
         "wrong price) on": ("spike", astray),

@@ -83,7 +83,7 @@ def misfit(
     differences = sessions.symmetric_difference(days)
     if len(differences) < FEWEST:
         return None
-    year = int(differences.year.value_counts().idxmax())
+    year = int(pd.Series(differences.year).mode().iloc[0])
     for part, first, last, held in (
         (differences, days[0].date() - DAY, days[-1].date() + DAY, len(sessions)),
         (differences[differences.year == year], date(year, 1, 1), date(year, 12, 31), 252),

@@ -178,8 +178,10 @@ def _fetch(
     The findings are the source's own, about how it was read.
     """
     fetched, findings = sources.fetch(ticker, start, end, config)
-    market = fetched.attrs.pop("market", None)
-    over = cut(fetched, start, last_day_over(*market, now) + DAY) if market else fetched
+    over = fetched
+    if "market" in fetched.attrs:
+        zone, close = fetched.attrs.pop("market")
+        over = cut(fetched, start, last_day_over(zone, close, now) + DAY)
     bars = leave_out(over, config.calendar, every=config.source == "yahoo")
     if bars.empty:
         raise DataError(
