@@ -151,7 +151,10 @@ def _fetch(
     """Return the bars that are over and have a session, and the days of those that have none."""
     fetched = sources.fetch(ticker, start, end, config)
     market = fetched.attrs.pop("market", None)
-    over = cut(fetched, start, last_day_over(*market, now) + DAY) if market else fetched
+    over = fetched
+    if market is not None:
+        zone, close = market
+        over = cut(fetched, start, last_day_over(zone, close, now) + DAY)
     bars = leave_out(over, config.calendar, every=config.source == "yahoo")
     if bars.empty:
         raise DataError(
