@@ -31,7 +31,8 @@ CONSTANT = 10  # bars that must not all be equal
 SPIKE = 5.0  # times the price, or a fifth of it
 BACK = 20  # sessions within which a spike comes back ...
 NEAR = 1.25  # ... to a price this many times the old one, at most
-COARSE = 20  # ticks: a lower price may leap from one tick to the next
+COARSE = 20  # ticks: a lower price that recurs may leap from one tick to the next
+RECURRING = 5  # bars
 BUSY = 5.0  # times the usual volume: then a fall to a hundredth is a crash
 FILLED = 0.8  # of the weekends repeat Friday, where a market was closed
 SHOWN = 5  # sessions named in a message
@@ -195,7 +196,6 @@ def _cure(fits: list[Fit], calendar: str) -> str:
 def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
     """Refuse prices that leap and come straight back, and changes of unit."""
     close, volume = bars["close"].to_numpy(), bars["volume"].to_numpy()
-    tick = np.diff(np.unique(close)).min(initial=np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.append(0.0, np.log10(close[1:] / close[:-1]))
         leaps = np.flatnonzero(np.abs(size) >= np.log10(SPIKE))
@@ -204,7 +204,7 @@ def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
     done = 0
     for row in leaps:
         before, usual = close[row - 1], np.median(volume[max(row - BACK, 0) : row])
-        if row < done or min(before, close[row]) < COARSE * tick:
+        if row < done or _is_coarse(close, min(before, close[row])):
             continue
         back = leaps[(leaps > row) & (leaps <= row + BACK)]
         back = back[np.abs(np.log10(close[back] / before)) <= np.log10(NEAR)]
@@ -224,6 +224,13 @@ def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
         for what, (name, rows) in wrong.items()
         if rows
     ]
+
+
+def _is_coarse(close: np.ndarray, low: float) -> bool:
+    """Say whether a low price recurs, and is a few ticks."""
+    ticks = np.diff(np.unique(close[close <= SPIKE * low]))
+    recurs = (close == low).sum() >= RECURRING
+    return bool(recurs and len(ticks) and low < COARSE * ticks.min())
 
 
 def _is_whole(power: float) -> bool:

@@ -22,7 +22,7 @@ STRAY = 0.05  # share of bars on days without a session that is too much without
 SKIPPING = 0.6  # of the bars do not follow on the session before, where bars are sparse
 WINDOW = 42  # bars: of so many in a row ...
 APART = 3  # ... half are so many sessions apart, where bars are sparse in a part
-MAJOR = ("XNYS", "24/7", "24/5", "XLON", "XETR", "XPAR", "XTKS", "XHKG", "XTSE", "XASX", "CMES")
+MAJOR = ("XNYS", "24/7", "XLON", "XETR", "XPAR", "XTKS", "XHKG", "XTSE", "XASX", "CMES")
 MINOR = (  # tried where no major one fits: Seoul takes seconds
     *("XSHG", "XBOM", "XSWX", "BVMF", "XMIL", "XMAD", "XSTO", "XTAI", "XSES", "XJSE", "XMEX"),
     *("XTAE", "XKRX"),
@@ -64,7 +64,7 @@ def rhythm(days: pd.DatetimeIndex, calendar: str) -> str:
     if not (every or part.any()):
         return ""
     gaps = pd.Series(np.diff(days) / np.timedelta64(1, "D"))
-    gap = gaps.median() if every else gaps[part].median()
+    gap = gaps.median() if every else gaps.rolling(WINDOW).median().max()
     names = [name for low, high, name in RHYTHMS if low <= gap <= high]
     return names[0] if names else f"{gap:g} days apart"
 
@@ -83,7 +83,7 @@ def misfit(
     differences = sessions.symmetric_difference(days)
     if len(differences) < FEWEST:
         return None
-    year = int(pd.Series(differences.year).mode().iloc[0])
+    year = int(np.bincount(differences.year).argmax())
     for part, first, last, held in (
         (differences, days[0].date() - DAY, days[-1].date() + DAY, len(sessions)),
         (differences[differences.year == year], date(year, 1, 1), date(year, 12, 31), 252),

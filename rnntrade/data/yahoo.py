@@ -96,7 +96,9 @@ def _bars(ticker: str, history: pd.DataFrame) -> pd.DataFrame:
             f"{ticker}: Yahoo sent no {', '.join(missing)}.  Try again later.", transient=True
         )
     quotes = history[list(COLUMNS)].rename(columns=COLUMNS)
-    quotes = quotes.dropna(how="all", subset=["open", "high", "low", "close", "adj_close"])
+    quotes = quotes[quotes.index.notna()].dropna(
+        how="all", subset=["open", "high", "low", "close", "adj_close"]
+    )
     if quotes.empty:
         raise DownloadError(
             f"{ticker}: Yahoo has no prices for it in this range.  Change data.start or data.end, "
@@ -135,7 +137,7 @@ def _refused(client: ModuleType, ticker: str, error: Exception) -> DownloadError
             "minutes, at worst an hour, and run again; prices already stored are kept.",
             transient=True,
         )
-    said = _line(error)
+    said = re.sub(r" \(1d .*?\)", "", _line(error))  # a range with our margin of a day
     missing = isinstance(error, client.exceptions.YFTickerMissingError)
     if missing and NOT_THERE.search(said):
         return DownloadError(

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import pytest
 from rnntrade.config import DataConfig
 from rnntrade.data import archive, store
 from rnntrade.data.bars import digest
+from rnntrade.data.revisions import last_revision
+from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import ConfigError, DataError, DownloadError
 from tests.data.conftest import share
 from tests.data.yahoo_server import FakeYahoo, Share, Trouble
@@ -185,6 +187,80 @@ def test_the_bar_of_a_session_that_is_not_over_never_enters(
     assert last(store.update(root, CONFIG, "SPY", later).bars) == "2024-02-15"
 
 
+def bitcoin(end: str = "2024-06-13") -> Share:
+    """One quote a day, weekends too, from 2024-01-01, dated by UTC."""
+    days = pd.date_range("2024-01-01", end, inclusive="left")
+    close = 40_000 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.03, len(days))))
+    quotes = dict.fromkeys(("Open", "High", "Low", "Close", "Adj Close"), close)
+    return Share(pd.DataFrame(quotes | {"Volume": 1.0}, index=days), zone="UTC", opens=time(0))
+
+
+@pytest.mark.parametrize("calendar", ["XNYS", "24/7"])
+def test_an_unfinished_day_of_another_market_is_not_stored(
+    yahoo: FakeYahoo, root: Path, calendar: str
+):
+    yahoo.shares["BTC-USD"] = bitcoin()
+    config = replace(CONFIG, calendar=calendar)
+    in_new_york = datetime(2024, 6, 12, 20, 30, tzinfo=UTC)  # half past four, the market is closed
+    first = store.update(root, config, "BTC-USD", in_new_york)
+    assert last(first.bars) == "2024-06-11"
+    yahoo.shares["BTC-USD"].quotes.loc["2024-06-12", ["Close", "Adj Close", "Open"]] *= 0.99
+    yahoo.shares["BTC-USD"].quotes.loc["2024-06-12", "Low"] *= 0.9
+    second = store.update(root, config, "BTC-USD", in_new_york + timedelta(days=1))
+    assert last(second.bars) == "2024-06-12"
+    assert (second.revised, second.rebased) == (0, False)
+    revision = last_revision(root, "yahoo", "BTC-USD", pd.Timestamp("2024-12-31"))
+    assert (revision.sessions, revision.revised) == (len(first.bars), 0)
+
+
+def test_days_that_the_calendar_does_not_have_are_left_out_and_counted_at_every_update(
+    yahoo: FakeYahoo, root: Path
+):
+    yahoo.shares["BTC-USD"] = bitcoin()
+    for moment in (datetime(2024, 6, 3, tzinfo=UTC), datetime(2024, 6, 10, tzinfo=UTC)):
+        for _ in range(2):
+            update = store.update(root, CONFIG, "BTC-USD", moment)
+            days = pd.date_range("2024-01-01", update.bars.index[-1])
+            sessions = expected_sessions("XNYS", date(2024, 1, 1), moment.date())
+            assert list(update.bars.index) == list(sessions)
+            (left_out,) = [each for each in update.findings if each.check == "left_out"]
+            assert list(left_out.sessions) == [
+                f"{day:%Y-%m-%d}" for day in days.difference(sessions)
+            ]
+    assert update.provenance["left_out"] == list(left_out.sessions)
+
+
+def test_another_calendar_fetches_the_days_that_were_left_out(yahoo: FakeYahoo, root: Path):
+    yahoo.shares["BTC-USD"] = bitcoin()
+    now = datetime(2024, 6, 1, 1, tzinfo=UTC)
+    store.update(root, CONFIG, "BTC-USD", now)
+    every = store.update(root, replace(CONFIG, calendar="24/7"), "BTC-USD", now)
+    assert len(every.bars) == (date(2024, 6, 1) - date(2024, 1, 1)).days
+    assert every.findings == ()
+
+
+def test_the_end_of_trading_in_the_answer_decides_where_it_is_later(yahoo: FakeYahoo, root: Path):
+    gold = share("2024-01-02", "2024-02-16")
+    yahoo.shares["GC=F"] = replace(gold, opens=time(0), closes=time(17))
+    at_half_past_four = datetime(2024, 2, 15, 21, 30, tzinfo=UTC)
+    assert last(store.update(root, CONFIG, "GC=F", at_half_past_four).bars) == "2024-02-14"
+    at_quarter_past_five = datetime(2024, 2, 15, 22, 16, tzinfo=UTC)
+    assert last(store.update(root, CONFIG, "GC=F", at_quarter_past_five).bars) == "2024-02-15"
+
+
+def test_a_ticker_of_another_exchange_is_refused_with_its_calendar(yahoo: FakeYahoo, root: Path):
+    days = expected_sessions("XTKS", date(2022, 1, 1), date(2024, 1, 1))
+    quotes = share("2022-01-03", "2023-12-29").quotes.iloc[: len(days)]
+    yahoo.shares["7203.T"] = Share(
+        quotes.set_axis(days[: len(quotes)]), zone="Asia/Tokyo", opens=time(9)
+    )
+    config = replace(CONFIG, start=date(2022, 1, 1))
+    with pytest.raises(DataError, match=r"7203.T.*they fit XTKS: set data\.calendar"):
+        store.update(root, config, "7203.T", NOW)
+    assert not files(root)
+    assert store.update(root, replace(config, calendar="XTKS"), "7203.T", NOW).bars.shape[0] > 480
+
+
 def test_one_unknown_ticker_does_not_hinder_the_others(yahoo: FakeYahoo, spy: Share, root: Path):
     yahoo.shares |= {"SPY": spy, "QQQ": share("2024-01-02", "2024-02-28", seed=1)}
     for ticker in ("SPY", "QQQ"):
@@ -294,7 +370,7 @@ def test_a_damaged_file_is_told_and_fetched_again(
 
 PROCESS = """
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from rnntrade.config import DataConfig
 from rnntrade.data import store

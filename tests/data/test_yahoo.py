@@ -2,7 +2,7 @@
 
 import json
 import socket
-from datetime import date
+from datetime import date, time
 
 import numpy as np
 import pandas as pd
@@ -201,6 +201,86 @@ def test_a_name_that_would_change_the_address_is_never_sent(yahoo: FakeYahoo):
             fetch(name)
     assert yahoo.requests == []
     assert yahoo.strays == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "opens"),
+    [
+        ("Asia/Tokyo", time(9)),
+        ("Pacific/Auckland", time(10)),
+        ("Europe/London", time(0)),  # currencies
+        ("UTC", time(0)),
+        ("America/Los_Angeles", time(6, 30)),
+    ],
+)
+def test_dates_follow_the_zone_in_the_answer_and_none_is_lost_at_either_end(
+    yahoo: FakeYahoo, zone: str, opens: time
+):
+    days = pd.date_range("2024-03-01", "2024-03-20")  # clocks change in New York on the 10th
+    quotes = share("2024-01-02", "2024-01-31").quotes.iloc[:20].set_axis(days)
+    yahoo.shares["AAA"] = Share(quotes, zone=zone, opens=opens)
+    bars = fetch("AAA", date(2024, 3, 5), date(2024, 3, 15))
+    assert [str(day)[:10] for day in bars.index] == [f"2024-03-{day:02}" for day in range(5, 15)]
+    np.testing.assert_array_equal(bars["raw_close"], quotes["Close"].iloc[4:14])
+
+
+def indicators(values: list[float | str | None]) -> dict[str, object]:
+    quote = {name: values for name in ("open", "high", "low", "close", "volume")}
+    return {"quote": [quote], "adjclose": [{"adjclose": values}]}
+
+
+def chart(**changes: object) -> str:
+    result = {
+        "meta": {
+            "symbol": "NEW",
+            "currency": "USD",
+            "instrumentType": "EQUITY",
+            "exchangeTimezoneName": "America/New_York",
+        },
+        "timestamp": [opening("2024-01-02"), opening("2024-01-03")],
+        "indicators": indicators([1.0, 2.0]),
+    }
+    return json.dumps({"chart": {"result": [result | changes], "error": None}})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chart(timestamp=[], indicators=indicators([])),
+        chart(indicators=indicators([None, None])),
+        chart(timestamp=[None, None]),
+        chart(indicators={"quote": [{}], "adjclose": [{}]}),
+        json.dumps({"chart": {"result": [], "error": None}}),
+    ],
+)
+def test_an_answer_without_a_single_price_is_no_price_and_not_worth_another_try(
+    yahoo: FakeYahoo, answer: str
+):
+    yahoo.trouble["NEW"] = Trouble(200, answer)
+    error = failure("NEW")
+    assert "has no prices for it in this range" in str(error)
+    assert not error.transient
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chart(timestamp=[10**20, 10**20]),
+        chart(timestamp=["x", "y"]),
+        chart(timestamp=[opening("2024-01-02")]),
+        chart(indicators=indicators([1.0, "n/a"])),
+        chart(indicators={"quote": []}),
+        chart(meta=None),
+        chart(meta={"exchangeTimezoneName": "Mars/Phobos", "instrumentType": "", "currency": ""}),
+        json.dumps({"chart": {"result": [None], "error": None}}),
+        "",
+    ],
+)
+def test_a_malformed_answer_is_one_line_and_transient(yahoo: FakeYahoo, answer: str):
+    yahoo.trouble["NEW"] = Trouble(200, answer)
+    error = failure("NEW")
+    assert error.transient
+    assert "\n" not in str(error)
 
 
 def test_index_names_and_lower_case_reach_yahoo(yahoo: FakeYahoo):
