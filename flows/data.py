@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig
+from rnntrade.errors import DataError, RnntradeError
 from tasks.data import Download, download_prices, shown_warnings
 from tasks.tracking import alive
 
@@ -14,13 +15,23 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)  # threads mostly wait for wo
 
 @flow(flow_run_name="refresh_data", task_runner=RUNNER)
 def refresh_data(config: DataConfig) -> list[Download]:
-    """Bring the store up to date for every ticker; one that fails does not stop the others."""
+    """Bring the store up to date for every ticker; one that fails does not stop the others.
+
+    errors  the tickers' own, in one DataError, once all others are stored
+    """
     with alive():
         asked = [download_prices.submit(config, ticker) for ticker in config.tickers]
+        downloads, failed = [], []
         for each in asked:
-            each.wait()
-        downloads = [each.result() for each in asked]
+            try:
+                downloads.append(each.result())
+            except RnntradeError as error:
+                failed.append(error)
         for done in downloads:
             for warning in shown_warnings(done.warnings):
                 get_run_logger().warning("%s", warning)
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise DataError(f"{len(failed)} tickers failed: {' | '.join(map(str, failed))}")
         return downloads

@@ -6,10 +6,9 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.run import fetch
+from flows.run import Fetched, fetch_available
 from rnntrade.config import DataConfig
-from tasks.artifacts import Ref
-from tasks.data import DataWarning, shown_warnings
+from tasks.data import shown_warnings
 from tasks.monitoring import (
     Monitored,
     announce,
@@ -37,15 +36,15 @@ def monitor(as_of: date | None = None) -> list[Monitored]:
     as_of    the evening to look as if it were; else now
     returns  one a champion
     """
-    fetched: dict[DataConfig, tuple[dict[str, Ref], list[DataWarning]]] = {}
+    fetched: dict[DataConfig, Fetched] = {}
     looks = []
     with alive():
         for version in followed_versions():
             config = prices_of(version)
             if config not in fetched:
-                fetched[config] = fetch(config)
-            prices, noticed = fetched[config]
-            seen = check_champion(version, prices, as_of)
+                fetched[config] = fetch_available(config)
+            prices, noticed, missing = fetched[config]
+            seen = check_champion(version, prices, as_of, missing)
             seen = seen.model_copy(update={"warnings": shown_warnings(noticed)})
             found = record_look(seen)
             show(found)

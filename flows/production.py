@@ -63,6 +63,7 @@ def retrain_command(
             typer.echo(f"Nothing new since {done.at}: nothing was trained.")
         else:
             typer.echo(markdown(done))
+        _end(done.missing)
 
 
 @app.command(
@@ -84,9 +85,10 @@ def signal_command(
         said = signal(day, asked)
         if as_json:
             _json([each.model_dump() for each in said] if len(said) > 1 else said[0].model_dump())
-            return
-        for each in said:
-            _print_signal(each)
+        else:
+            for each in said:
+                _print_signal(each)
+        _end(said[-1].missing)
 
 
 @app.command("reconcile", epilog="Example:\n\nrnntrade reconcile --json")
@@ -99,11 +101,12 @@ def reconcile_command(as_json: Json = False) -> None:
         found = reconcile()
         if as_json:
             _json(found.model_dump())
-            return
-        screen = console()
-        if found.rows:
-            screen.print(table("Decisions that today's backtest does not repeat", found.rows))
-        screen.print(found.sentence, highlight=False)
+        else:
+            screen = console()
+            if found.rows:
+                screen.print(table("Decisions that today's backtest does not repeat", found.rows))
+            screen.print(found.sentence, highlight=False)
+        _end(found.missing)
 
 
 @app.command(
@@ -119,9 +122,10 @@ def monitor_command(as_of: AsOf = None, as_json: Json = False) -> None:
         looks = monitor(day)
         if as_json:
             _json([each.model_dump() for each in looks])
-            return
-        for each in looks:
-            _print_look(each)
+        else:
+            for each in looks:
+                _print_look(each)
+        _end({ticker: why for each in looks for ticker, why in each.missing.items()})
 
 
 @app.command(
@@ -213,6 +217,17 @@ def rollback_command(task: Task) -> None:
 
         was, now = rollback(task)
         typer.echo(f"{now.name} is the champion again; {was.name} is `previous`.")
+
+
+def _end(missing: dict[str, str]) -> None:
+    """Exit with 1 where the newest prices of a ticker could not be had, although the rest is done.
+
+    missing  by ticker, why
+    """
+    for reason in missing.values():
+        typer.echo(f"warning: {reason}", err=True)
+    if missing:
+        raise typer.Exit(1)
 
 
 def _day(text: str | None) -> Any:

@@ -1,11 +1,12 @@
 """Retraining: learn from the newest sessions, judge, and let the better one be followed."""
 
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.run import fetch, run
+from flows.run import fetch_available, run
 from rnntrade.config import Experiment, find_experiment
 from tasks.notify import tell_failure, tell_promotions
 from tasks.promotion import judge
@@ -28,17 +29,19 @@ def retrain(
     """Train on all but the newest sessions, compare with the champion on these, promote the better.
 
     Does nothing when neither prices nor code nor settings are new since it was last done; so it
-    may run twice, late, or after an outage: one run catches up with all that was missed.
+    may run twice, late, or after an outage: one run catches up with all that was missed.  A ticker
+    whose source fails takes part with its stored bars; without any it is left out.
     experiment  what to retrain; its split gives way to the newest sessions, its prices to today's
     force       even when nothing is new
     """
     asked = newest_split(experiment)
     with alive(), one_at_a_time():
-        prices, noticed = fetch(asked.data)
+        prices, noticed, missing = fetch_available(asked.data)
+        asked = replace(asked, data=replace(asked.data, tickers=tuple(prices)))
         before = None if force else done_before(asked, prices)
         if before is not None:
             get_run_logger().info("nothing new since %s: nothing to do", before.at)
-            return before.model_copy(update={"status": "nothing new"})
+            return before.model_copy(update={"status": "nothing new", "missing": missing})
         summary = run(asked, given=prices, noticed=noticed)
         judged = [
             judge(each, asked, prices, summary)
@@ -53,6 +56,7 @@ def retrain(
             report=summary.report,
             verdict=summary.verdict,
             warnings=summary.warnings,
+            missing=missing,
         )
         done = finish(asked, prices, done)
         tell_promotions(judged)

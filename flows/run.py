@@ -6,14 +6,14 @@ from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig, Experiment
-from rnntrade.errors import TrainingError
+from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.live.desk import terms
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
 from tasks.audit import audit, to_audit
 from tasks.audited import require_clean
 from tasks.comparison import compare
-from tasks.data import DataWarning, download_prices, shown_warnings
+from tasks.data import DataWarning, Download, download_prices, shown_warnings, stored_prices
 from tasks.desk import make_desk
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
@@ -22,7 +22,7 @@ from tasks.provenance import provenance
 from tasks.recording import record, record_audit
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
-from tasks.samples import label_regimes, make_windows
+from tasks.samples import label_regimes, make_windows, partly_used
 from tasks.seal import seal
 from tasks.summary import Summary, summarise
 from tasks.tables import Labels
@@ -55,10 +55,11 @@ def run(
         fetched, found = (given, noticed or []) if given else fetch(experiment.data)
         holdout = seal(ids, experiment, fetched, open_holdout, spent)
         prices = holdout.prices
+        made = prepare(experiment, prices, holdout.test_from)
+        found = [*found, *partly_used(prices, made.labels, made.samples)]
         warnings = shown_warnings(found, holdout.sealed_from)
         for warning in warnings:
             get_run_logger().warning("%s", warning)
-        made = prepare(experiment, prices, holdout.test_from)
 
         tried = note_fits(ids, experiment, prices, made.samples, made.labels.folds)
         training = start_training(experiment, made.samples, made.labels.folds, device)
@@ -122,6 +123,40 @@ def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[DataWarning]]:
     downloads = [each.result() for each in asked]
     warnings = [warning for each in downloads for warning in each.warnings]
     return {each.ticker: each.prices for each in downloads}, warnings
+
+
+class Fetched(NamedTuple):
+    """What could be had of the tickers asked for."""
+
+    prices: dict[str, Ref]
+    warnings: list[DataWarning]
+    missing: dict[str, str]  # by ticker, why its newest prices could not be had
+
+
+def fetch_available(config: DataConfig) -> Fetched:
+    """As `fetch`, for what runs on a schedule: a ticker whose source fails stops no other.
+
+    Its bars are those last stored; without any it is left out.
+    errors  the first ticker's, where all fail
+    """
+    asked = {ticker: download_prices.submit(config, ticker) for ticker in config.tickers}
+    found, missing, errors = Fetched({}, [], {}), {}, []
+    for ticker, future in asked.items():
+        try:
+            done: Download | None = future.result()
+        except RnntradeError as error:
+            errors.append(error)
+            done, missing[ticker] = stored_prices(config, ticker), str(error)
+            used = f"its bars up to {done.last}, stored before, are used" if done else "left out"
+            message = f"{missing[ticker]}  Until then: {used}."
+            get_run_logger().warning("%s", message)
+            found.warnings.append(DataWarning(message=message, until=done.last if done else ""))
+        if done is not None:
+            found.prices[ticker] = done.prices
+            found.warnings.extend(done.warnings)
+    if len(errors) == len(asked):
+        raise errors[0]
+    return found._replace(missing=missing)
 
 
 def prepare(

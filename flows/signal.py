@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
-from flows.run import fetch
+from flows.run import fetch_available
 from tasks.data import shown_warnings
 from tasks.notify import tell_abstention, tell_failure
 from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
@@ -30,9 +30,9 @@ def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[
     returns  one a session, the newest last
     """
     with alive():
-        prices, noticed = fetch(followed().data)
+        prices, noticed, missing = fetch_available(followed().data)
         sessions = sessions_to_say(prices, as_of)
-        said = [say(prices, each, tickers or [], as_of is None) for each in sessions]
+        said = [say(prices, each, tickers or [], as_of is None, missing) for each in sessions]
         warnings = shown_warnings(noticed)
         said = [each.model_copy(update={"warnings": warnings}) for each in said]
         tell_abstention(said)
@@ -46,13 +46,14 @@ class Reconciled(BaseModel):
     same: int
     rows: list[dict[str, str]]  # the others, and why
     sentence: str
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
 
 @flow(flow_run_name="reconcile", task_runner=RUNNER)
 def reconcile() -> Reconciled:
     """Hold every decision that counts against today's backtest of the champion."""
     with alive():
-        prices, _ = fetch(followed().data)
+        prices, _, missing = fetch_available(followed().data)
         found = reconcile_journal(prices)
         same = sum(each.same for each in found)
         return Reconciled(
@@ -60,4 +61,5 @@ def reconcile() -> Reconciled:
             same=same,
             rows=[each.row() for each in found if not each.same],
             sentence=f"{same} of {len(found)} decisions are today's backtest to the last digit.",
+            missing=missing,
         )

@@ -1,7 +1,7 @@
 """What is asked of the served champion, in JSON: read, checked, answered.
 
 Only the bars of the champion's own tickers are looked at; others are told as unknown, as `rnntrade
-signal --tickers` does.
+signal --tickers` does.  A ticker of the champion's without bars abstains; the others are decided.
 """
 
 from collections.abc import Mapping
@@ -75,8 +75,10 @@ def answer(seats: Mapping[str, Seat], body: bytes) -> dict[str, Any]:
     tickers = list(dict.fromkeys(bar.ticker for bar in asked.bars))
     if len(tickers) > MOST_TICKERS:
         raise WrongField("bars", f"{len(tickers)} tickers are more than {MOST_TICKERS}.")
-    if missing := [ticker for ticker in desk.tickers if ticker not in tickers]:
-        raise WrongField("bars", f"No bars of {', '.join(missing)}: the model decides on them all.")
+    if not set(tickers) & set(desk.tickers):
+        raise WrongField(
+            "bars", f"No bars of {', '.join(desk.tickers)}: the model decides on them."
+        )
     try:
         prices = as_prices([bar for bar in asked.bars if bar.ticker in desk.tickers])
         as_of = pd.Timestamp(asked.as_of) if asked.as_of else prices.sessions[-1]

@@ -73,6 +73,25 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
     )
 
 
+def stored_prices(config: DataConfig, ticker: str) -> Download | None:
+    """What the store has of a ticker whose source fails; None if it is nothing of this source."""
+    from rnntrade.data.store import stored_bars
+
+    bars = stored_bars(data_folder(), config, ticker)
+    if bars is None:
+        return None
+    with publish("prices") as out:
+        bars.to_parquet(out.folder / "bars.parquet")
+    return Download(
+        ticker=ticker,
+        prices=out.ref,
+        first=f"{bars.index[0]:%Y-%m-%d}",
+        last=f"{bars.index[-1]:%Y-%m-%d}",
+        sessions=len(bars),
+        warnings=[],
+    )
+
+
 def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[str]:
     """What a run may be told: nothing about a sealed session.
 

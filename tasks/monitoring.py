@@ -57,6 +57,7 @@ class Monitored(BaseModel):
     events: list[str] = []  # emitted by this very look
     mlflow_run: str = ""
     new: bool = True  # False: the same was recorded before
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
     warnings: list[str] = []  # about the prices
 
     def rows(self) -> list[dict[str, str]]:
@@ -86,15 +87,22 @@ def prices_of(version: Version) -> DataConfig:
 
 
 @task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
-def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None) -> Monitored:
+def check_champion(
+    version: Version,
+    prices: dict[str, Ref],
+    as_of: date | None,
+    missing: dict[str, str] | None = None,
+) -> Monitored:
     """Look at inputs, hits, calibration, the bars and the age, and draw it.
 
     as_of   the evening to look as if it were; None: now
+    missing why a ticker's newest prices could not be had, by ticker
     errors  ConfigError when there is no bar up to that day
     """
+    failed = missing or {}
     from rnntrade.data.revisions import last_revision
     from rnntrade.live import upkeep
-    from rnntrade.live.decisions import until
+    from rnntrade.live.decisions import own_prices, until
     from rnntrade.live.drift import feature_drift
     from rnntrade.live.outcomes import check_health, observe
     from rnntrade.report.canvas import png
@@ -106,10 +114,11 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
     known = until(bars, due)
     if not len(known.sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
+    known = own_prices(desk, known)
     newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
-    revised = [last_revision(data_folder(), data.source, t, due) for t in desk.tickers]
+    revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
     others = (
-        upkeep.freshness(newest, due, data.calendar),
+        upkeep.freshness(newest, due, data.calendar, failed),
         upkeep.revisions(revised),
         upkeep.age_check(desk, due),
     )
@@ -136,6 +145,7 @@ def check_champion(version: Version, prices: dict[str, Ref], as_of: date | None)
         bars=data_fingerprint(prices),
         newest=bool(bars.sessions[-1] <= due),
         pictures=out.ref,
+        missing=failed,
     )
 
 

@@ -1,14 +1,16 @@
 """Challenger against champion, as a task: the comparison, the decision, and the aliases."""
 
+from dataclasses import replace
+
 from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
-from rnntrade.live.desk import Desk
+from rnntrade.live.desk import Desk, narrowed
 from rnntrade.live.promotion import Decision, decide
-from rnntrade.live.scores import same_question, score
+from rnntrade.live.scores import same_question, score, shared_tickers
 from tasks import champions
 from tasks.artifacts import Ref
 from tasks.champions import PROMOTED, Version
@@ -48,12 +50,13 @@ def judge(asked: str, experiment: Experiment, prices: dict[str, Ref], summary: S
         data = data_fingerprint(prices)
         if champion and champion.number == version.number:
             return _already(version, data)
-        decided = _compare(version, desk, champion, rival, experiment, prices, summary.clean)
+        decided, scope = _compare(version, desk, champion, rival, experiment, prices, summary.clean)
         reason = "; ".join(decided.reasons)
         figures = {
             name: value if value == value else None for name, value in decided.figures.items()
         }
         told = {"against": before, "data": data, "run": summary.mlflow_run, **figures}
+        told["tickers"] = ", ".join(scope)
         if decided.promoted:
             champions.promote(version, reason, told)
         else:
@@ -97,7 +100,7 @@ def _challenger(
         desk = champions.desk_of(version)
         first = rival or (found[0][2] if found else desk)
         if reason := same_question(desk, first):
-            reasons.append(f"{name}: {reason}")
+            reasons.append(f"{name}: {reason}.  {_by_hand(version)}")
             continue
         difference = summary.figures[name]["difference"]
         found.append((float(difference or 0.0), version, desk))
@@ -116,13 +119,32 @@ def _compare(
     experiment: Experiment,
     prices: dict[str, Ref],
     clean: bool,
-) -> Decision:
-    """Score both on the sessions that neither has learned from, and decide."""
-    first = max(each.fold.test for each in (desk, rival) if each is not None)
+) -> tuple[Decision, tuple[str, ...]]:
+    """Score both on the tickers that both decide on, and sessions that neither has learned from.
+
+    returns  the decision, and these tickers
+    """
     cases = (experiment.backtest, experiment.report.cost_cases)
     bars = read_prices(prices)
-    own = score(version.name, desk, bars, first, *cases, rival or desk)
-    other = None
-    if champion is not None and rival is not None:
-        other = score(champion.name, rival, bars, first, *cases, rival)
-    return decide(own, other, clean, experiment.production)
+    if champion is None or rival is None:
+        own = score(version.name, desk, bars, desk.fold.test, *cases, desk)
+        return decide(own, None, clean, experiment.production), desk.tickers
+    first = max(desk.fold.test, rival.fold.test)
+    tickers = shared_tickers(desk, rival, bars, first)
+    if not tickers:
+        reason = f"no ticker that {champion.name} decides on has prices since {first:%Y-%m-%d}.  "
+        return Decision(False, (reason + _by_hand(version),), {}), ()
+    rules = narrowed(rival, tickers)
+    own = score(version.name, narrowed(desk, tickers), bars, first, *cases, rules)
+    other = score(champion.name, rules, bars, first, *cases, rules)
+    decided = decide(own, other, clean, experiment.production)
+    if set(tickers) == set(desk.tickers) == set(rival.tickers):
+        return decided, tickers
+    about = f"compared on {', '.join(tickers)}: it decides on {', '.join(desk.tickers)}, "
+    about += f"{champion.name} on {', '.join(rival.tickers)}"
+    return replace(decided, reasons=(*decided.reasons, about)), tickers
+
+
+def _by_hand(version: Version) -> str:
+    """The way to follow a version that cannot be compared."""
+    return f"To follow it all the same: rnntrade promote {version.task} {version.number}"

@@ -15,6 +15,7 @@ from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
 from tasks.report import ModelLine, data_fingerprint
 from tasks.summary import Summary
+from tasks.tables import read_bars
 from tasks.tracking import RunIds, client, fluent_api
 
 WARM_UP = 60  # sessions before every feature is known, and some to spare
@@ -42,7 +43,7 @@ def register(ids: RunIds, line: ModelLine, prices: dict[str, Ref], summary: Summ
         if same:
             _choose_challenger(name, int(same[0].version))
             return str(same[0].version)
-        example = next(iter(prices.values()))
+        example = max(prices.values(), key=lambda ref: len(read_bars(ref)))  # a whole window
         source = _log_model(ids.children[model.name], model, desk, example)
         figures = summary.figures[model.name]
         told = ("verdict", "best_baseline", "score", "baseline", "difference")

@@ -38,6 +38,7 @@ class Retraining(BaseModel):
     verdict: str = ""
     warnings: list[str] = []  # about the prices
     at: str = ""  # when it was done, UTC
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""

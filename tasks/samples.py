@@ -1,8 +1,10 @@
 """Labels, windows and folds as tasks."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 
 from rnntrade.config import LabelConfig, SplitConfig, Task
@@ -10,12 +12,13 @@ from rnntrade.errors import DataError
 from rnntrade.features.sets import check_names
 from rnntrade.labels.regimes import Regimes, learn_regimes
 from rnntrade.labels.targets import make_target
-from rnntrade.samples.files import FoldTargets, save_samples
+from rnntrade.samples.files import FoldTargets, load_samples, save_samples
 from rnntrade.samples.splits import Boundary, assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Prices, Thresholds, regime_names
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
+from tasks.data import DataWarning
 from tasks.tables import Labels, as_boundary, read_bars, read_prices
 
 
@@ -32,9 +35,7 @@ def label_regimes(
     folds = []
     with publish("regimes") as out:
         for boundary in boundaries(bars.sessions, split, first):
-            learned = {
-                ticker: _label_ticker(ticker, bars, labels, boundary) for ticker in bars.tickers
-            }
+            learned = _learn(bars, labels, boundary)
             series = {ticker: each.classes for ticker, each in learned.items()}
             table = pd.DataFrame(series, index=bars.sessions)
             table.to_parquet(out.folder / f"regimes_{boundary.number}.parquet")
@@ -49,14 +50,18 @@ def label_regimes(
     return Labels(ref=out.ref, folds=len(folds), classes=regime_names(labels))
 
 
-def _label_ticker(ticker: str, bars: Prices, labels: LabelConfig, boundary: Boundary) -> Regimes:
-    """Regimes of one ticker as one fold defines them: it learns before its validation part."""
-    before = bars.sessions[bars.sessions < boundary.validation]
-    close = bars.bars(ticker)["close"]
-    try:
-        return learn_regimes(close, labels, (boundary.training, before[-1]))
-    except DataError as error:
-        raise DataError(f"{ticker}, fold {boundary.number}: {error}") from error
+def _learn(bars: Prices, labels: LabelConfig, boundary: Boundary) -> dict[str, Regimes]:
+    """Regimes by ticker as one fold defines them: it learns before its validation part.
+
+    errors  DataError when no ticker has taught anything; a single one is left without regimes
+    """
+    last = bars.sessions[bars.sessions < boundary.validation][-1]
+    span = (boundary.training, last)
+    found = {t: learn_regimes(bars.bars(t)["close"], labels, span) for t in bars.tickers}
+    if all(each.unlearned for each in found.values()):
+        ticker, first = next(iter(found.items()))
+        raise DataError(f"{ticker}, fold {boundary.number}: {first.unlearned}")
+    return found
 
 
 @cached_task("make_windows-{name}", not_in_key=("name",))
@@ -103,3 +108,54 @@ def make_windows(
     with publish("windows") as out:
         save_samples(out.folder, samples, folds)
     return out.ref
+
+
+def partly_used(
+    prices: Mapping[str, Ref], labels: Labels, samples: Mapping[str, Ref]
+) -> list[DataWarning]:
+    """Name the tickers that not every fold trains on, judges or knows a regime of.
+
+    samples  by model
+    """
+    learned = json.loads((labels.ref.folder / "folds.json").read_text())
+    trains = {ticker: [False] * labels.folds for ticker in prices}
+    judges = {ticker: [False] * labels.folds for ticker in prices}
+    windows: dict[str, set[str]] = {ticker: set() for ticker in prices}
+    for name, ref in samples.items():
+        for number in range(labels.folds):
+            table, each = load_samples(ref.folder, number)
+            taught = np.isfinite(table.target[each.fold.training]).all(axis=1)
+            for rows, used in ((each.fold.training[taught], trains), (each.fold.test, judges)):
+                for ticker in np.unique(table.spans.ticker[rows]):
+                    used[str(ticker)][number] = True
+        for ticker in np.unique(table.spans.ticker):
+            windows[str(ticker)].add(name)
+    found = []
+    for ticker, ref in prices.items():
+        known = [np.isfinite(fold["thresholds"][ticker]["median"]) for fold in learned]
+        lacking = {
+            "trains no model": trains[ticker],
+            "is not judged": judges[ticker],
+            "has no regime": known,
+        }
+        parts = [
+            f"{what} in {used.count(False)} of {labels.folds} folds"
+            for what, used in lacking.items()
+            if not all(used)
+        ]
+        if without := [name for name in samples if name not in windows[ticker]]:
+            parts = [f"has too few sessions for one window of {', '.join(without)}", *parts]
+        if parts:
+            found.append(_partly(ticker, read_bars(ref), parts, bool(windows[ticker])))
+    return found
+
+
+def _partly(ticker: str, bars: pd.DataFrame, parts: list[str], used: bool) -> DataWarning:
+    """The warning about one ticker that is used in part, or not at all."""
+    span = f"{bars.index[0]:%Y-%m-%d} to {bars.index[-1]:%Y-%m-%d}" if len(bars) else "nowhere"
+    what = "; it ".join(parts) if used else f"left out: it {parts[0]}"
+    return DataWarning(
+        message=f"{ticker}: bars from {span}; {'it ' if used else ''}{what}.  The other tickers "
+        "go on.  Change data.start, data.end or split, or leave it out of data.tickers.",
+        until=f"{bars.index[-1]:%Y-%m-%d}" if len(bars) else "",
+    )

@@ -37,6 +37,7 @@ class Said(BaseModel):
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
     warnings: list[str] = []  # about the prices
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
 
 class Compared(BaseModel):
@@ -84,19 +85,28 @@ def sessions_to_say(prices: dict[str, Ref], as_of: date | None) -> list[str]:
 
 
 @task(task_run_name="say-{session}", cache_policy=NO_CACHE)
-def say(prices: dict[str, Ref], session: str, asked: list[str], kept: bool) -> Said:
+def say(
+    prices: dict[str, Ref],
+    session: str,
+    asked: list[str],
+    kept: bool,
+    missing: dict[str, str] | None = None,
+) -> Said:
     """Decide one session with the champion, and write it down.
 
     asked  tickers that somebody wants to hear of, beyond the champion's own
     kept   in the journal: an evening's own decision, or one that was missed; else only shown
+    missing why a ticker's newest prices could not be had, by ticker
     """
+    failed = missing or {}
     champion = require_champion(TRADED)
     seats = {TRADED: _seat(champion)}
     seats |= {each.task: _seat(each) for each in map(holder, BESIDE) if each is not None}
     bars, day, now = read_prices(prices), pd.Timestamp(session), clock.now()
     settled = last_settled(seats[TRADED].desk.experiment.data.calendar, now)
     newest = kept and day == bars.sessions[-1]
-    signal = make_signal(seats, bars, day, due=settled if newest else day, asked=asked)
+    due = settled if newest else day
+    signal = make_signal(seats, bars, day, due=due, asked=asked, missing=failed)
     late = day < settled
     added = False
     if kept:
@@ -106,7 +116,7 @@ def say(prices: dict[str, Ref], session: str, asked: list[str], kept: bool) -> S
     lines = words(signal)
     for line in lines:
         get_run_logger().info("%s  %s", session, line)
-    return Said(signal=signal.as_json(), lines=lines, late=late, added=added)
+    return Said(signal=signal.as_json(), lines=lines, late=late, added=added, missing=failed)
 
 
 @task(task_run_name="reconcile", cache_policy=NO_CACHE)
@@ -131,7 +141,7 @@ def reconcile_journal(prices: dict[str, Ref]) -> list[Compared]:
                     "task_version": champion.name,
                     "probability": decided.probability.loc[day, ticker],
                     "target": decided.target.loc[day, ticker],
-                    "prices": prices_then[ticker],
+                    "prices": prices_then.get(ticker, ""),
                     "code": code,
                     "desk": champion.tags["desk"],
                 }

@@ -47,7 +47,7 @@ def audit_fit_record(
             note("scaler", name, kind, told.tolist(), right.tolist())
     if fit.model != model or fit.fold != targets.fold.number:
         note("fit", "model", "fit of another model or fold", fit.model.name, model.name)
-    if dict(fit.thresholds) != dict(targets.thresholds):
+    if repr(sorted(fit.thresholds.items())) != repr(sorted(targets.thresholds.items())):  # NaN too
         kind = "thresholds of other sessions than the training part's"
         note("thresholds", "thresholds", kind, dict(fit.thresholds), dict(targets.thresholds))
     until = str(samples.spans.decision[trained].max().astype("datetime64[D]"))

@@ -92,7 +92,7 @@ def audit_samples(learner: Learner) -> Audited:
     """Windows end on their decision, and no label ends after its span says."""
     setting, evidence = learner.setting, Evidence("samples")
     clean = learner.samples
-    for last in _looked_at(setting):
+    for last in _looked_at(learner):
         for name in WAYS:
             probe = setting.probe(last, name)
             again, _ = learner.replaced(last, last, name)
@@ -103,10 +103,11 @@ def audit_samples(learner: Learner) -> Audited:
     return evidence.audited(_kind_of_sample)
 
 
-def _looked_at(setting: Setting) -> list[int]:
-    """A few sessions of the whole history at which samples are compared."""
-    count = len(setting.prices.sessions)
-    return setting.few(count // 4, count - 1, 4)
+def _looked_at(learner: Learner) -> list[int]:
+    """A few sessions, from the first decision on, at which samples are compared."""
+    setting, count = learner.setting, len(learner.setting.prices.sessions)
+    first = setting.position(pd.Timestamp(learner.samples.spans.decision.min()))
+    return setting.few(max(count // 4, first), count - 1, 4)
 
 
 def audit_parts(learner: Learner) -> Audited:

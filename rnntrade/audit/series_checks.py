@@ -95,7 +95,7 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
     """How far the model's target looks ahead, measured: exactly its horizon, no less and no more.
 
     A row that changes when everything after t is replaced looks at least to t + 1; over many t the
-    furthest such look is the target's own.
+    furthest such look is the target's own.  A ticker without a single known target is passed over.
     """
     looks: dict[str, tuple[int, str, str]] = {}
     compared = 0
@@ -103,8 +103,14 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
         close = setting.prices.bars(ticker)["close"]
         regimes = regimes.reindex(close.index)
         clean = setting.chain.target(model.task, model.horizon, close, regimes).to_numpy(float)
+        rows = setting.few(len(close) // 8, len(close) - 1, ASKED)
+        last = [
+            row + 1 - model.horizon for row in rows if 0 <= row + 1 - model.horizon < len(close)
+        ]
+        if not np.isfinite(clean[last]).any():  # of a ticker listed too late to have a label
+            continue
         furthest, when, probe = 0, f"{close.index[0]:%Y-%m-%d}", ""
-        for row in setting.few(len(close) // 8, len(close) - 1, ASKED):
+        for row in rows:
             for name in TURNING:
                 other_close = _other_close(close, row, name)
                 other_regimes = _other_regimes(regimes, row, name)

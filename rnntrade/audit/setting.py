@@ -53,6 +53,8 @@ class Setting:
         chosen = dict.fromkeys((0, 30, 60, total - 2), "")
         for ticker in self.prices.tickers[:LISTED]:
             there = np.flatnonzero(self.given.close[ticker].notna())
+            if not len(there):  # listed in sealed sessions
+                continue
             holes = np.flatnonzero(np.diff(there) > 1)[:HOLES]
             near = [position for hole in holes for position in (there[hole], there[hole] + 1)]
             chosen |= {int(each): ticker for each in (there[0] - 1, there[0] + 20, *near)}

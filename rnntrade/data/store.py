@@ -95,6 +95,28 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
     )
 
 
+def stored_bars(root: Path, config: DataConfig, ticker: str) -> pd.DataFrame | None:
+    """Bars in [config.start, config.end) as they were last stored, asking nobody; None without any.
+
+    Files of another folder, and prices made up otherwise, are another source.
+    """
+    stored = _stored(root, config.source, ticker)
+    if stored is None or stored.provenance["adjusted"] != _detail(config):
+        return None
+    bars = cut(stored.bars, config.start, config.end)
+    return None if bars.empty else bars
+
+
+def _detail(config: DataConfig) -> str:
+    """How the source adjusts its prices, or what they were made from."""
+    return {
+        "yahoo": "splits and dividends",
+        "sample": "splits and dividends",
+        "synthetic": f"made up, seed {config.seed}",
+        "files": f"as the file in {config.folder} says",
+    }[config.source]
+
+
 def _refresh(
     stored: Stored | None, config: DataConfig, ticker: str, start: date, end: date, now: datetime
 ) -> _State:
@@ -190,18 +212,15 @@ def _keep(
         return known
     findings = check(state.bars, ticker, config.calendar, state.start, state.end)
     raise_errors(findings)
-    library, detail = {
-        "yahoo": ("yfinance", "splits and dividends"),
-        "sample": ("arch", "splits and dividends"),
-        "synthetic": ("numpy", f"made up, seed {config.seed}"),
-        "files": ("pandas", f"as the file in {config.folder} says"),
-    }[config.source]
+    library = {"yahoo": "yfinance", "sample": "arch", "synthetic": "numpy", "files": "pandas"}[
+        config.source
+    ]
     provenance = {
         "source": config.source,
         "ticker": ticker,
         "fetched_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "library": f"{library} {version(library)}",
-        "adjusted": detail,
+        "adjusted": _detail(config),
         "calendar": config.calendar,
         "asked": asked,
         "vintage": vintage,

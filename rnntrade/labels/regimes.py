@@ -20,6 +20,8 @@ from rnntrade.types import Thresholds
 
 BEAR, CONSOLIDATION, BULL, HIGH_VOLATILITY = range(4)
 
+FEWEST_VOLATILITIES = 20  # of a training part: quantiles of fewer say nothing
+
 StateModel = HiddenMarkov | JumpStates
 
 
@@ -30,6 +32,7 @@ class Regimes:
     classes: pd.Series  # (T,) class or NaN
     thresholds: Thresholds  # of volatility in the training part; what kind "rule" decides by
     states: StateModel | None  # what the other kinds decide by
+    unlearned: str = ""  # why the training part taught nothing, and the cure
 
 
 def regime_inputs(close: pd.Series, config: LabelConfig) -> pd.DataFrame:
@@ -47,12 +50,14 @@ def regime_inputs(close: pd.Series, config: LabelConfig) -> pd.DataFrame:
 def learn_thresholds(vol: pd.Series) -> Thresholds:
     """Median and 75 % quantile of the volatilities given: give the training part, no more.
 
-    errors   DataError when none of them is known
+    errors   DataError when fewer than FEWEST_VOLATILITIES of them are known
     """
-    if not vol.notna().any():
+    known = int(vol.notna().sum())
+    if known < FEWEST_VOLATILITIES:
         raise DataError(
-            "the training part has no session with a known volatility: too few sessions "
-            "before the test part.  Use an earlier start or a smaller test part."
+            f"the training part has {known or 'no'} session{'' if known == 1 else 's'} with a "
+            f"known volatility, and thresholds take {FEWEST_VOLATILITIES}: too few sessions "
+            "before the validation part.  Use an earlier start or a smaller test part."
         )
     return Thresholds(float(vol.quantile(0.5)), float(vol.quantile(0.75)))
 
@@ -90,8 +95,9 @@ def label_regimes(
     close     (T,) on the sessions that the ticker traded
     training  first and last session that may be learned from, both included
     returns   (T,) classes 0..3 or NaN; thresholds (of the last training session, if expanding),
-              by which the statistical kinds decide nothing
-    errors    DataError when the training part is too short, or prices stand still
+              by which the statistical kinds decide nothing.  NaN throughout for a ticker whose
+              training part is too short, or whose prices stand still there: it was listed later,
+              and what others taught says nothing of its own volatility
     """
     learned = learn_regimes(close, config, training)
     return learned.classes, learned.thresholds
@@ -101,14 +107,18 @@ def learn_regimes(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
 ) -> Regimes:
     """As `label_regimes`, with the statistical model beside its states."""
-    states = None
-    if config.kind == "rule":
-        thresholds = _rule_thresholds(close, config, training)
-    else:
-        vol = regime_inputs(close, config)["vol"]
-        thresholds = learn_thresholds(vol.loc[training[0] : training[1]])
-        states = fit_states(close.loc[: training[1]], config, training[0])
-    return Regimes(regimes_as_learned(close, config, thresholds, states), thresholds, states)
+    thresholds, states, unlearned = Thresholds(float("nan"), float("nan")), None, ""
+    try:
+        if config.kind == "rule":
+            thresholds = _rule_thresholds(close, config, training)
+        else:
+            vol = regime_inputs(close, config)["vol"]
+            states = fit_states(close.loc[: training[1]], config, training[0])
+            thresholds = learn_thresholds(vol.loc[training[0] : training[1]])
+    except DataError as error:
+        unlearned = str(error)
+    classes = regimes_as_learned(close, config, thresholds, states)
+    return Regimes(classes, thresholds, states, unlearned)
 
 
 def regimes_as_learned(
@@ -118,10 +128,11 @@ def regimes_as_learned(
 
     close    (T,) on the sessions that the ticker traded; expanding thresholds need all of the past
     row t    sees closes up to and including t
-    returns  (T,) class or NaN
+    returns  (T,) class or NaN; expanding thresholds apply once a ticker has its own past
     """
-    if states is not None:
-        return filter_states(close, states)
+    if config.kind != "rule":
+        nothing = pd.Series(np.nan, close.index, name="regime")
+        return nothing if states is None or close.empty else filter_states(close, states)
     inputs = regime_inputs(close, config)
     ret, vol = inputs["ret"], inputs["vol"]
     if config.thresholds == "expanding":

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.data.sessions import expected_sessions
-from rnntrade.live.decisions import desk_samples, until
+from rnntrade.live.decisions import desk_samples, own_prices, until
 from rnntrade.live.desk import Desk
 from rnntrade.live.drift import out_of_range
 from rnntrade.live.health import Health
 from rnntrade.types import Prices, Samples
+
+HALT = 5  # sessions without a bar that are taken for a halt
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ def find_reasons(
     health: Health | None = None,
     asked: Sequence[str] = (),
     samples: Samples | None = None,
+    missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Reasons:
     """Look for everything that speaks against following the desk after the close of `as_of`.
 
@@ -42,8 +46,9 @@ def find_reasons(
     health  what monitoring found; None: not looked at
     asked   tickers that somebody wants to hear of; others than the desk's are unknown
     samples of `desk_samples` about the prices up to `as_of`, where they are at hand
+    missing why the newest prices of a ticker could not be had, by ticker
     """
-    known = until(prices, as_of)
+    known = own_prices(desk, until(prices, as_of))
     everything = []
     if as_of < due:
         everything.append(
@@ -66,14 +71,22 @@ def find_reasons(
     outside = _outside(desk, samples or desk_samples(desk, known), as_of)
     for ticker in [*desk.tickers, *(t for t in asked if t not in desk.tickers)]:
         found = []
+        if ticker in missing:
+            gone = f"If it is gone for good{_without(desk, ticker)}."
+            found.append(f"no new prices: {missing[ticker]}  {gone}")
         if ticker not in desk.tickers:
             found.append(
                 f"unknown ticker: the model decides on {', '.join(desk.tickers)}.  "
                 "Run an experiment with it."
             )
-        elif ticker not in known.tickers or as_of not in known.bars(ticker).index:
-            found.append(f"not traded on {as_of:%Y-%m-%d}: the last decision stands.")
-        elif outside.get(ticker):
+        elif as_of not in known.bars(ticker).index:
+            found.append(_not_traded(desk, known, ticker, as_of))
+        elif ticker not in outside:
+            found.append(
+                f"too few sessions: no window of {desk.model.lookback} sessions with every input "
+                f"known ends on {as_of:%Y-%m-%d}.  Wait for more."
+            )
+        elif outside[ticker]:
             found.append(
                 f"out of range: {', '.join(outside[ticker])} far outside what the model has "
                 "learned from.  Check the prices; if they are right, retrain."
@@ -81,6 +94,27 @@ def find_reasons(
         if found:
             tickers[ticker] = tuple(found)
     return Reasons(tuple(everything), tickers)
+
+
+def _not_traded(desk: Desk, known: Prices, ticker: str, as_of: pd.Timestamp) -> str:
+    """Since when there is no bar; after a week it looks like more than a halt."""
+    told, traded = f"not traded on {as_of:%Y-%m-%d}", known.bars(ticker).index
+    if not len(traded):
+        return f"{told}, nor before: there are no bars of it.  Check its source."
+    missed = int((known.sessions > traded[-1]).sum())
+    if missed <= HALT:
+        return f"{told}: the last decision stands."
+    cure = _without(desk, ticker, ", or")
+    return (
+        f"{told}, nor in {missed} sessions since {traded[-1]:%Y-%m-%d}: delisted, or its source "
+        f"has stopped.  The last decision stands.  Check its source{cure}."
+    )
+
+
+def _without(desk: Desk, ticker: str, joined: str = ",") -> str:
+    """How to be rid of a ticker."""
+    others = ",".join(each for each in desk.tickers if each != ticker)
+    return f"{joined} retrain without it (--tickers {others})" if others else f"{joined} retrain"
 
 
 def age(desk: Desk, due: pd.Timestamp) -> int:
@@ -102,7 +136,7 @@ def expiry(desk: Desk) -> pd.Timestamp:
 
 
 def _outside(desk: Desk, samples: Samples, as_of: pd.Timestamp) -> dict[str, list[str]]:
-    """Inputs of the newest window, by ticker, that lie too far outside the training part."""
+    """Inputs that lie too far outside the training part, by ticker with a window on `as_of`."""
     margin = desk.experiment.production.range_margin
     found = {}
     for ticker in desk.tickers:

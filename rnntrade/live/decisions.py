@@ -48,7 +48,7 @@ def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
     prices  as in `decide`
     before  what the same desk said of the same prices up to an earlier session: not asked again
     """
-    desk_prices = _own(desk, prices)
+    desk_prices = own_prices(desk, prices)
     samples = desk_samples(desk, desk_prices)
     rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
     new = np.ones(len(rows), dtype=bool)
@@ -67,13 +67,14 @@ def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
 def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisions:
     """Every decision from the first session that the desk has not learned from.
 
-    prices   from the desk's own first day on, of all of its tickers, up to any session
+    prices   from the desk's own first day on, of its tickers, up to any session; for a ticker
+             without bars nothing is decided, and the others are as they are with it
     answers  of `ask` about the same prices, where they are at hand
     row t    sees bars up to and including t; it is the backtest's row of t.  What stood before the
              first of these sessions is not known: a ticker halted on it counts as flat
-    errors   DataError when tickers are missing, or there is no such session
+    errors   DataError when no ticker has bars, or there is no such session
     """
-    desk_prices = _own(desk, prices)
+    desk_prices = own_prices(desk, prices)
     sessions = desk_prices.sessions[desk_prices.sessions >= desk.fold.test]
     if not len(sessions):
         raise DataError(
@@ -157,11 +158,15 @@ def until(prices: Prices, session: pd.Timestamp) -> Prices:
     return Prices(**{name: getattr(prices, name).loc[:session] for name in FIELDS})
 
 
-def _own(desk: Desk, prices: Prices) -> Prices:
-    """The desk's tickers, on the sessions that any of them traded."""
-    missing = [ticker for ticker in desk.tickers if ticker not in prices.tickers]
-    if missing:
-        raise DataError(f"no bars of {', '.join(missing)}: {desk.model.name} decides on them all.")
+def own_prices(desk: Desk, prices: Prices) -> Prices:
+    """The desk's tickers, on the sessions that any of them traded; NaN for one without bars.
+
+    errors  DataError when none of them has any
+    """
     columns = list(desk.tickers)
-    traded = prices.close[columns].notna().any(axis=1)
-    return Prices(**{name: getattr(prices, name).loc[traded, columns] for name in FIELDS})
+    traded = prices.close.reindex(columns=columns).notna().any(axis=1)
+    if not traded.any():
+        raise DataError(f"no bars of {', '.join(columns)}: {desk.model.name} decides on them.")
+    return Prices(
+        **{name: getattr(prices, name).reindex(columns=columns).loc[traded] for name in FIELDS}
+    )

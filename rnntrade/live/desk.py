@@ -9,7 +9,7 @@ The same desk gives the same bytes; nothing here can run code on loading.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,12 @@ def terms(experiment: Experiment, model: ModelConfig) -> Experiment:
         backtest=experiment.backtest,
         production=experiment.production,
     )
+
+
+def narrowed(desk: Desk, tickers: Sequence[str]) -> Desk:
+    """The same desk, deciding on these of its tickers alone: each gets its share of all equity."""
+    data = replace(desk.experiment.data, tickers=tuple(tickers))
+    return replace(desk, experiment=replace(desk.experiment, data=data))
 
 
 def save_desk(desk: Desk, folder: Path) -> None:

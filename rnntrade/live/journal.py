@@ -153,7 +153,9 @@ def _why(row: Mapping[Any, Any]) -> str:
     told = []
     if row["desk_said"] != row["desk_now"]:
         told.append(f"model: {row['task_version_said']} then, {row['task_version_now']} now")
-    if row["prices_said"] != row["prices_now"]:
+    if not row["prices_now"]:
+        told.append(f"data: there are no bars of {row['ticker']} any more")
+    elif row["prices_said"] != row["prices_now"]:
         told.append(f"data: bars of {row['ticker']} up to this session were revised")
     if row["code_said"] != row["code_now"]:
         told.append("code: another version of rnntrade")

@@ -96,7 +96,10 @@ def decide(
     figures = {"sessions": float(len(common))}
     if len(common) < FEWEST_SESSIONS or len(common) <= 2 * block:
         fewest = max(FEWEST_SESSIONS, 2 * block + 1)
-        failed.append(f"{len(common)} sessions are common to both, too few: {fewest} are needed")
+        failed.append(
+            f"{len(common)} sessions are common to both, too few: {fewest} are needed.  Retrain "
+            "again once there are, or promote it by hand"
+        )
         return Decision(False, tuple(failed), figures)
     if not difference.any():
         failed.append(f"the same scores in all {len(common)} sessions: nothing to choose between")

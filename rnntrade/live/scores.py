@@ -25,9 +25,15 @@ def same_question(one: Desk, other: Desk) -> str:
         return f"it looks {one.model.horizon} sessions ahead, the champion {other.model.horizon}"
     if one.model.task == "regime" and one.experiment.labels != other.experiment.labels:
         return "its regimes are told apart by other rules than the champion's"
-    if set(one.tickers) != set(other.tickers):
+    if not set(one.tickers) & set(other.tickers):
         return f"it decides on {', '.join(one.tickers)}, the champion on {', '.join(other.tickers)}"
     return ""
+
+
+def shared_tickers(one: Desk, other: Desk, prices: Prices, first: pd.Timestamp) -> tuple[str, ...]:
+    """The tickers that both decide on, and that have traded since `first`."""
+    traded = prices.close.loc[first:].notna().any()
+    return tuple(t for t in one.tickers if t in other.tickers and traded.get(t, False))
 
 
 def score(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,19 @@ import pandas as pd
 
 from rnntrade.errors import DataError
 from rnntrade.live.abstain import age, expiry, find_reasons
-from rnntrade.live.decisions import Answers, answer, ask, decide, known_regimes, until
+from rnntrade.live.decisions import (
+    Answers,
+    answer,
+    ask,
+    decide,
+    known_regimes,
+    own_prices,
+    until,
+)
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import check_health, observe
 from rnntrade.live.upkeep import age_check
+from rnntrade.training.latest import has_window
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
@@ -73,26 +83,29 @@ def make_signal(
     as_of: pd.Timestamp,
     due: pd.Timestamp,
     asked: Sequence[str] = (),
+    missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Signal:
     """Decide one session; no bar after it is looked at.
 
     seats   by task: "direction" decides; "regime" and "forecast" are told beside it, where there
     due     newest session that is over: an older `as_of` is stale
     asked   tickers that somebody wants to hear of; an unknown one is told as such
+    missing why the newest prices of a ticker could not be had: it abstains, the others go on
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
-    seat, known = seats["direction"], until(prices, as_of)
+    seat, everything = seats["direction"], until(prices, as_of)
     desk = seat.desk
+    known = own_prices(desk, everything)
     if as_of not in known.sessions:
         newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
         raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
     answers = ask(desk, known)
     aged = age_check(desk, max(as_of, due))
     health = check_health(desk, known, (aged,), seen=observe(desk, known, answers))
-    reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples)
+    reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples, missing)
     own = _decided(desk, known, as_of, answers)
-    ahead = _outlook(seats.get("regime"), known, as_of)
-    path = _outlook(seats.get("forecast"), known, as_of)
+    ahead = _outlook(seats.get("regime"), everything, as_of)
+    path = _outlook(seats.get("forecast"), everything, as_of)
     tickers = [
         TickerSignal(
             ticker,
@@ -145,11 +158,15 @@ def _decided(
 
 
 def _outlook(seat: Seat | None, known: Prices, as_of: pd.Timestamp) -> dict[str, dict[str, Any]]:
-    """What a regime or forecast model says of each ticker that traded on `as_of`: its columns."""
+    """What a regime or forecast model says of each ticker with a window on `as_of`: its columns."""
     if seat is None:
         return {}
-    traded = [t for t in known.tickers if as_of in known.bars(t).index]
-    rows = [known.bars(t)[["close"]].assign(ticker=t).reset_index() for t in traded]
+    bars = {ticker: known.bars(ticker) for ticker in known.tickers}
+    rows = [
+        table[["close"]].assign(ticker=ticker).reset_index()
+        for ticker, table in bars.items()
+        if as_of in table.index and has_window(table, seat.desk.model)
+    ]
     if not rows:
         return {}
     table = answer(seat.desk, pd.concat(rows)).drop(columns="as_of")

@@ -7,6 +7,7 @@ old a champion is called expired.
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -22,11 +23,17 @@ REVISED = 0.01  # share of the sessions known before that may be revised
 DAY = timedelta(days=1)
 
 
-def freshness(newest: Mapping[str, pd.Timestamp], due: pd.Timestamp, calendar: str) -> Check:
+def freshness(
+    newest: Mapping[str, pd.Timestamp],
+    due: pd.Timestamp,
+    calendar: str,
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> Check:
     """Count the sessions after each ticker's newest bar that are over, and look at the oldest.
 
     newest  by ticker, session of its newest bar
     due     newest session that is over
+    failed  why a ticker's prices could not be had, by ticker
     """
     missing = {
         ticker: len(expected_sessions(calendar, (day + DAY).date(), (due + DAY).date()))
@@ -35,13 +42,18 @@ def freshness(newest: Mapping[str, pd.Timestamp], due: pd.Timestamp, calendar: s
     ticker = max(missing, key=lambda each: missing[each])
     count = missing[ticker]
     late = [each for each, sessions in missing.items() if sessions > MISSING]
-    if not late:
+    why = "".join(f"; {reason}" for reason in failed.values())
+    if not late and not failed:
         told = f"freshness: every ticker has its bar of {due:%Y-%m-%d}"
         return Check("freshness", float(count), float(MISSING), "ok", told, SESSIONS)
+    if not late:
+        told = f"freshness: every other ticker has its bar of {due:%Y-%m-%d}{why}"
+        return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
     sessions = "session is" if count == 1 else "sessions are"
     told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count:,} {sessions} missing"
     told += f" up to {due:%Y-%m-%d}"
     told += f"; late are {', '.join(late)}" if len(late) > 1 else ""
+    told += why
     return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
 
 

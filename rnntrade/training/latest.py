@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from rnntrade.config import ModelConfig
 from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.windows import make_samples
@@ -38,6 +39,12 @@ def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
             for (t, table), said in zip(windows.items(), outputs, strict=True)
         ]
     )
+
+
+def has_window(bars: pd.DataFrame, model: ModelConfig) -> bool:
+    """Whether a complete window ends on the newest of one ticker's bars."""
+    newest = ticker_features(bars, model.inputs).iloc[-model.lookback :].to_numpy(dtype=float)
+    return len(newest) == model.lookback and bool(np.isfinite(newest).all())
 
 
 def _newest_window(ticker: str, features: pd.DataFrame, lookback: int) -> pd.DataFrame:

@@ -253,3 +253,57 @@ def test_a_signal_can_be_read_by_a_program(followed, monkeypatch):
     evening(monkeypatch, "2021-11-30")
     (said,) = signal()
     assert json.loads(said.model_dump_json())["signal"]["tickers"][0]["ticker"] == "AAA"
+
+
+def test_a_ticker_whose_file_is_gone_abstains_and_the_others_are_decided_as_before(
+    followed, monkeypatch
+):
+    folder, _ = followed
+    evening(monkeypatch, "2021-11-30")
+    (before,) = signal()
+    (folder / "BBB.csv").unlink()
+    (said,) = signal()
+    assert said.signal["tickers"][0] == before.signal["tickers"][0]
+    gone = said.signal["tickers"][1]
+    assert gone["standing"] == before.signal["tickers"][1]["standing"]
+    assert "no BBB.csv" in gone["abstain"][0]
+    assert list(said.missing) == ["BBB"]
+    found = reconcile()
+    assert (found.decisions, found.same, list(found.missing)) == (2, 2, ["BBB"])
+
+
+def test_an_unusable_newest_row_is_its_tickers_alone(followed, monkeypatch):
+    folder, _ = followed
+    evening(monkeypatch, "2021-11-30")
+    (before,) = signal()
+    evening(monkeypatch, "2021-12-01")
+    write_prices(folder, "2021-12-01")
+    bars = pd.read_csv(folder / "BBB.csv")
+    bars.loc[len(bars) - 1, "high"] = 0.5 * bars["low"].iloc[-1]
+    bars.to_csv(folder / "BBB.csv", index=False)
+    (said,) = signal()
+    assert said.signal["as_of"] == "2021-12-01"
+    assert (said.signal["abstain"], said.signal["tickers"][0]["abstain"]) == ([], [])
+    assert said.signal["tickers"][1]["standing"] == before.signal["tickers"][1]["standing"]
+    assert "unusable prices" in said.signal["tickers"][1]["abstain"][0]
+
+
+def test_a_ticker_that_ends_early_is_told_with_a_cure(followed, monkeypatch):
+    folder, _ = followed
+    evening(monkeypatch, "2021-11-30")
+    (before,) = signal()
+    bars = pd.read_csv(folder / "BBB.csv")
+    bars.iloc[:-15].to_csv(folder / "BBB.csv", index=False)
+    (said,) = signal()
+    assert said.signal["tickers"][0] == before.signal["tickers"][0]
+    assert "--tickers AAA" in said.signal["tickers"][1]["abstain"][0]
+    assert said.missing == {}
+
+
+def test_where_every_source_fails_the_first_cause_is_told(followed, monkeypatch):
+    folder, _ = followed
+    evening(monkeypatch, "2021-11-30")
+    for ticker in TICKERS:
+        (folder / f"{ticker}.csv").unlink()
+    with pytest.raises(RnntradeError, match=r"no AAA\.csv"):
+        signal()

@@ -14,6 +14,7 @@ from rnntrade.labels.regimes import (
     learn_regimes,
     learn_thresholds,
     regime_inputs,
+    regimes_as_learned,
 )
 
 CONFIG = LabelConfig()
@@ -80,14 +81,26 @@ def test_whole_sample_thresholds_do_look_ahead_which_is_why_they_are_called_leak
     assert learned == learn_thresholds(regime_inputs(close, CONFIG)["vol"])
 
 
-def test_too_short_a_training_part_is_told(prices):
+@pytest.mark.parametrize("until", [10, 38])
+def test_too_short_a_training_part_teaches_no_regime_and_says_why(prices, until):
     close = prices.bars("WHOLE")["close"]
-    with pytest.raises(DataError, match="no session with a known volatility"):
-        label_regimes(close, CONFIG, (close.index[0], close.index[10]))
-    with pytest.raises(DataError, match="expanding thresholds need 252"):
-        label_regimes(
-            close, LabelConfig(thresholds="expanding"), (close.index[0], close.index[100])
-        )
+    learned = learn_regimes(close, CONFIG, (close.index[0], close.index[until]))
+    assert learned.classes.isna().all()
+    assert np.isnan([learned.thresholds.median, learned.thresholds.upper]).all()
+    assert "known volatility" in learned.unlearned
+    enough = learn_regimes(close, CONFIG, (close.index[0], close.index[39]))
+    assert enough.unlearned == ""
+    with pytest.raises(DataError, match="known volatility"):
+        learn_thresholds(regime_inputs(close, CONFIG)["vol"].iloc[: until + 1])
+
+
+def test_expanding_thresholds_need_no_training_part(prices):
+    close = prices.bars("WHOLE")["close"]
+    config = LabelConfig(thresholds="expanding")
+    learned = learn_regimes(close, config, (close.index[0], close.index[100]))
+    assert "expanding thresholds need 252" in learned.unlearned
+    longer = learn_regimes(close, config, (close.index[0], close.index[400]))
+    pd.testing.assert_series_equal(learned.classes, longer.classes)
 
 
 STATISTICAL = [LabelConfig(kind=kind, states=n) for kind in ("hmm", "jump") for n in (2, 3)]
@@ -155,12 +168,22 @@ def test_a_session_that_was_not_traded_is_no_step_of_the_chain(prices):
     assert regime.iloc[1:].notna().all()
 
 
-def test_a_training_part_too_short_for_states_is_told():
+@pytest.mark.parametrize("kind", ["hmm", "jump"])
+def test_a_training_part_too_short_for_states_teaches_none_and_says_why(kind):
     close = turning()
-    for kind in ("hmm", "jump"):
-        with pytest.raises(DataError, match="200 sessions of training"):
-            label_regimes(close, LabelConfig(kind=kind), (close.index[0], close.index[150]))
+    short = learn_regimes(close, LabelConfig(kind=kind), (close.index[0], close.index[150]))
+    assert short.states is None
+    assert short.classes.isna().all()
+    assert "200 sessions of training" in short.unlearned
     still = pd.Series(np.full(500, 50.0), close.index[:500])
-    for kind in ("hmm", "jump"):
-        with pytest.raises(DataError, match=r"equal|there are 0"):
-            label_regimes(still, LabelConfig(kind=kind), (still.index[0], still.index[400]))
+    nothing = learn_regimes(still, LabelConfig(kind=kind), (still.index[0], still.index[400]))
+    assert "equal" in nothing.unlearned or "there are 0" in nothing.unlearned
+
+
+@pytest.mark.parametrize("kind", ["rule", "hmm", "jump"])
+def test_a_ticker_without_any_bar_has_no_regimes(kind):
+    close = turning()
+    config = LabelConfig(kind=kind)
+    learned = learn_regimes(close, config, (close.index[0], close.index[799]))
+    none = regimes_as_learned(close.iloc[:0], config, learned.thresholds, learned.states)
+    assert none.empty

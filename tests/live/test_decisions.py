@@ -83,10 +83,20 @@ def test_nothing_is_decided_on_sessions_that_it_has_learned_from(made):
         decide(made.desk, until(made.prices, before))
 
 
-def test_a_missing_ticker_is_named(made):
+def test_a_ticker_without_bars_changes_no_decision_about_the_others(made):
     alone = Prices(**{name: getattr(made.prices, name)[["WHOLE"]] for name in FIELDS})
-    with pytest.raises(DataError, match="no bars of HALTED"):
-        decide(made.desk, alone)
+    decided = decide(made.desk, alone)
+    assert decided.target["WHOLE"].equals(made.target["WHOLE"])
+    assert decided.probability["WHOLE"].equals(made.probability["WHOLE"])
+    assert decided.target["HALTED"].isna().all()
+
+
+def test_without_bars_of_any_ticker_all_are_named(made):
+    other = Prices(
+        **{name: getattr(made.prices, name)[["WHOLE"]].set_axis(["X"], axis=1) for name in FIELDS}
+    )
+    with pytest.raises(DataError, match="no bars of WHOLE, HALTED"):
+        decide(made.desk, other)
 
 
 @pytest.mark.parametrize("broken", ["desk.json", "validation.parquet", "fits/000/fit.json"])

@@ -157,6 +157,63 @@ def test_a_halted_ticker_is_told_and_its_last_decision_stands(made, seats):
     assert said["WHOLE"].abstain == []
 
 
+def ended(prices: Prices, ticker: str, last: pd.Timestamp | None) -> Prices:
+    """The same prices, the ticker's bars ending early; None: without a bar of it."""
+    if last is None:
+        kept = [each for each in prices.tickers if each != ticker]
+        return Prices(**{name: getattr(prices, name)[kept] for name in FIELDS})
+    changed = {name: getattr(prices, name).copy() for name in FIELDS}
+    for frame in changed.values():
+        frame.loc[frame.index > last, ticker] = np.nan
+    return Prices(**changed)
+
+
+@pytest.mark.parametrize("missed", [1, 5, 6, 100, None])
+def test_whatever_becomes_of_a_ticker_the_others_are_decided_as_before(made, seats, missed):
+    day = made.target.index[-1]
+    last = None if missed is None else made.prices.sessions[-1 - missed]
+    whole = make_signal(seats, made.prices, day, due=day)
+    said = make_signal(seats, ended(made.prices, "HALTED", last), day, due=day)
+    assert said.tickers[0] == whole.tickers[0]
+    assert said.abstain == []
+    gone = said.tickers[1]
+    assert (gone.probability, gone.regime_ahead, gone.path) == (None, None, [])
+    (reason,) = gone.abstain
+    assert reason.startswith(f"not traded on {day:%Y-%m-%d}")
+    assert ("--tickers WHOLE" in reason) == (missed in (6, 100))
+
+
+def test_a_halted_ticker_keeps_its_last_decision(made, seats):
+    day = made.target.index[-1]
+    for missed in (1, 6):
+        last = made.prices.sessions[-1 - missed]
+        told = make_signal(seats, ended(made.prices, "HALTED", last), day, due=day)
+        at_the_time = make_signal(seats, until(made.prices, last), last, due=last)
+        assert told.tickers[1].standing == at_the_time.tickers[1].standing
+        assert told.tickers[1].change == 0.0
+
+
+def test_a_source_that_fails_is_a_reason_of_its_ticker_alone(made, seats):
+    day = made.target.index[-1]
+    whole = make_signal(seats, made.prices, day, due=day)
+    missing = {"HALTED": "HALTED: rate limited.  Try again later."}
+    said = make_signal(seats, made.prices, day, due=day, missing=missing)
+    assert said.tickers[0] == whole.tickers[0]
+    (reason,) = said.tickers[1].abstain
+    assert reason.startswith("no new prices: HALTED: rate limited.  Try again later.")
+    assert "--tickers WHOLE" in reason
+    assert words(said)[1].startswith("HALTED: abstain")
+
+
+def test_a_ticker_with_too_few_bars_abstains(made, seats):
+    day, new = made.target.index[-1], {name: getattr(made.prices, name).copy() for name in FIELDS}
+    for frame in new.values():
+        frame.loc[frame.index < made.prices.sessions[-10], "HALTED"] = np.nan
+    said = make_signal(seats, Prices(**new), day, due=day)
+    assert said.tickers[0] == make_signal(seats, made.prices, day, due=day).tickers[0]
+    assert said.tickers[1].abstain[0].startswith("too few sessions")
+
+
 def test_wilsons_interval_by_the_published_example():
     # Newcombe (1998), Two-sided confidence intervals for the single proportion, table I, method 3
     assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

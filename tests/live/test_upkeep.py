@@ -24,6 +24,16 @@ def test_a_weekend_and_a_holiday_are_no_missing_sessions():
     assert freshness({"AAA": FRIDAY}, TUESDAY, "XLON").value == 2.0  # London was open
 
 
+def test_a_ticker_whose_source_fails_is_a_warning_with_its_cause():
+    failed = {"BBB": "BBB: rate limited."}
+    found = freshness({"AAA": FRIDAY}, FRIDAY, "XNYS", failed)
+    assert found.status == "warning"
+    assert "BBB: rate limited." in found.sentence
+    late = freshness({"AAA": FRIDAY}, TUESDAY, "XNYS", failed)
+    assert (late.value, late.status) == (1.0, "warning")
+    assert "BBB: rate limited." in late.sentence
+
+
 def test_every_late_ticker_is_named():
     told = freshness({"AAA": FRIDAY, "BBB": TUESDAY, "CCC": MONDAY}, TUESDAY, "XLON").sentence
     assert told.endswith("AAA ends on 2024-01-12, 2 sessions are missing up to 2024-01-16; late "

@@ -169,7 +169,11 @@ MISTAKES = {
     "a long ticker": (lambda bars: with_first(bars, ticker="A" * 65), "bars.0.ticker", "64"),
     "a session twice": (lambda bars: {"bars": [*bars, bars[0]]}, "bars", "is there twice"),
     "a short history": (lambda bars: {"bars": bars[-10:] + bars[SHORT - 10 : SHORT]}, "bars", ""),
-    "a ticker missing": (lambda bars: {"bars": bars[:SHORT]}, "bars", "No bars of BBB"),
+    "no ticker of the champion's": (
+        lambda bars: {"bars": [{**bar, "ticker": "ZZZ"} for bar in bars]},
+        "bars",
+        "No bars of AAA, BBB",
+    ),
     "only what was learned": (
         lambda bars: {"bars": [{**bar, "date": f"19{bar['date'][2:]}"} for bar in bars]},
         "bars",

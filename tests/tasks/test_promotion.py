@@ -1,0 +1,94 @@
+"""A challenger on other tickers can replace a champion whose tickers are gone."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rnntrade.live.desk import Desk, narrowed
+from rnntrade.live.promotion import Candidate
+from rnntrade.live.scores import score
+from rnntrade.types import Prices
+from tasks.artifacts import publish
+from tasks.champions import Version
+from tasks.promotion import _by_hand, _compare
+from tests.live.made_desk import Made
+from tests.live.made_desk import made as make
+
+
+@pytest.fixture(scope="module")
+def made(prices: Prices) -> Made:
+    return make(prices)
+
+
+def version(number: str) -> Version:
+    return Version(task="direction", number=number, aliases=[], tags={}, run_id="")
+
+
+def flat(desk: Desk) -> Desk:
+    """It never trades."""
+    rules = replace(desk.experiment.trading, dead_band=0.999, regime_filter="off")
+    return replace(desk, experiment=replace(desk.experiment, trading=rules))
+
+
+@pytest.fixture
+def stored(made, home):
+    refs = {}
+    for ticker in made.prices.tickers:
+        with publish("prices") as out:
+            made.prices.bars(ticker).to_parquet(out.folder / "bars.parquet")
+        refs[ticker] = out.ref
+    return refs
+
+
+@pytest.mark.parametrize("there", [["WHOLE"], ["WHOLE", "HALTED"]])
+def test_a_better_challenger_on_fewer_tickers_replaces_the_champion(
+    made, stored, there, monkeypatch
+):
+    def worse(name: str, *rest: Any) -> Candidate:
+        """As it is, the champion losing another percent a session."""
+        found = score(name, *rest)
+        lost = 0.01 if name.endswith("/1") else 0.0
+        cases = {bps: returns - lost for bps, returns in found.cases.items()}
+        return replace(found, scores=found.scores - lost, cases=cases)
+
+    monkeypatch.setattr("tasks.promotion.score", worse)
+    desk = narrowed(flat(made.desk), ["WHOLE"])
+    decided, tickers = _compare(
+        *(version("2"), desk, version("1"), made.desk, made.run.experiment),
+        *({ticker: stored[ticker] for ticker in there}, True),
+    )
+    assert tickers == ("WHOLE",)
+    assert decided.promoted
+    assert "compared on WHOLE" in decided.reasons[-1]
+    assert "HALTED" in decided.reasons[-1]
+
+
+def test_a_challenger_that_knows_more_tickers_is_compared_on_the_champions(made, stored):
+    champion = narrowed(made.desk, ["HALTED"])
+    decided, tickers = _compare(
+        *(version("2"), flat(made.desk), version("1"), champion, made.run.experiment),
+        *(stored, True),
+    )
+    assert tickers == ("HALTED",)
+    assert decided.figures["sessions"] > 200
+
+
+def test_on_the_same_tickers_nothing_else_is_told(made, stored):
+    decided, tickers = _compare(
+        *(version("2"), flat(made.desk), version("1"), made.desk, made.run.experiment),
+        *(stored, True),
+    )
+    assert set(tickers) == {"WHOLE", "HALTED"}
+    assert not any("compared on" in reason for reason in decided.reasons)
+
+
+def test_where_no_shared_ticker_has_prices_the_way_out_is_told(made, stored):
+    champion = narrowed(made.desk, ["HALTED"])
+    decided, tickers = _compare(
+        *(version("2"), made.desk, version("1"), champion, made.run.experiment),
+        *({"WHOLE": stored["WHOLE"]}, True),
+    )
+    assert (decided.promoted, tickers) == (False, ())
+    assert _by_hand(version("2")) in decided.reasons[0]
+    assert "rnntrade promote direction 2" in decided.reasons[0]
