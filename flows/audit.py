@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, finish_training, prepare, start_training
 from rnntrade.config import Experiment
+from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
 from tasks.audit import audit, to_audit
 from tasks.audited import load_audit
@@ -31,7 +32,7 @@ def audit_experiment(experiment: Experiment) -> dict[str, Any]:
         replace(model, hidden_size=4, num_layers=1, dropout=0.0, max_epochs=2)
         for model in experiment.models
     )
-    asked = replace(experiment, models=models, members=1)
+    asked = with_sessions_per_year(replace(experiment, models=models, members=1))
     device = prepare_device(asked.compute.device)
     with alive():
         fetched, _ = fetch(asked.data)

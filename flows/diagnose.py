@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, start_training
 from rnntrade.config import Experiment
+from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
 from rnntrade.samples.combinatorial import choices
 from tasks.diagnosis import (
@@ -38,6 +39,7 @@ def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> D
 
     A model whose training fails is told as failed; the others go on.
     """
+    experiment = with_sessions_per_year(experiment)
     models = traded_models(experiment)
     folds = len(choices(groups, test_groups))
     fits = folds * len(models) * experiment.members
@@ -47,7 +49,8 @@ def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> D
     with alive():
         fetched, _ = fetch(experiment.data)
         prices = seal(ids, experiment, fetched, opening=False, spent=False).prices
-        features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
+        year = experiment.backtest.sessions_per_year
+        features = {ticker: compute_indicators(ticker, ref, year) for ticker, ref in prices.items()}
         cut = (groups, test_groups)
         fraction = experiment.split.validation_fraction
         samples = {

@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch, prepare, start_training
 from rnntrade.config import Experiment, find_experiment
+from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.live.desk import terms
 from tasks.artifacts import Ref
 from tasks.desk import make_desk
@@ -35,7 +36,7 @@ def backtest_policy(
     """
     device = prepare_device(experiment.compute.device)
     model = next(each for each in experiment.models if each.task == "direction")
-    asked = replace(experiment, models=(model,))
+    asked = with_sessions_per_year(replace(experiment, models=(model,)))
     with alive():
         prices, _ = fetch(asked.data)
 

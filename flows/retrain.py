@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run import fetch_available, run
 from rnntrade.config import Experiment, find_experiment
+from rnntrade.data.sessions import with_sessions_per_year
 from tasks.notify import tell_failure, tell_promotions
 from tasks.promotion import judge
 from tasks.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
@@ -34,7 +35,7 @@ def retrain(
     experiment  what to retrain; its split gives way to the newest sessions, its prices to today's
     force       even when nothing is new
     """
-    asked = newest_split(experiment)
+    asked = newest_split(with_sessions_per_year(experiment))
     with alive(), one_at_a_time():
         prices, noticed, missing = fetch_available(asked.data)
         asked = replace(asked, data=replace(asked.data, tickers=tuple(prices)))

@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from rnntrade.config import DataConfig, Experiment
+from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.live.desk import terms
 from rnntrade.types import turbulent_classes
@@ -50,6 +51,7 @@ def run(
     given         prices of an earlier run or download, instead of one
     noticed       about these prices
     """
+    experiment = with_sessions_per_year(experiment)
     device = prepare_device(experiment.compute.device)
     with tracked_run(experiment) as ids:
         fetched, found = (given, noticed or []) if given else fetch(experiment.data)
@@ -166,7 +168,8 @@ def prepare(
 
     judged  whether each test part must have a known label
     """
-    features = {ticker: compute_indicators(ticker, ref) for ticker, ref in prices.items()}
+    year = experiment.backtest.sessions_per_year
+    features = {ticker: compute_indicators(ticker, ref, year) for ticker, ref in prices.items()}
     labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
     samples = {
         model.name: make_windows(

@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass
 from rnntrade.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid")
+SESSIONS_PER_YEAR = 252  # of a stock exchange, where the calendar's own number is not known
 OPEN_END = date(2100, 1, 1)  # of prices: as many sessions as there are
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Task = Literal["regime", "direction", "return", "forecast"]
@@ -48,6 +49,7 @@ class DataConfig:
     end: date = date(2024, 1, 1)  # the first day left out
     folder: str = ""  # of the user's own files, for source "files"
     calendar: str = "XNYS"  # whose sessions are expected
+    sessions_per_year: NonNegativeInt = 0  # in every annual figure; 0: of the calendar
     seed: NonNegativeInt = 0  # of source "synthetic"
     process: Literal["regimes", "p1", "p2", "p3", "n1", "n2"] = "regimes"  # of source "synthetic"
 
@@ -83,6 +85,7 @@ class LabelConfig:
     bull_return: float = 0.02  # above
     thresholds: Literal["training", "expanding", "full_sample"] = "training"
     min_sessions: PositiveInt = 252  # of the past, before expanding thresholds say anything
+    sessions_per_year: PositiveInt = SESSIONS_PER_YEAR  # set data.sessions_per_year instead
 
     @model_validator(mode="after")
     def _states_learn_from_training(self) -> Self:
@@ -185,6 +188,7 @@ class BacktestConfig:
     financing_rate: NonNegativeFloat = 0.0  # on borrowed cash
     cash_rate: float = 0.0  # on idle cash
     risk_free_rate: float = 0.0  # in Sharpe ratios
+    sessions_per_year: PositiveInt = SESSIONS_PER_YEAR  # set data.sessions_per_year instead
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -245,6 +249,15 @@ class Experiment:
         if twice := _repeated(model.name for model in models):
             raise ValueError(f"more than one is named {twice}; give each its own name")
         return models
+
+    @model_validator(mode="after")
+    def _one_year_for_all(self) -> Self:
+        """Labels and money use the sessions per year of the data, once these are settled."""
+        if year := self.data.sessions_per_year:
+            for section in ("labels", "backtest"):
+                value = replace(getattr(self, section), sessions_per_year=year)
+                object.__setattr__(self, section, value)
+        return self
 
 
 def _repeated(names: Iterable[str]) -> str:
@@ -392,6 +405,8 @@ def override(experiment: Experiment, changes: Mapping[str, object]) -> Experimen
     """
     tree: dict[str, Any] = _tree(experiment)
     for path, value in changes.items():
+        if path in {"labels.sessions_per_year", "backtest.sessions_per_year"}:
+            raise ConfigError(f"{path} follows from data.sessions_per_year: set that instead.")
         _assign(tree, path.split("."), value, path)
     try:
         return TypeAdapter(Experiment).validate_python(tree)

@@ -82,7 +82,7 @@ def audit(
         "files": partial(_files, prices, features, labels, lines),
         "record": partial(audit_record, bars, experiment, record, device),
         "replay": partial(audit_replay, bars, experiment, record, device),
-        "served model": partial(_served, bars, record, device),
+        "served model": partial(_served, bars, experiment, record, device),
         "oracle": partial(audit_engine, bars, experiment.backtest, seed=experiment.seed),
         "warm-up": partial(judged, warmup),
         "causality": partial(audit_causality, bars, experiment, **where),
@@ -171,7 +171,7 @@ def _record(
     )
 
 
-def _served(prices: Prices, record: "RunRecord", device: str) -> Audited:
+def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device: str) -> Audited:
     """Every model, asked as it would be served, on sessions all over its newest test part."""
     from rnntrade.audit.replay import audit_served
 
@@ -183,7 +183,9 @@ def _served(prices: Prices, record: "RunRecord", device: str) -> Audited:
         days = sorted(newest["decision"].unique())
         chosen = {days[round(step * (len(days) - 1) / (SERVED - 1))] for step in range(SERVED)}
         asked = [pd.Timestamp(day) for day in sorted(chosen)]
-        parts.append(
-            audit_served(prices, each.fits[-1], each.predictions, asked, tolerance=tolerance)
-        )
+        about: dict[str, Any] = {
+            "tolerance": tolerance,
+            "sessions_per_year": experiment.backtest.sessions_per_year,
+        }
+        parts.append(audit_served(prices, each.fits[-1], each.predictions, asked, **about))
     return merge(parts)

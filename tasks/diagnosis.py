@@ -166,14 +166,15 @@ def judge_paths(
     failures: dict[str, str],
 ) -> Diagnosis:
     """Put the paths beside buy and hold, judge the choosing, and show it on Prefect's pages."""
-    risk_free = experiment.backtest.risk_free_rate / 252
+    year = experiment.backtest.sessions_per_year
+    risk_free = experiment.backtest.risk_free_rate / year
     count, folds = paths(groups, test_groups).shape[0], math.comb(groups, test_groups)
     ratios, sharpe, tried = {}, {}, []
     for name, ref in traded.items():
         own = pd.read_parquet(ref.folder / "paths.parquet")
         held = pd.read_parquet(ref.folder / "hold.parquet")["hold"]
-        sharpe[name] = [sharpe_ratio(own[path], risk_free) for path in own]
-        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(held, risk_free))
+        sharpe[name] = [sharpe_ratio(own[path], risk_free, year) for path in own]
+        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(held, risk_free, year))
         tried.append(pd.read_parquet(ref.folder / "configurations.parquet"))
     table = pd.concat(tried, axis=1) if tried else pd.DataFrame()
     draws = max(experiment.report.bootstrap_draws // 20, 10)  # each costs what a whole figure does
@@ -190,7 +191,7 @@ def judge_paths(
         sharpe={name: [_defined(each) for each in known] for name, known in sharpe.items()},
         overfitting=_none(asdict(chosen)),
         configurations={
-            str(name): _defined(sharpe_ratio(table[name], risk_free)) for name in table
+            str(name): _defined(sharpe_ratio(table[name], risk_free, year)) for name in table
         },
         failures=failures,
         text=_text(count, ratios, chosen),

@@ -128,23 +128,27 @@ def compare_policies(
         events = pd.read_parquet(ref.folder / "retrainings.parquet")
         done = backtest(target, bars, config)
         yardstick = yardstick or done
-        risk_free = config.risk_free_rate / metrics.SESSIONS_PER_YEAR
+        year = config.sessions_per_year
+        risk_free = config.risk_free_rate / year
         own, other = (each.returns - risk_free for each in (done, yardstick))
         block, report = block_length(len(own), horizon=1), experiment.report
         bounds = sharpe_difference_interval(
-            own, other, block, report.bootstrap_draws, report.confidence
+            *(own, other, block, report.bootstrap_draws, report.confidence),
+            sessions_per_year=year,
         )
-        sharpe = metrics.sharpe_ratio(done.returns, risk_free)
+        sharpe = metrics.sharpe_ratio(done.returns, risk_free, year)
         rows.append(
             PolicyRow(
                 policy=policy,
                 retrainings=len(events),
                 replaced=int(events["replaced"].sum()),
-                annual_return=metrics.annual_return(done.returns),
+                annual_return=metrics.annual_return(done.returns, year),
                 sharpe=_known(sharpe),
                 max_drawdown=metrics.max_drawdown(done.returns),
-                turnover=float(done.turnover.sum() * metrics.SESSIONS_PER_YEAR / len(own)),
-                difference=_known(sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free)),
+                turnover=float(done.turnover.sum() * year / len(own)),
+                difference=_known(
+                    sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free, year)
+                ),
                 interval=(_known(bounds[0]), _known(bounds[1])),
                 folder=str(ref.folder),
             )

@@ -60,7 +60,8 @@ def backtest(
         for part, chosen in (("strategy", config), ("other", _filled_otherwise(config))):
             done = run_backtest(target, bars, chosen, confidence(probability))
             save_backtest(done, out.folder / part)
-        rules = {rule: of(bars.close).loc[sessions] for rule, of in RULES.items()}
+        year = config.sessions_per_year
+        rules = {rule: of(bars.close, year).loc[sessions] for rule, of in RULES.items()}
         rules["random_positions"] = random_positions(positions, RANDOM_SEED)
         for rule, rule_positions in rules.items():
             done = run_backtest(allocate(rule_positions), bars, config)

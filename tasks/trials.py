@@ -93,12 +93,13 @@ def note_strategies(
     ids: RunIds, experiment: Experiment, prices: dict[str, Ref], backtests: dict[str, Ref]
 ) -> Trials:
     """Write down what each strategy earned, before anyone judges it; say what was tried so far."""
-    risk_free = experiment.backtest.risk_free_rate / 252
+    year = experiment.backtest.sessions_per_year
+    risk_free = experiment.backtest.risk_free_rate / year
     about = _about(ids, experiment.data, prices)
     lines = []
     for name, ref in backtests.items():
         returns = load_backtest(ref.folder / "strategy").returns
-        ratio = sharpe_ratio(returns, risk_free) / 252**0.5
+        ratio = sharpe_ratio(returns, risk_free, year) / year**0.5
         lines.append(
             Line(
                 id=ref.digest[:16],

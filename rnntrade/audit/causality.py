@@ -21,7 +21,7 @@ from dataclasses import replace
 import pandas as pd
 
 from rnntrade.audit import chain as stages
-from rnntrade.audit.chain import CHAIN, Chain, Labels
+from rnntrade.audit.chain import Chain, Labels, chain_of
 from rnntrade.audit.end_to_end import audit_chain
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.learned_checks import audit_baselines, audit_fit, audit_predictions
@@ -50,7 +50,7 @@ LEARNING_RATE = 1e-2  # so that a few epochs differ
 def audit_causality(
     prices: Prices,
     experiment: Experiment,
-    chain: Chain = CHAIN,
+    chain: Chain | None = None,
     seed: int = 0,
     features: tuple[str, ...] = tuple(FEATURES),
     test_from: pd.Timestamp | None = None,
@@ -67,6 +67,7 @@ def audit_causality(
     errors      DataError when the prices are too few for the experiment
     """
     experiment = _small(experiment)
+    chain = chain or chain_of(experiment)
     setting = Setting(chain, experiment, prices, chain.prices(prices), seed, test_from)
     labels = [_label(setting, number) for number in range(len(setting.folds))]
     asked = {

@@ -10,7 +10,8 @@ table      one row a prediction: source, part, fold, ticker, decision, label_end
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,16 @@ class Chain:
 
 
 CHAIN = Chain()
+
+
+def chain_of(experiment: Experiment) -> Chain:
+    """The library's own stages, by the experiment's sessions per year."""
+    year = experiment.backtest.sessions_per_year
+    return replace(
+        CHAIN,
+        features=partial(ticker_features, sessions_per_year=year),
+        latest=partial(predict_latest, sessions_per_year=year),
+    )
 
 
 def compute_features(

@@ -4,8 +4,8 @@ Each oracle trades positions whose outcome follows from the definition alone, fo
 on the stretch of the prices that has the most holes.  Where a book of several tickers fails, each
 ticker is traded alone, to name the one behind it.
 
-Tolerances, as fractions of the capital: 1e-12 for always long against buy and hold, 1e-9 for the
-rest, where money is added up in another order.
+Tolerances, as fractions of the account at that moment (see `account_scale`): 1e-12 for always long
+against buy and hold, 1e-9 for the rest, where money is added up in another order.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.reference import FREE, TOLERANCE, first_gap, likely_mistake, reference
+from rnntrade.audit.reference import (
+    FREE,
+    TOLERANCE,
+    account_scale,
+    first_gap,
+    likely_mistake,
+    reference,
+)
 from rnntrade.config import BacktestConfig
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.types import FIELDS, Backtest, Prices
@@ -24,6 +31,8 @@ SESSIONS, SLOW_SESSIONS = 800, 250  # of an oracle; of the slow reference
 TICKERS = 6  # those with the most holes
 MIRRORED = 12  # random positions, each beside its mirror image
 EXACT = 1e-12
+SQUEEZE = 0.5  # rise within a session, in which foresight does not stay short
+LARGEST_LOG = 300.0  # of what an account grows by: floats end at e^709
 CHARGED = BacktestConfig(
     slippage_bps=1.0,
     slippage_volatility=0.02,
@@ -47,8 +56,9 @@ class Engine:
     seed: int
 
     def at(self, config: BacktestConfig) -> BacktestConfig:
-        """Other costs, filled at this engine's moment."""
-        return replace(config, execution=self.config.execution)
+        """Other costs, the rest as it is."""
+        own = ("execution", "initial_capital", "sessions_per_year")
+        return replace(config, **{name: getattr(self.config, name) for name in own})
 
 
 def audit_engine(
@@ -84,14 +94,13 @@ Oracle = Callable[[Prices, Engine], Answer]
 
 def foresight(prices: Prices, engine: Engine) -> Answer:
     """Knowing what each decision will earn never loses a gross day."""
-    result = engine.run(_foreseen(prices, engine), prices, engine.at(FREE))
-    gains = _gross_days(result, prices, engine)
-    worst = gains[gains < -TOLERANCE * engine.config.initial_capital]
+    gains = _gains(_foreseen(prices, engine), prices, engine, engine)
+    worst = gains[gains < -TOLERANCE]
     if worst.empty:
         return "fills", len(gains), None
     return "fills", len(gains), _finding(
         prices, engine, "fills", worst.index[0], "positions earn another time than their own",
-        f"perfect foresight lost {-worst.iloc[0]:.6g} of {result.initial_capital:g}",
+        f"perfect foresight lost {-worst.iloc[0]:.6g} of the account",
     )  # fmt: skip
 
 
@@ -109,10 +118,9 @@ def late(prices: Prices, engine: Engine) -> Answer:
         earned = _earned(prices, moment if by_close else engine)
         if not (asked * earned < -TOLERANCE).to_numpy().any():
             continue  # a market that never turned: nothing is late there
-        result = engine.run(asked, prices, engine.at(FREE))
-        gains = result.equity.diff() if by_close else _gross_days(result, prices, engine)
+        gains = _gains(asked, prices, engine, moment if by_close else engine)
         compared += len(gains)
-        if not (gains < -TOLERANCE * engine.config.initial_capital).any():
+        if not (gains < -TOLERANCE).any():
             first = gains.index[gains > 0.0][:1]
             return "returns", compared, _finding(
                 prices, engine, "returns", first[0] if len(first) else None, kind,
@@ -130,7 +138,8 @@ def always_long(prices: Prices, engine: Engine) -> Answer:
         own = engine.run(target, prices, config).equity
         held = engine.hold(prices, prices.sessions, config).equity
         compared += len(own)
-        if wrong := first_gap(own, held, EXACT * config.initial_capital):
+        scale = account_scale(config.initial_capital, own, held)
+        if wrong := first_gap(own, held, EXACT * scale):
             return "equity", compared, _finding(
                 prices, engine, "equity", wrong[0], "costs or fills differ from buy and hold's",
                 f"always long has {wrong[1]:.9g}, buy and hold {wrong[2]:.9g}",
@@ -143,9 +152,9 @@ def flat(prices: Prices, engine: Engine) -> Answer:
     config = replace(engine.config, cash_rate=CHARGED.cash_rate)
     nothing = pd.DataFrame(0.0, prices.sessions, prices.close.columns)
     own = engine.run(nothing, prices, config).equity
-    nights = np.arange(len(own))
-    cash = pd.Series(config.initial_capital * (1 + config.cash_rate / 252) ** nights, own.index)
-    if wrong := first_gap(own, cash, TOLERANCE * config.initial_capital):
+    nights, growth = np.arange(len(own)), 1 + config.cash_rate / config.sessions_per_year
+    cash = pd.Series(config.initial_capital * growth**nights, own.index)
+    if wrong := first_gap(own, cash, TOLERANCE * account_scale(config.initial_capital, own, cash)):
         still = np.allclose(own, config.initial_capital, rtol=TOLERANCE)
         kind = "interest on cash missing" if still else "flat is not cash"
         return "costs", len(own), _finding(
@@ -174,7 +183,8 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     config = engine.at(replace(FREE, commission_bps=5.0, half_spread_bps=5.0))
     result = engine.run(target, copies, config)
     left = config.initial_capital * (1.0 - result.turnover * 10.0 / 1e4).cumprod()
-    if wrong := first_gap(result.equity, left, TOLERANCE * config.initial_capital):
+    scale = account_scale(config.initial_capital, result.equity, left)
+    if wrong := first_gap(result.equity, left, TOLERANCE * scale):
         lost, due = (config.initial_capital - each for each in wrong[1:])
         kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
         return "costs", len(left), _finding(
@@ -187,15 +197,21 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
 
 
 def fill_prices(prices: Prices, engine: Engine) -> Answer:
-    """Every fill in the ledger is at the price, and in the session, that its decision allows."""
+    """Every fill in the ledger is at the price, and in the session, that its decision allows.
+
+    Until the account is ruined, if it is: `accounting` knows when that has to be.
+    """
     target = _random(prices, engine.seed, whole=True)
-    trades = engine.run(target, prices, engine.at(FREE)).trades
+    result = engine.run(target, prices, engine.at(FREE))
+    trades = result.trades
     legs = [trades[["ticker", "entry_session", "entry_price"]]]
     legs += [trades.loc[~trades["open"], ["ticker", "exit_session", "exit_price"]]]
     columns = ["ticker", "session", "price"]
     told = pd.concat([leg.set_axis(columns, axis=1) for leg in legs])
     told = told.drop_duplicates(columns[:2]).set_index(columns[:2])
     due = pd.Series(dict(_fills_due(target, prices, engine)), dtype=float)
+    if len(ruined := trades.loc[trades["exit_reason"] == "bankrupt", "exit_session"]):
+        told, due = (each[each.index.get_level_values(1) < ruined.min()] for each in (told, due))
     both = pd.DataFrame({"due": due, "told": told["price"]}).rename_axis(columns[:2]).reset_index()
     wrong = both[~np.isclose(both["due"], both["told"], rtol=TOLERANCE, atol=0.0)]
     if wrong.empty:
@@ -217,8 +233,9 @@ def accounting(prices: Prices, engine: Engine) -> Answer:
         told = {"equity": result.equity, "costs": result.costs.sum(axis=1)}
         due = reference(target, prices, config)
         compared += 2 * len(target)
+        scale = account_scale(config.initial_capital, result.equity, due["equity"])
         for stage in ("costs", "equity"):
-            gap = first_gap(told[stage], due[stage], TOLERANCE * config.initial_capital)
+            gap = first_gap(told[stage], due[stage], TOLERANCE * scale)
             if gap:
                 kind, where = likely_mistake(result.equity, target, prices, config) or (
                     ("costs", "costs") if stage == "costs" else ("accounting", "equity")
@@ -287,24 +304,47 @@ def _earned(prices: Prices, engine: Engine) -> pd.DataFrame:
 
 
 def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
-    """(T, K) the side that will earn; no decision where a ticker does not trade."""
+    """(T, K) the side that will earn; no decision where a ticker does not trade.
+
+    Flat where a squeeze between two opens could ruin a short that earns from one to the other.
+    """
     earned = _earned(prices, engine).fillna(0.0)
+    if engine.config.execution == "next_open":
+        rise = prices.close / prices.open - 1.0  # of the session that begins with the fill
+        held = rise.apply(lambda r: r.dropna().shift(-1)).reindex(earned.index)
+        earned = earned.mask((earned < 0.0) & (held > SQUEEZE), 0.0)
     side = (earned > 0.0).astype(float) - (earned < 0.0).astype(float)
     return (side / len(prices.tickers)).where(prices.close.notna())
 
 
-def _gross_days(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
-    """(T,) money earned from one moment of filling to the next.
+def _gains(target: pd.DataFrame, prices: Prices, engine: Engine, moment: Engine) -> pd.Series:
+    """(T,) what a book without costs earned, as a share of the account: `account_scale`.
+
+    It begins anew where foresight could have made so much that floats end.
+    moment  from which to which
+    """
+    most = np.log1p(_earned(prices, engine).abs().max(axis=1).fillna(0.0)).cumsum()
+    gains = []
+    for _, part in target.groupby((most // LARGEST_LOG).to_numpy()):
+        result = engine.run(part, prices, engine.at(FREE))
+        worth = _gross_worth(result, prices, moment)
+        scale = account_scale(result.initial_capital, worth)
+        gains.append((worth.diff() / scale.where(scale > 0.0)).iloc[1:].fillna(0.0))
+    return pd.concat(gains)
+
+
+def _gross_worth(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
+    """(T,) worth of the account at each moment of filling.
 
     At an open, what does not trade counts at its own last open: it earns when it trades again.
     """
     if engine.config.execution == "close":
-        return result.equity.diff().dropna()
-    mark = prices.close.ffill()
+        return result.equity
+    days = result.equity.index
+    opens, mark = prices.open.ffill().loc[days], prices.close.ffill().loc[days]
     held = (result.weights.mul(result.equity, axis=0) / mark).shift(1).fillna(0.0)  # overnight
-    night = (held * (prices.open.ffill() - mark.shift(1)).fillna(0.0)).sum(axis=1)
-    at_open = result.equity.shift(1, fill_value=result.initial_capital) + night
-    return at_open.diff().dropna()
+    night = (held * (opens - mark.shift(1)).fillna(0.0)).sum(axis=1)
+    return result.equity.shift(1, fill_value=result.initial_capital) + night
 
 
 def _finding(

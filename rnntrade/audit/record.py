@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.audit import chain as stages
-from rnntrade.audit.chain import CHAIN, Labels
+from rnntrade.audit.chain import CHAIN, Labels, chain_of
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.fits import audit_fit_record
 from rnntrade.config import Experiment, ModelConfig
@@ -65,7 +65,7 @@ def audit_record(
     device  that the run predicted on
     """
     names = tuple(map(str, next(iter(record.features.values())).columns))
-    features = stages.compute_features(CHAIN, prices, names)
+    features = stages.compute_features(chain_of(experiment), prices, names)
     parts = [
         compare("features", ticker, record.features[ticker], features[ticker])
         for ticker in prices.tickers

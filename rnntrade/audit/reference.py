@@ -10,14 +10,20 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from rnntrade.config import BacktestConfig
 from rnntrade.types import Prices
 
 Execution = Literal["next_open", "close"]
+LOOKS = {  # at a session: moment, and whether orders are filled there; at each ruin is looked for
+    "next_open": (("open", True), ("close", False)),
+    "close": (("close", True), ("close", False)),
+}
 
-TOLERANCE = 1e-9  # of the capital
+TOLERANCE = 1e-9  # of the account at that moment, see `account_scale`
+RUIN = 1e-12  # of cash and positions: an account worth less has lost everything
 FREE = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0)
 
 
@@ -31,7 +37,6 @@ def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> p
     held, stands, answered = ({k: 0.0 for k in tickers} for _ in range(3))
     last: dict[str, float] = {}
     rate = (config.commission_bps + config.half_spread_bps + config.slippage_bps) / 1e4
-    fills_at = "open" if config.execution == "next_open" else "close"
     table = {m: getattr(prices, m).loc[days, tickers].to_dict("list") for m in ("open", "close")}
     wanted = target.to_dict("list")
     first = int(prices.sessions.searchsorted(days[0]))
@@ -41,19 +46,20 @@ def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> p
         if s and not broke:
             short = sum(-held[k] * last[k] for k in tickers if held[k] < 0.0)
             charged = short * config.borrow_rate + max(-cash, 0.0) * config.financing_rate
-            interest = max(cash, 0.0) * config.cash_rate / 252
-            cash += interest - charged / 252
-            costs = interest + charged / 252
-        for moment in ("open", "close"):
+            interest = max(cash, 0.0) * config.cash_rate / config.sessions_per_year
+            cash += interest - charged / config.sessions_per_year
+            costs = interest + charged / config.sessions_per_year
+        for moment, filling in LOOKS[config.execution]:
             now = {k: table[moment][k][s] for k in tickers if table[moment][k][s] > 0.0}
             last |= now
             if moment == "close":
                 stands |= {k: wanted[k][s] for k in tickers if wanted[k][s] == wanted[k][s]}
             worth = cash + sum(held[k] * last[k] for k in tickers if held[k] != 0.0)
-            gone = worth <= 0.0 and not broke and (moment == fills_at or moment == "close")
+            gross = abs(cash) + sum(abs(held[k]) * last[k] for k in tickers if held[k] != 0.0)
+            gone = worth <= RUIN * gross and not broke
             for k in tickers:
-                due = moment == fills_at and k in now and stands[k] != answered[k] and not broke
-                if gone or due:
+                due = filling and k in now and stands[k] != answered[k] and not broke
+                if due or (gone and held[k] != 0.0):
                     answered[k] = stands[k]
                     order = (0.0 if gone else stands[k] * worth / last[k]) - held[k]
                     seen = first + s - (moment == "open")
@@ -118,15 +124,31 @@ def likely_mistake(
     )
     for kind, stage, *inputs in tries:
         same = reference(*inputs)["equity"]  # type: ignore[arg-type]
-        if not first_gap(equity, same, TOLERANCE * config.initial_capital):
+        scale = account_scale(config.initial_capital, equity, same)
+        if not first_gap(equity, same, TOLERANCE * scale):
             return kind, stage
     return None
 
 
+def account_scale(capital: float, *equity: pd.Series) -> pd.Series:
+    """(T,) size of an account that rounding is relative to, at each session.
+
+    The larger of what the account is worth and was worth before; and since an error made while it
+    was large stays a share of it, a fall within one session counts for ever.
+    capital  before the first session
+    equity   (T,) of one book, or of several that should be the same: the largest counts
+    """
+    worth = np.max([each.abs().to_numpy(float) for each in equity], axis=0)
+    before = np.append(capital, worth[:-1])
+    fall = np.divide(before, worth, out=np.ones(len(worth)), where=worth > 0.0)
+    lasting = np.maximum.accumulate(np.maximum(fall, 1.0)) * worth
+    return pd.Series(np.maximum(before, lasting), equity[0].index)
+
+
 def first_gap(
-    told: pd.Series, due: pd.Series, tolerance: float
+    told: pd.Series, due: pd.Series, tolerance: pd.Series
 ) -> tuple[pd.Timestamp, float, float] | None:
-    """The first session on which two series differ, and both values."""
+    """The first session on which two series differ by more than a tolerance, and both values."""
     gap = ~((told - due).abs() <= tolerance)
     if not gap.any():
         return None

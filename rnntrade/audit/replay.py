@@ -5,6 +5,7 @@ what the registered model would have answered that evening.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from rnntrade.audit.chain import CHAIN, label
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.record import ModelRecord, RunRecord, compare, positions
-from rnntrade.config import Experiment
+from rnntrade.config import SESSIONS_PER_YEAR, Experiment
 from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.splits import Boundary, boundaries
@@ -45,7 +46,8 @@ def audit_replay(
         assert each.probability is not None
         asked |= set(each.probability.index[-experiment.audit.replayed :])
     bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
-    days = {day: _newest(bars, day, inputs, longest) for day in sorted(asked)}
+    year = experiment.backtest.sessions_per_year
+    days = {day: _newest(bars, day, inputs, longest, year) for day in sorted(asked)}
     folds = boundaries(prices.sessions, experiment.split, record.test_from)
     return merge(
         _replayed(prices, experiment, record, each, days, folds, device) for each in traded
@@ -53,11 +55,15 @@ def audit_replay(
 
 
 def _newest(
-    bars: dict[str, pd.DataFrame], day: pd.Timestamp, inputs: tuple[str, ...], length: int
+    bars: dict[str, pd.DataFrame],
+    day: pd.Timestamp,
+    inputs: tuple[str, ...],
+    length: int,
+    sessions_per_year: int,
 ) -> dict[str, pd.DataFrame]:
     """The newest rows of features, from bars cut at that day, of the tickers that traded."""
     return {
-        ticker: ticker_features(table.loc[:day], inputs).iloc[-length:]
+        ticker: ticker_features(table.loc[:day], inputs, sessions_per_year).iloc[-length:]
         for ticker, table in bars.items()
         if day in table.index
     }
@@ -155,16 +161,20 @@ def audit_served(
     fits: Sequence[Fit],
     predictions: pd.DataFrame,
     sessions: Sequence[pd.Timestamp],
-    serve: Serve = predict_latest,
+    serve: Serve | None = None,
     tolerance: float = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> Audited:
     """Ask the registered model for these sessions' predictions, bars cut at each.
 
     fits         members of the newest fold
     predictions  recorded table of one network
     sessions     of the newest fold's test part
+    serve        the library's own unless replaced
     tolerance    0 where the run predicted on a CPU, as the served model does
     """
+    library: Serve = partial(predict_latest, sessions_per_year=sessions_per_year)
+    serve = serve or library
     model = fits[0].model
     mine = predictions[(predictions["fold"] == fits[0].fold) & (predictions["part"] == "test")]
     recorded = mine.set_index(KEYS).sort_index()
@@ -202,7 +212,7 @@ def audit_served(
             elif not (np.abs(said - told) <= tolerance).all():
                 earlier = recorded.xs(ticker, level="ticker").loc[:day].iloc[:-1]
                 before = earlier[columns].iloc[-1].to_numpy(float) if len(earlier) else told
-                kind = _served_kind(fits, bars, ticker, said, before)
+                kind = _served_kind(fits, bars, ticker, said, before, library)
                 note(day, ticker, kind, f"it says {said.tolist()}, recorded {told.tolist()}")
     return Audited({"served model": compared}, tuple(findings))
 
@@ -213,6 +223,7 @@ def _served_kind(
     ticker: str,
     said: np.ndarray,
     before: np.ndarray,
+    library: Serve,
 ) -> str:
     """What the served model may have done instead."""
     if (said == before).all():
@@ -220,7 +231,7 @@ def _served_kind(
     alone = bars[bars["ticker"] == ticker]
     for count in range(1, len(fits)):
         for first in range(len(fits) - count + 1):
-            few = predict_latest(fits[first : first + count], alone)
+            few = library(fits[first : first + count], alone)
             if (few[_numbers(few)].to_numpy(dtype=float)[0] == said).all():
                 return f"{count} of {len(fits)} members averaged"
     return "other features, scaler, weights or temperature than the pipeline's"

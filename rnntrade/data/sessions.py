@@ -3,7 +3,7 @@
 Holidays and early closes come from exchange_calendars.  Every date is tz-naive; every clock is not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
@@ -11,10 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from rnntrade.config import Experiment
 from rnntrade.errors import ConfigError, DataError
 
 FIRST_YEAR = 1990  # of a calendar, unless earlier sessions are asked for
 LAST_YEAR = 2035
+COUNTED = (date(2010, 1, 1), date(2020, 1, 1))  # years whose sessions make the mean one's
 SETTLING = timedelta(minutes=15)  # after the close, before a bar counts as final
 
 
@@ -73,6 +75,27 @@ def reach(calendar: str) -> tuple[date, date]:
     """Return the first and last day whose sessions are known."""
     exchange = _exchange(calendar, FIRST_YEAR)
     return exchange.first, exchange.last
+
+
+def sessions_per_year(calendar: str) -> int:
+    """Return the mean number of sessions a year in COUNTED, rounded: 252 in New York, 365 for 24/7.
+
+    A calendar that does not reach back that far counts the years it knows.
+    errors  ConfigError for an unknown calendar
+    """
+    exchange = _exchange(calendar, FIRST_YEAR)
+    begin, end = COUNTED
+    if exchange.first >= end:
+        begin, end = exchange.first, exchange.last
+    begin = max(begin, exchange.first)
+    return round(len(expected_sessions(calendar, begin, end)) / ((end - begin).days / 365.25))
+
+
+def with_sessions_per_year(experiment: Experiment) -> Experiment:
+    """Return the experiment with the sessions per year of its calendar, unless it has its own."""
+    data = experiment.data
+    year = data.sessions_per_year or sessions_per_year(data.calendar)
+    return replace(experiment, data=replace(data, sessions_per_year=year))
 
 
 def _require_known(exchange: _Exchange, name: str, day: date) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import ModelConfig
+from rnntrade.config import SESSIONS_PER_YEAR, ModelConfig
 from rnntrade.evaluation.predictions import is_return, losses, probabilities_of
 from rnntrade.evaluation.significance import (
     Significance,
@@ -57,9 +57,12 @@ def tests(test: Mapping[str, pd.DataFrame], model: ModelConfig) -> pd.DataFrame:
     return _table(found)
 
 
-def strategy_tests(returns: pd.Series, benchmark: pd.Series) -> pd.DataFrame:
+def strategy_tests(
+    returns: pd.Series, benchmark: pd.Series, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
     """One row a test of a strategy against buy and hold: equal Sharpe ratios (Ledoit and Wolf)."""
-    return _table([("buy_and_hold", ledoit_wolf_sharpe(returns, benchmark))])
+    found = ledoit_wolf_sharpe(returns, benchmark, sessions_per_year=sessions_per_year)
+    return _table([("buy_and_hold", found)])
 
 
 def _table(found: Iterable[tuple[str, Significance]]) -> pd.DataFrame:

@@ -2,91 +2,140 @@
 
 `returns` are simple returns per session, as a Series or anything array-like.  A second series is
 joined to the first on its sessions where both are Series, by position otherwise.  Missing returns
-are left out of means and deviations, and count as 0 where returns compound.  `risk_free` is a rate
-per session, a number or a series.  A year has 252 sessions, missing ones counted.  Annual figures
-and returns are fractions.  What is undefined is NaN: no losses, no drawdown, fewer than 2 returns,
-no deviation (one of rounding noise is none).
+are left out of means and deviations, and count as 0 where returns compound; infinite ones are
+missing too.  An account that has lost everything (a return of -1 or less) earns nothing any more.
+`risk_free` is a rate per session, a number or a series.  `sessions_per_year` is the calendar's,
+missing sessions counted.  Annual figures and returns are fractions.  What is undefined is NaN: no
+return at all, no losses, no drawdown, fewer than 2 returns, no deviation (one of rounding noise is
+none), or more than a float can hold.  ValueError is for arguments that cannot be meant: two
+dimensions, series of different lengths.
 """
 
 import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rnntrade.config import BacktestConfig
+from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig
 from rnntrade.types import Backtest
 
-SESSIONS_PER_YEAR = 252
 NOISE = 1e-14  # deviations up to this, relative to the values if those exceed 1, are rounding
 TRADE_COSTS = ["commission", "spread", "slippage"]
 HOLDING_COSTS = ["borrow", "financing"]
 
 Floats = NDArray[np.float64]
+P = ParamSpec("P")
 
 
+def _figure(function: Callable[P, float]) -> Callable[P, float]:
+    """Make what is undefined, or beyond the range of floats, NaN without a warning."""
+
+    @wraps(function)
+    def defined(*args: P.args, **kwargs: P.kwargs) -> float:
+        with np.errstate(all="ignore"):
+            value = float(function(*args, **kwargs))
+        return value if math.isfinite(value) else math.nan
+
+    return defined
+
+
+@_figure
 def total_return(returns: ArrayLike) -> float:
     """∏(1 + r) - 1."""
-    values = _array(returns)
-    return _growth(values) - 1.0 if len(values) else math.nan
+    return _growth(_array(returns)) - 1.0
 
 
-def annual_return(returns: ArrayLike) -> float:
-    """(∏(1 + r))^(252/n) - 1, the compound annual growth rate; -1 where nothing or less is left."""
+@_figure
+def annual_return(returns: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
+    """(∏(1 + r))^(year/n) - 1, the compound annual growth rate; -1 where nothing is left."""
     values = _array(returns)
     if len(values) == 0:
         return math.nan
-    return float(max(_growth(values), 0.0) ** (SESSIONS_PER_YEAR / len(values))) - 1.0
+    return float(np.maximum(_growth(values), 0.0) ** (sessions_per_year / len(values))) - 1.0
 
 
-def annual_volatility(returns: ArrayLike) -> float:
-    """Sample deviation × √252; 0 for returns that never differ."""
-    return _deviation(_present(_array(returns))) * math.sqrt(SESSIONS_PER_YEAR)
+@_figure
+def annual_volatility(returns: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
+    """Sample deviation × √year; 0 for returns that never differ."""
+    return _deviation(_present(_array(returns))) * math.sqrt(sessions_per_year)
 
 
-def sharpe_ratio(returns: ArrayLike, risk_free: ArrayLike = 0.0) -> float:
-    """Mean over deviation of the returns above the risk-free rate, × √252."""
-    return _mean_over_deviation(_excess(returns, risk_free)) * math.sqrt(SESSIONS_PER_YEAR)
+@_figure
+def sharpe_ratio(
+    returns: ArrayLike,
+    risk_free: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> float:
+    """Mean over deviation of the returns above the risk-free rate, × √year."""
+    return _mean_over_deviation(_excess(returns, risk_free)) * math.sqrt(sessions_per_year)
 
 
-def rolling_sharpe(returns: ArrayLike, window: int = 63, risk_free: ArrayLike = 0.0) -> pd.Series:
+def rolling_sharpe(
+    returns: ArrayLike,
+    window: int = 63,
+    risk_free: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> pd.Series:
     """(T,) Sharpe ratio of the last `window` sessions; NaN before there are that many."""
+    if window < 1:
+        raise ValueError(f"a window has 1 session or more, not {window}")
     excess = _excess(returns, risk_free, keep_missing=True)
     ratio = np.full(len(excess), np.nan)
     for end in range(window, len(excess) + 1):
-        ratio[end - 1] = sharpe_ratio(excess[end - window : end])
+        ratio[end - 1] = sharpe_ratio(
+            excess[end - window : end], sessions_per_year=sessions_per_year
+        )
     return pd.Series(ratio, _index(returns), name="rolling_sharpe")
 
 
-def downside_risk(returns: ArrayLike, target: ArrayLike = 0.0) -> float:
-    """√(mean of min(r - target, 0)² over all sessions) × √252; the target is per session."""
+@_figure
+def downside_risk(
+    returns: ArrayLike,
+    target: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> float:
+    """√(mean of min(r - target, 0)² over all sessions) × √year; the target is per session."""
     excess = _excess(returns, target)
     if len(excess) < 2:
         return math.nan
-    return float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)) * math.sqrt(SESSIONS_PER_YEAR))
+    return float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)) * math.sqrt(sessions_per_year))
 
 
-def sortino_ratio(returns: ArrayLike, target: ArrayLike = 0.0) -> float:
-    """Mean(r - target) × 252 over downside risk; NaN where no return falls short."""
+@_figure
+def sortino_ratio(
+    returns: ArrayLike,
+    target: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> float:
+    """Mean(r - target) × year over downside risk; NaN where no return falls short."""
     excess = _excess(returns, target)
     if len(excess) < 2:
         return math.nan
-    return _ratio(float(excess.mean()) * SESSIONS_PER_YEAR, downside_risk(excess))
+    risk = downside_risk(excess, sessions_per_year=sessions_per_year)
+    return _ratio(float(excess.mean()) * sessions_per_year, risk)
 
 
 def drawdown(returns: ArrayLike) -> pd.Series:
     """(T,) wealth over its highest so far, - 1, so <= 0; the starting capital is the first peak."""
-    wealth = np.cumprod(1.0 + _filled(_array(returns)))
-    peak = np.maximum.accumulate(np.append(1.0, wealth))[1:]
-    return pd.Series(wealth / peak - 1.0, _index(returns), name="drawdown")
+    with np.errstate(all="ignore"):
+        wealth = np.cumprod(_factors(_array(returns)))
+        peak = np.maximum.accumulate(np.append(1.0, wealth))[1:]
+        depth = wealth / peak - 1.0
+    return pd.Series(depth, _index(returns), name="drawdown")
 
 
+@_figure
 def max_drawdown(returns: ArrayLike) -> float:
     """Return the deepest drawdown, as a negative number; 0 if there was none."""
     depth = drawdown(returns)
-    return float(depth.min()) if len(depth) else math.nan
+    return float(depth.to_numpy().min()) if len(depth) else math.nan
 
 
+@_figure
 def longest_drawdown(returns: ArrayLike) -> float:
     """Most sessions in a row below an earlier peak."""
     below = _under_water(returns)
@@ -96,31 +145,43 @@ def longest_drawdown(returns: ArrayLike) -> float:
     return float(np.diff(surface).max() - 1)
 
 
+@_figure
 def time_under_water(returns: ArrayLike) -> float:
     """Share of sessions that close below an earlier peak."""
     below = _under_water(returns)
     return float(below.mean()) if len(below) else math.nan
 
 
+@_figure
 def ulcer_index(returns: ArrayLike) -> float:
     """√(mean of drawdown²), in percent."""
     depth = drawdown(returns).to_numpy()
     return float(np.sqrt(np.mean(depth**2)) * 100.0) if len(depth) else math.nan
 
 
-def calmar_ratio(returns: ArrayLike) -> float:
+@_figure
+def calmar_ratio(returns: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
     """Annual return over the depth of the deepest drawdown."""
-    return _ratio(annual_return(returns), abs(max_drawdown(returns)))
+    return _ratio(annual_return(returns, sessions_per_year), abs(max_drawdown(returns)))
 
 
-def omega_ratio(returns: ArrayLike, target: float = 0.0) -> float:
-    """Sum of gains over the target / sum of shortfalls; the target is annual, unlike elsewhere."""
-    excess = _excess(returns, (1.0 + target) ** (1.0 / SESSIONS_PER_YEAR) - 1.0)
+@_figure
+def omega_ratio(
+    returns: ArrayLike, target: float = 0.0, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
+    """Sum of gains over the target / sum of shortfalls; the target is annual, unlike elsewhere.
+
+    A target below -1, the loss of everything, is no rate a session: NaN.
+    """
+    if not target >= -1.0:
+        return math.nan
+    excess = _excess(returns, (1.0 + target) ** (1.0 / sessions_per_year) - 1.0)
     if len(excess) < 2:
         return math.nan
     return _ratio(float(excess[excess > 0.0].sum()), -float(excess[excess < 0.0].sum()))
 
 
+@_figure
 def tail_ratio(returns: ArrayLike) -> float:
     """|95th percentile| / |5th percentile|, linearly interpolated."""
     values = _present(_array(returns))
@@ -130,12 +191,14 @@ def tail_ratio(returns: ArrayLike) -> float:
     return _ratio(abs(float(high)), abs(float(low)))
 
 
+@_figure
 def value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     """Historical quantile of the returns at `level`, with its sign: a loss is negative."""
     values = _present(_array(returns))
     return float(np.quantile(values, level)) if len(values) > 1 else math.nan
 
 
+@_figure
 def conditional_value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     """Mean of the returns at or below the value at risk."""
     values = _present(_array(returns))
@@ -144,32 +207,42 @@ def conditional_value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     return float(values[values <= value_at_risk(values, level)].mean())
 
 
+@_figure
 def skew(returns: ArrayLike) -> float:
     """Third standardised moment, of the population (no small-sample correction)."""
     return _standardised_moment(returns, 3)
 
 
+@_figure
 def kurtosis(returns: ArrayLike) -> float:
     """Fourth standardised moment, of the population; Pearson's: 3 for a normal distribution."""
     return _standardised_moment(returns, 4)
 
 
+@_figure
 def beta(returns: ArrayLike, benchmark: ArrayLike, risk_free: ArrayLike = 0.0) -> float:
     """Slope of the least-squares line on the benchmark, both above the risk-free rate."""
     own, other = _excess_pair(returns, benchmark, risk_free)
-    if len(own) < 2 or _deviation(other) == 0.0:
+    if len(own) < 2 or not _deviation(other) > 0.0:
         return math.nan
     centred = other - other.mean()
-    return float((centred * (own - own.mean())).sum() / (centred**2).sum())
+    return _over(float((centred * (own - own.mean())).sum()), float((centred**2).sum()))
 
 
-def alpha(returns: ArrayLike, benchmark: ArrayLike, risk_free: ArrayLike = 0.0) -> float:
-    """(1 + mean(r - beta × b))^252 - 1, both above the risk-free rate."""
+@_figure
+def alpha(
+    returns: ArrayLike,
+    benchmark: ArrayLike,
+    risk_free: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> float:
+    """(1 + mean(r - beta × b))^year - 1, both above the risk-free rate."""
     own, other = _excess_pair(returns, benchmark, risk_free)
     daily = float(np.mean(own - beta(own, other) * other)) if len(own) else math.nan
-    return float(max(1.0 + daily, 0.0) ** SESSIONS_PER_YEAR) - 1.0
+    return float(np.maximum(1.0 + daily, 0.0) ** sessions_per_year) - 1.0
 
 
+@_figure
 def alpha_t_statistic(
     returns: ArrayLike,
     benchmark: ArrayLike,
@@ -183,14 +256,17 @@ def alpha_t_statistic(
     """
     own, other = _excess_pair(returns, benchmark, risk_free)
     count = len(own)
-    if count < 3 or _deviation(other) == 0.0:
+    if count < 3 or not _deviation(other) > 0.0:
         return math.nan
     lags = math.floor(4.0 * (count / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     inputs = np.column_stack([np.ones(count), other])  # (n, 2)
-    bread = np.linalg.inv(inputs.T @ inputs)
+    squares = inputs.T @ inputs
+    if not np.isfinite(squares).all() or np.linalg.cond(squares) > 1.0 / NOISE:
+        return math.nan
+    bread = np.linalg.inv(squares)
     coefficients = bread @ inputs.T @ own
     errors = own - inputs @ coefficients
-    if _deviation(errors) == 0.0:
+    if not _deviation(errors) > 0.0:
         return math.nan
     scores = inputs * errors[:, None]
     meat = scores.T @ scores
@@ -201,28 +277,41 @@ def alpha_t_statistic(
     return float(coefficients[0]) / math.sqrt(variance) if variance > 0.0 else math.nan
 
 
-def information_ratio(returns: ArrayLike, benchmark: ArrayLike) -> float:
-    """Mean over deviation of the returns beyond the benchmark's, × √252."""
-    return information_ratio_per_session(returns, benchmark) * math.sqrt(SESSIONS_PER_YEAR)
+@_figure
+def information_ratio(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
+    """Mean over deviation of the returns beyond the benchmark's, × √year."""
+    return information_ratio_per_session(returns, benchmark) * math.sqrt(sessions_per_year)
 
 
+@_figure
 def information_ratio_per_session(returns: ArrayLike, benchmark: ArrayLike) -> float:
     """Mean over deviation of the returns beyond the benchmark's, not annualised."""
     return _mean_over_deviation(_excess(returns, benchmark))
 
 
-def up_capture(returns: ArrayLike, benchmark: ArrayLike) -> float:
+@_figure
+def up_capture(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
     """Annual return over the benchmark's, on the sessions where the benchmark did not fall."""
     own, other = _joined(returns, benchmark)
-    return _ratio(annual_return(own[other >= 0.0]), annual_return(other[other >= 0.0]))
+    chosen = (annual_return(each[other >= 0.0], sessions_per_year) for each in (own, other))
+    return _ratio(*chosen)
 
 
-def down_capture(returns: ArrayLike, benchmark: ArrayLike) -> float:
+@_figure
+def down_capture(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
     """Annual return over the benchmark's, on the sessions where the benchmark fell."""
     own, other = _joined(returns, benchmark)
-    return _ratio(annual_return(own[other < 0.0]), annual_return(other[other < 0.0]))
+    chosen = (annual_return(each[other < 0.0], sessions_per_year) for each in (own, other))
+    return _ratio(*chosen)
 
 
+@_figure
 def stability(returns: ArrayLike) -> float:
     """R² of a straight line through cumulative log returns; NaN where a return is -1 or less."""
     values = _filled(_array(returns))
@@ -234,6 +323,7 @@ def stability(returns: ArrayLike) -> float:
     return float(np.corrcoef(time, wealth)[0, 1] ** 2)
 
 
+@_figure
 def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
     """Share of sessions with a gain, among those with a position.
 
@@ -246,13 +336,15 @@ def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
     return float((counted > 0.0).mean()) if len(counted) else math.nan
 
 
+@_figure
 def exposure(weights: ArrayLike) -> float:
     """Share of sessions with any position at all; (T,) or (T, K) weights."""
     table = _weights(weights)
     return float((table != 0.0).any(axis=1).mean()) if len(table) else math.nan
 
 
-def turnover(weights: ArrayLike) -> float:
+@_figure
+def turnover(weights: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
     """Sum of |change of weight| per year, buying and selling both counted, starting from flat.
 
     weights  (T,) or (T, K); missing: the one before still stands
@@ -261,47 +353,56 @@ def turnover(weights: ArrayLike) -> float:
     if len(table) == 0:
         return math.nan
     changes = np.abs(np.diff(table, axis=0, prepend=np.zeros((1, table.shape[1]))))
-    return float(changes.sum()) * SESSIONS_PER_YEAR / len(table)
+    return float(changes.sum()) * sessions_per_year / len(table)
 
 
+@_figure
 def profit_factor(profits: ArrayLike) -> float:
     """Sum of profits over sum of losses, of trades (or sessions); NaN without a loss."""
     values = _present(_array(profits))
-    return _ratio(float(values[values > 0.0].sum()), -float(values[values < 0.0].sum()))
+    gains, losses = float(values[values > 0.0].sum()), -float(values[values < 0.0].sum())
+    return _over(gains, losses) if losses > NOISE * gains else math.nan
 
 
+@_figure
 def expectancy(results: ArrayLike) -> float:
     """Mean result of a trade, in the unit given."""
     values = _present(_array(results))
     return float(values.mean()) if len(values) else math.nan
 
 
+@_figure
 def mean_holding_time(durations: ArrayLike) -> float:
     """Mean sessions that a trade was held."""
     return expectancy(durations)
 
 
-def cost_drag(returns: ArrayLike, costs: ArrayLike) -> float:
+@_figure
+def cost_drag(
+    returns: ArrayLike, costs: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
     """Annual return lost to costs: that of returns + costs, less that of returns.
 
     costs  (T,) per session as a fraction of the equity it began with, positive
     """
     own, paid = _joined(returns, costs)
-    return annual_return(own + paid) - annual_return(own)
+    before = annual_return(own + paid, sessions_per_year)
+    return before - annual_return(own, sessions_per_year)
 
 
+@_figure
 def break_even_cost(gross_profit: float, traded_value: float) -> float:
     """Cost in bps of traded value at which nothing is earned, the same trades assumed.
 
     gross_profit  before the costs of trading; traded_value, in the same money
     """
-    return _ratio(gross_profit, traded_value) * 1e4
+    return _over(gross_profit, traded_value) * 1e4
 
 
 def monthly_returns(returns: pd.Series) -> pd.DataFrame:
     """(years, 12) compounded return of each calendar month; NaN where it has no session."""
     dates = pd.DatetimeIndex(returns.index)
-    growth = (1.0 + returns.fillna(0.0)).groupby([dates.year, dates.month]).prod() - 1.0
+    growth = _compounded(returns, [dates.year, dates.month])
     years = pd.Index(sorted(set(dates.year)), name="year")
     months = pd.RangeIndex(1, 13, name="month")
     cells = growth.reindex(pd.MultiIndex.from_product([years, months])).to_numpy()
@@ -311,14 +412,14 @@ def monthly_returns(returns: pd.Series) -> pd.DataFrame:
 def yearly_returns(returns: pd.Series) -> pd.Series:
     """(years,) compounded return of each calendar year with a session."""
     years = pd.DatetimeIndex(returns.index).year
-    growth = (1.0 + returns.fillna(0.0)).groupby(years).prod() - 1.0
-    return growth.rename_axis("year").rename("return")
+    return _compounded(returns, years).rename_axis("year").rename("return")
 
 
 def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> dict[str, float]:
     """Every figure of a strategy beside a benchmark on the same sessions, by name.
 
-    Sharpe, Sortino, omega, alpha and beta go by `config.risk_free_rate`, a 252nd of it a session.
+    Sharpe, Sortino, omega, alpha and beta go by `config.risk_free_rate`, and all annual figures by
+    `config.sessions_per_year`.
     Win rate counts sessions that held something at the last close or, with fills at opens, hold it
     at this one; profit factor and expectancy (mean net return) count trades, open ones as marked.
     Cost drag counts all that was paid, borrowing and financing included; interest earned stays in.
@@ -327,7 +428,8 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
     returns, other = backtest.returns, benchmark.returns
     if not returns.index.equals(other.index):
         raise ValueError("strategy and benchmark must cover the same sessions")
-    risk_free = config.risk_free_rate / SESSIONS_PER_YEAR
+    year = config.sessions_per_year
+    risk_free = config.risk_free_rate / year
     trades = backtest.trades
     invested = (backtest.weights != 0.0).any(axis=1)
     held = invested.shift(fill_value=False)
@@ -339,17 +441,17 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
     return {
         "final_equity": float(backtest.equity.iloc[-1]),
         "total_return": total_return(returns),
-        "annual_return": annual_return(returns),
-        "annual_volatility": annual_volatility(returns),
-        "sharpe_ratio": sharpe_ratio(returns, risk_free),
-        "sortino_ratio": sortino_ratio(returns, risk_free),
-        "calmar_ratio": calmar_ratio(returns),
-        "omega_ratio": omega_ratio(returns, config.risk_free_rate),
+        "annual_return": annual_return(returns, year),
+        "annual_volatility": annual_volatility(returns, year),
+        "sharpe_ratio": sharpe_ratio(returns, risk_free, year),
+        "sortino_ratio": sortino_ratio(returns, risk_free, year),
+        "calmar_ratio": calmar_ratio(returns, year),
+        "omega_ratio": omega_ratio(returns, config.risk_free_rate, year),
         "max_drawdown": max_drawdown(returns),
         "longest_drawdown": longest_drawdown(returns),
         "time_under_water": time_under_water(returns),
         "ulcer_index": ulcer_index(returns),
-        "downside_risk": downside_risk(returns, risk_free),
+        "downside_risk": downside_risk(returns, risk_free, year),
         "stability": stability(returns),
         "win_rate": win_rate(returns, held),
         "trade_win_rate": win_rate(trades["net_profit"], np.ones(len(trades))),
@@ -357,22 +459,28 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "expectancy": expectancy(trades["net_return"]),
         "trades": float(len(trades)),
         "mean_holding_time": mean_holding_time(trades["duration"]),
-        "turnover": float(backtest.turnover.sum()) * SESSIONS_PER_YEAR / len(returns),
+        "turnover": float(backtest.turnover.sum()) * year / len(returns),
         "exposure": exposure(backtest.weights),
         "tail_ratio": tail_ratio(returns),
         "skew": skew(returns),
         "kurtosis": kurtosis(returns),
         "value_at_risk": value_at_risk(returns),
         "conditional_value_at_risk": conditional_value_at_risk(returns),
-        "alpha": alpha(returns, other, risk_free),
+        "alpha": alpha(returns, other, risk_free, year),
         "alpha_t_statistic": alpha_t_statistic(returns, other, risk_free),
         "beta": beta(returns, other, risk_free),
-        "information_ratio": information_ratio(returns, other),
-        "up_capture": up_capture(returns, other),
-        "down_capture": down_capture(returns, other),
-        "cost_drag": cost_drag(returns, paid.fillna(0.0)),
+        "information_ratio": information_ratio(returns, other, year),
+        "up_capture": up_capture(returns, other, year),
+        "down_capture": down_capture(returns, other, year),
+        "cost_drag": cost_drag(returns, paid.fillna(0.0), year),
         "break_even_cost": break_even_cost(float(before_costs), trades["traded_value"].sum()),
     }
+
+
+def _compounded(returns: pd.Series, groups: Any) -> pd.Series:
+    """Return of each group of sessions; NaN if no return is known at all."""
+    factors = pd.Series(_factors(_array(returns)), returns.index)
+    return factors.groupby(groups).prod(min_count=1) - 1.0
 
 
 def _array(values: ArrayLike) -> Floats:
@@ -392,7 +500,16 @@ def _filled(values: Floats) -> Floats:
 
 
 def _growth(values: Floats) -> float:
-    return float(np.prod(1.0 + _filled(values)))
+    return float(np.prod(_factors(values))) if len(values) else math.nan
+
+
+def _factors(values: Floats) -> Floats:
+    """(T,) by which wealth changes: not at all once it is lost; NaN if no return is known."""
+    factors = 1.0 + _filled(values)
+    lost = np.flatnonzero(factors <= 0.0)
+    if len(lost):
+        factors[lost[0] + 1 :] = 1.0
+    return factors if np.isfinite(values).any() else np.full(len(values), np.nan)
 
 
 def _index(values: ArrayLike) -> pd.Index:
@@ -431,6 +548,8 @@ def _deviation(values: Floats) -> float:
     if len(values) < 2:
         return math.nan
     deviation = float(np.std(values, ddof=1))
+    if not math.isfinite(deviation):
+        return math.nan
     return deviation if deviation > NOISE * max(1.0, float(np.abs(values).max())) else 0.0
 
 
@@ -440,8 +559,13 @@ def _mean_over_deviation(values: Floats) -> float:
 
 
 def _ratio(above: float, below: float) -> float:
-    """NaN where the lower one is nothing but rounding."""
-    return above / below if abs(below) > NOISE else math.nan
+    """NaN where the lower one, of returns, is nothing but rounding."""
+    return _over(above, below) if abs(below) > NOISE else math.nan
+
+
+def _over(above: float, below: float) -> float:
+    """NaN where the lower one is nothing, or without end: a ratio of 0 would mislead."""
+    return above / below if below != 0.0 and math.isfinite(below) else math.nan
 
 
 def _standardised_moment(returns: ArrayLike, order: int) -> float:
@@ -449,14 +573,19 @@ def _standardised_moment(returns: ArrayLike, order: int) -> float:
     if not _deviation(values) > 0.0:
         return math.nan
     centred = values - values.mean()
-    return float(np.mean(centred**order) / np.mean(centred**2) ** (order / 2.0))
+    return _over(float(np.mean(centred**order)), float(np.mean(centred**2) ** (order / 2.0)))
 
 
 def _under_water(returns: ArrayLike) -> NDArray[np.bool_]:
-    return drawdown(returns).to_numpy() < -1e-12  # what is closer to the peak is rounding
+    """(T,) below an earlier peak by more than rounding; empty where no return is known."""
+    depth = drawdown(returns).to_numpy()
+    return depth[np.isfinite(depth)] < -1e-12
 
 
 def _weights(weights: ArrayLike) -> Floats:
     """(T, K) without missing values."""
     table = weights if isinstance(weights, pd.DataFrame) else np.asarray(weights, dtype=float)
-    return pd.DataFrame(table).ffill().fillna(0.0).to_numpy(dtype=float)
+    values = pd.DataFrame(table).astype(float).replace([np.inf, -np.inf], np.nan)
+    if not values.notna().to_numpy().any():
+        return np.empty((0, values.shape[1]))
+    return values.ffill().fillna(0.0).to_numpy(dtype=float)

@@ -15,7 +15,7 @@ from rnntrade.config import ModelConfig, ReportConfig
 from rnntrade.evaluation import classification, forecasts, statistics, verdict
 from rnntrade.evaluation.hypotheses import tests
 from rnntrade.evaluation.plain import plain_fields
-from rnntrade.evaluation.power import block_length, coin_band, one_sided_p
+from rnntrade.evaluation.power import block_length, coin_band, one_sided_p, smallest_edge
 from rnntrade.evaluation.predictions import (
     KEYS,
     conformal_half_widths,
@@ -105,13 +105,15 @@ def evaluate_model(
         _session_interval(gain, judged["decision"], model.horizon, config, confidence)
         for confidence in (config.confidence, NARROW_CONFIDENCE)
     )
-    p_value = one_sided_p(float(gain.mean()), wide, config.confidence)
+    blocks = max(sessions // block_length(sessions, model.horizon), 1)
+    p_value = one_sided_p(float(gain.mean()), wide, config.confidence, blocks)
     attempts = max(len(set(trials.attempts)), 1)
     survives = p_value * attempts < 1.0 - config.confidence
     words = verdict.phrase(verdict.judge(wide, narrow, survives), rival)
     kind = "rmse" if is_return(model.task) else "accuracy"
     score, rival_score = _score(worth[model.name], kind), _score(worth[rival], kind)
-    smallest = (wide[1] - wide[0]) / 2.0
+    variance = (2.0 if is_return(model.task) else 0.25) * model.horizon
+    smallest = smallest_edge(wide, sessions, variance, config.confidence)
     validated = losses(validation[model.name], model.task).mean() if validation else math.nan
     classes = used_classes(regimes) if model.task == "regime" else UP
     return ModelEvaluation(

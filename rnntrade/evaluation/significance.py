@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 from scipy.stats import norm, t
 
-from rnntrade.evaluation.metrics import SESSIONS_PER_YEAR
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.statistics import known_columns
 
 Floats = NDArray[np.float64]
@@ -178,6 +178,7 @@ def ledoit_wolf_sharpe(
     block: int | None = None,
     draws: int = 0,
     seed: int = 0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> Significance:
     """Test whether two Sharpe ratios are equal, of returns (above the risk-free rate) in pairs.
 
@@ -193,12 +194,16 @@ def ledoit_wolf_sharpe(
     sessions = len(table)
     if sessions > 4 and np.array_equal(table[:, 0], table[:, 1]):
         return Significance(name, math.nan, 1.0, 1.0, "the same returns")
-    if sessions < 10 or not (np.ptp(table, axis=0) > 0.0).all():
-        return _undefined(name, f"{sessions} sessions, or returns that never vary")
+    if sessions < 10:
+        return _undefined(name, f"{sessions} sessions are too few: 10 are needed")
+    still = np.ptp(table, axis=0) == 0.0
+    if still.any():
+        who = "strategy" if still[0] else "benchmark"
+        return _undefined(name, f"the returns of the {who} never vary")
     difference, influence = _sharpe_influence(table)
     error = math.sqrt(_spectral_variance(influence) / (sessions - 4))
     z = difference / error
-    detail = f"annualised difference {difference * math.sqrt(SESSIONS_PER_YEAR):+.2f}"
+    detail = f"annualised difference {difference * math.sqrt(sessions_per_year):+.2f}"
     detail += f" over {sessions} sessions"
     if not draws:
         return _significance(name, z, norm.sf(z), norm.cdf(z), detail)
@@ -289,8 +294,10 @@ def _mean_test(name: str, series: Floats, horizon: int) -> Significance:
     if n > 0 and not series.any():
         return Significance(name, math.nan, 1.0, 1.0, "no difference in any session")
     correction = (n + 1 - 2 * h + h * (h - 1) / n) / n if n > 1 else 0.0
-    if n < 2 * h or correction <= 0.0 or np.ptp(series) == 0.0:
-        return _undefined(name, f"{n} sessions are too few, or the difference never varies")
+    if n < 2 * h or correction <= 0.0:
+        return _undefined(name, f"{n} sessions are too few for a horizon of {h}")
+    if np.ptp(series) == 0.0:
+        return _undefined(name, "the difference is the same in every session")
     statistic = series.mean() * math.sqrt(correction * n / _long_run_variance(series, h))
     above, below = t.sf(statistic, n - 1), t.cdf(statistic, n - 1)
     return _significance(name, statistic, above, below, f"{n} sessions, horizon {h}")

@@ -15,9 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.metrics import sharpe_ratio
 
 NORMAL = NormalDist()
+LARGEST = 1e100  # beyond it the moments of a sample are no numbers
+BELOW_1 = 1.0 - 2.0**-53  # the largest number below 1
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +37,7 @@ def probabilistic_sharpe_ratio(
     source  Bailey and López de Prado (2012), The Sharpe Ratio Efficient Frontier
     """
     variance = _moments_factor(sharpe, skew, kurtosis)
-    if sessions < 2 or not variance > 0.0:
+    if sessions < 2 or not 0.0 < variance < math.inf:
         return math.nan
     return _normal((sharpe - benchmark) * math.sqrt((sessions - 1) / variance))
 
@@ -49,8 +52,10 @@ def expected_maximum_sharpe_ratio(trials: int, trial_variance: float) -> float:
         raise ValueError("at least 1 trial and a variance of 0 or more are wanted")
     if trials == 1:
         return 0.0
-    best = (1.0 - np.euler_gamma) * NORMAL.inv_cdf(1.0 - 1.0 / trials)
-    best += np.euler_gamma * NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
+    if not math.isfinite(trial_variance):
+        return math.nan
+    best = (1.0 - np.euler_gamma) * NORMAL.inv_cdf(min(1.0 - 1.0 / trials, BELOW_1))
+    best += np.euler_gamma * NORMAL.inv_cdf(min(1.0 - 1.0 / (trials * math.e), BELOW_1))
     return math.sqrt(trial_variance) * float(best)
 
 
@@ -89,17 +94,19 @@ def probabilistic_sharpe_ratio_2025(
     source           López de Prado, Lipton and Zoonekynd (2025), How to Use the Sharpe Ratio, ADIA
                      Lab research paper 19; without its correction for the maximum's variance
     """
-    rho = autocorrelation
-    if not -1.0 < rho < 1.0:
+    rho, benchmark = autocorrelation, float(benchmark)
+    if abs(rho) >= 1.0:
         raise ValueError("autocorrelation must lie between -1 and 1")
+    if not (abs(rho) < 1.0 and sessions > 1):
+        return math.nan
     once, twice = rho / (1.0 - rho), rho**2 / (1.0 - rho**2)
     variance = (
         1.0
         + 2.0 * once
         - (1.0 + once + twice) * skew * benchmark
-        + (1.0 + 2.0 * twice) * (kurtosis - 1.0) / 4.0 * benchmark**2
+        + (1.0 + 2.0 * twice) * (kurtosis - 1.0) / 4.0 * (benchmark * benchmark)
     )
-    if sessions < 2 or not variance > 0.0:
+    if not 0.0 < variance < math.inf:
         return math.nan
     return _normal((sharpe - benchmark) * math.sqrt(sessions / variance))
 
@@ -132,9 +139,11 @@ def minimum_track_record_length(
     source  Bailey and López de Prado (2012), The Sharpe Ratio Efficient Frontier
     """
     variance = _moments_factor(sharpe, skew, kurtosis)
-    if not (sharpe > benchmark and variance > 0.0):
+    if not (sharpe > benchmark and 0.0 < variance < math.inf):
         return math.nan
-    return 1.0 + variance * (NORMAL.inv_cdf(confidence) / (sharpe - benchmark)) ** 2
+    width = NORMAL.inv_cdf(confidence) / (float(sharpe) - float(benchmark))
+    length = 1.0 + variance * (width * width)
+    return length if math.isfinite(length) else math.nan
 
 
 def probability_of_backtest_overfitting(returns: ArrayLike, blocks: int = 16) -> float:
@@ -143,11 +152,14 @@ def probability_of_backtest_overfitting(returns: ArrayLike, blocks: int = 16) ->
     Combinatorially symmetric cross-validation: the sessions are cut into `blocks` of equal length
     (give or take one), and each choice of half of them selects the configuration with the highest
     Sharpe ratio, which is then ranked among all on the other half.
-    returns  (sessions, configurations), whole; no more configurations than sessions
+    returns  (sessions, configurations), whole; no more configurations than sessions.  NaN where
+             none of them varies
     errors   ValueError for the wrong orientation, missing values, or blocks odd or too many
     source   Bailey, Borwein, López de Prado and Zhu (2017), The Probability of Backtest Overfitting
     """
     table = _configurations(returns, blocks)
+    if not _varies(table):
+        return math.nan
     sums, squares, counts = _block_moments(table, blocks)
     halves = np.array(list(combinations(range(blocks), blocks // 2)))  # (splits, blocks / 2)
     overfitted = 0
@@ -178,6 +190,8 @@ def overfitting_noise_band(
     returns  (low, high), with `confidence` between them
     """
     table = _configurations(returns, blocks)
+    if not _varies(table):
+        return (math.nan, math.nan)
     centred = table - table.mean(axis=0)
     generator = np.random.default_rng(seed)
     drawn = [
@@ -195,15 +209,16 @@ def sharpe_interval(
     draws: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> tuple[float, float]:
-    """Interval of the annualised Sharpe ratio of returns (above the risk-free rate).
+    """Interval of the annual Sharpe ratio of returns (above the risk-free rate).
 
     block    expected length of the blocks, in sessions; None: chosen from the returns
     returns  (low, high); NaN for fewer than 2 returns
     """
     return _interval(
         known_columns(returns),
-        lambda drawn: sharpe_ratio(drawn[:, 0]),
+        lambda drawn: sharpe_ratio(drawn[:, 0], sessions_per_year=sessions_per_year),
         block,
         draws,
         confidence,
@@ -218,11 +233,15 @@ def sharpe_difference_interval(
     draws: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> tuple[float, float]:
-    """Interval of the annualised Sharpe ratio less the benchmark's, sessions drawn in pairs."""
+    """Interval of the annual Sharpe ratio less the benchmark's, sessions drawn in pairs."""
 
     def difference(drawn: Floats) -> float:
-        return sharpe_ratio(drawn[:, 0]) - sharpe_ratio(drawn[:, 1])
+        own, other = (
+            sharpe_ratio(drawn[:, column], sessions_per_year=sessions_per_year) for column in (0, 1)
+        )
+        return own - other
 
     return _interval(known_columns(returns, benchmark), difference, block, draws, confidence, seed)
 
@@ -245,7 +264,11 @@ def known_columns(*series: ArrayLike) -> Floats:
     if all(isinstance(one, pd.Series) for one in series):
         table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
     else:
-        table = np.column_stack([np.asarray(one, dtype=float) for one in series])
+        columns = [np.asarray(one, dtype=float) for one in series]
+        if len({column.shape for column in columns}) > 1 or columns[0].ndim != 1:
+            shapes = " and ".join(str(column.shape) for column in columns)
+            raise ValueError(f"series of one length are wanted, not arrays of shape {shapes}")
+        table = np.column_stack(columns)
     known: Floats = table[np.isfinite(table).all(axis=1)]
     return known
 
@@ -264,7 +287,8 @@ def _hurdle(sessions: int, trials: Collection[str], trial_variance: float) -> fl
 
 def _moments_factor(sharpe: float, skew: float, kurtosis: float) -> float:
     """Variance of the estimated Sharpe ratio, times the sessions."""
-    return 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    sharpe, skew, kurtosis = float(sharpe), float(skew), float(kurtosis)
+    return 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * (sharpe * sharpe)
 
 
 def _normal(z: float) -> float:
@@ -284,6 +308,13 @@ def _configurations(returns: ArrayLike, blocks: int) -> Floats:
     if not np.isfinite(table).all():
         raise ValueError("returns have missing values: give the sessions that all have")
     return table
+
+
+def _varies(table: Floats) -> bool:
+    """Whether any column does, and all have a deviation that floats can hold."""
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(table.std(axis=0)).all()
+        return bool(finite and np.ptp(table, axis=0).any())
 
 
 def _block_moments(table: Floats, blocks: int) -> tuple[Floats, Floats, Floats]:
@@ -317,17 +348,19 @@ def _interval(
     seed: int,
 ) -> tuple[float, float]:
     """Percentile interval of a figure of (T, columns), by the stationary bootstrap."""
+    if len(table) < 2 or not np.abs(table).max() < LARGEST:
+        return (math.nan, math.nan)
     from arch.bootstrap import StationaryBootstrap, optimal_block_length  # takes 2 s to import
 
-    if len(table) < 2:
-        return (math.nan, math.nan)
     if block is None:
         block = len(table) ** (1.0 / 3.0)
         if len(table) >= 20 and np.ptp(table, axis=0).all():  # enough to estimate a better one
-            block = float(optimal_block_length(table)["stationary"].max())
+            best = float(optimal_block_length(table)["stationary"].max())
+            block = best if math.isfinite(best) else block
     block = min(max(block, 1.0), len(table))
     resamples = StationaryBootstrap(block, table, seed=seed)
-    return _range(np.array([figure(data[0]) for data, _ in resamples.bootstrap(draws)]), confidence)
+    drawn = [figure(data[0]) for data, _ in resamples.bootstrap(draws)]
+    return _range(np.array(drawn), confidence)
 
 
 def _range(drawn: Floats, confidence: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation import metrics, statistics, verdict
 from rnntrade.evaluation.hypotheses import strategy_tests
 from rnntrade.evaluation.plain import plain_fields
-from rnntrade.evaluation.power import block_length
+from rnntrade.evaluation.power import block_length, smallest_edge
 from rnntrade.evaluation.trials import ALONE, Trials
 from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
 from rnntrade.types import Backtest
@@ -88,7 +88,8 @@ def evaluate_strategy(
     held = metrics.figures(benchmark, benchmark, config)
     other = metrics.figures(other_execution, benchmark, config)
     sharpe, of_benchmark = own["sharpe_ratio"], held["sharpe_ratio"]
-    risk_free = config.risk_free_rate / metrics.SESSIONS_PER_YEAR
+    year = config.sessions_per_year
+    risk_free = config.risk_free_rate / year
     block = block_length(len(backtest.returns), horizon=1)
     wide, narrow = (
         statistics.sharpe_difference_interval(
@@ -98,11 +99,12 @@ def evaluate_strategy(
             report.bootstrap_draws,
             confidence,
             SEED,
+            year,
         )
         for confidence in (report.confidence, NARROW_CONFIDENCE)
     )
     excess = backtest.returns - risk_free
-    per_session = sharpe / math.sqrt(metrics.SESSIONS_PER_YEAR)
+    per_session = sharpe / math.sqrt(year)
     moments = (metrics.skew(excess), metrics.kurtosis(excess))
     tried = (trials.all_tries, trials.sharpe_variance)
     deflated = statistics.deflated_sharpe_ratio(per_session, len(excess), *moments, *tried)
@@ -117,7 +119,12 @@ def evaluate_strategy(
         benchmark_figures=held,
         sharpe=sharpe,
         sharpe_interval=statistics.sharpe_interval(
-            backtest.returns - risk_free, block, report.bootstrap_draws, report.confidence, SEED
+            backtest.returns - risk_free,
+            block,
+            report.bootstrap_draws,
+            report.confidence,
+            SEED,
+            year,
         ),
         benchmark_sharpe=of_benchmark,
         difference=sharpe - of_benchmark,
@@ -149,7 +156,7 @@ def evaluate_strategy(
             report.confidence,
             (deflated, len(tried[0])),
         ),
-        power=_power(wide, len(excess)),
+        power=_power(smallest_edge(wide, len(excess), float(year), report.confidence), len(excess)),
         rules=_table(
             {n: _some(metrics.figures(run, benchmark, config)) for n, run in rules.items()}, "rule"
         ),
@@ -157,9 +164,9 @@ def evaluate_strategy(
             {backtest.execution: _some(own), other_execution.execution: _some(other)}, "execution"
         ),
         by_cost=_by_cost(cost_cases, config),
-        folds=_folds(backtest.returns, benchmark.returns, folds, risk_free),
-        seeds=_seeds(members, risk_free),
-        tests=strategy_tests(backtest.returns - risk_free, benchmark.returns - risk_free),
+        folds=_folds(backtest.returns, benchmark.returns, folds, risk_free, year),
+        seeds=_seeds(members, risk_free, year),
+        tests=strategy_tests(backtest.returns - risk_free, benchmark.returns - risk_free, year),
         cost_drag=own["cost_drag"],
     )
 
@@ -189,17 +196,18 @@ def _by_cost(cases: pd.DataFrame | None, config: BacktestConfig) -> pd.DataFrame
 
 
 def _of_returns(returns: pd.Series, config: BacktestConfig) -> dict[str, float]:
-    risk_free = config.risk_free_rate / metrics.SESSIONS_PER_YEAR
+    year = config.sessions_per_year
+    risk_free = config.risk_free_rate / year
     return {
         "final_equity": config.initial_capital * (1.0 + metrics.total_return(returns)),
-        "annual_return": metrics.annual_return(returns),
-        "sharpe_ratio": metrics.sharpe_ratio(returns, risk_free),
+        "annual_return": metrics.annual_return(returns, year),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, risk_free, year),
         "max_drawdown": metrics.max_drawdown(returns),
     }
 
 
 def _folds(
-    returns: pd.Series, hold: pd.Series, folds: pd.Series | None, risk_free: float
+    returns: pd.Series, hold: pd.Series, folds: pd.Series | None, risk_free: float, year: int
 ) -> pd.DataFrame:
     """One row a fold: what its decisions earned."""
     number = folds if folds is not None else pd.Series(0, returns.index)
@@ -211,22 +219,22 @@ def _folds(
             "first": part.index[0],
             "last": part.index[-1],
             "sessions": len(part),
-            "annual_return": metrics.annual_return(part),
-            "sharpe_ratio": metrics.sharpe_ratio(part, risk_free),
-            "hold_annual_return": metrics.annual_return(hold.loc[part.index]),
-            "hold_sharpe_ratio": metrics.sharpe_ratio(hold.loc[part.index], risk_free),
+            "annual_return": metrics.annual_return(part, year),
+            "sharpe_ratio": metrics.sharpe_ratio(part, risk_free, year),
+            "hold_annual_return": metrics.annual_return(hold.loc[part.index], year),
+            "hold_sharpe_ratio": metrics.sharpe_ratio(hold.loc[part.index], risk_free, year),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
 
-def _seeds(members: pd.DataFrame | None, risk_free: float) -> pd.DataFrame | None:
+def _seeds(members: pd.DataFrame | None, risk_free: float, year: int) -> pd.DataFrame | None:
     """One row a member of the ensemble, traded alone; None where there is but one."""
     if members is None or members.shape[1] < 2:
         return None
     rows = {
         int(str(member)): {
-            "annual_return": metrics.annual_return(returns),
-            "sharpe_ratio": metrics.sharpe_ratio(returns, risk_free),
+            "annual_return": metrics.annual_return(returns, year),
+            "sharpe_ratio": metrics.sharpe_ratio(returns, risk_free, year),
             "max_drawdown": metrics.max_drawdown(returns),
         }
         for member, returns in members.items()
@@ -235,18 +243,18 @@ def _seeds(members: pd.DataFrame | None, risk_free: float) -> pd.DataFrame | Non
 
 
 def _autocorrelation(returns: pd.Series) -> float:
-    """Of neighbouring returns; 0 where it is not defined."""
+    """Of neighbouring returns; 0 for too few or returns that never vary, NaN for a perfect one."""
     known = returns.dropna().to_numpy(dtype=float)
-    if len(known) < 3 or known.std() == 0.0:
+    if len(known) < 4 or not (np.ptp(known[:-1]) > 0.0 and np.ptp(known[1:]) > 0.0):
         return 0.0
-    return float(np.corrcoef(known[:-1], known[1:])[0, 1])
+    found = float(np.corrcoef(known[:-1], known[1:])[0, 1])
+    return found if abs(found) < 1.0 else math.nan
 
 
-def _power(interval: Interval, sessions: int) -> str:
-    if not all(math.isfinite(bound) for bound in interval):
-        return f"{sessions:,} sessions say nothing about a difference of Sharpe ratios here."
-    half = (interval[1] - interval[0]) / 2.0
+def _power(smallest: float, sessions: int) -> str:
+    if not math.isfinite(smallest):
+        return "Fewer than two sessions show nothing about a difference of Sharpe ratios."
     return (
-        f"{sessions:,} sessions could not have told a Sharpe ratio up to about {half:.2f} above "
-        "that of buy and hold from luck."
+        f"{sessions:,} sessions could not have told a Sharpe ratio up to about {smallest:.2f} "
+        "above that of buy and hold from luck."
     )

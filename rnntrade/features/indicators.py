@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-SESSIONS_PER_YEAR = 252
+from rnntrade.config import SESSIONS_PER_YEAR
 
 
 def simple_return(close: pd.DataFrame, sessions: int = 1) -> pd.DataFrame:
@@ -90,9 +90,11 @@ def bollinger_position(close: pd.DataFrame, sessions: int = 20) -> pd.DataFrame:
     return position.where(deviation != 0.0, 0.0).where(deviation.notna() & close.notna())
 
 
-def volatility(close: pd.DataFrame, sessions: int) -> pd.DataFrame:
+def volatility(
+    close: pd.DataFrame, sessions: int, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
     """Standard deviation of the last `sessions` returns, as a fraction per year (0.2 is 20 %)."""
-    return _deviation(simple_return(close), sessions) * math.sqrt(SESSIONS_PER_YEAR)
+    return _deviation(simple_return(close), sessions) * math.sqrt(sessions_per_year)
 
 
 def _deviation(values: pd.DataFrame, sessions: int) -> pd.DataFrame:

@@ -6,11 +6,11 @@ from functools import partial
 
 import pandas as pd
 
-from rnntrade.config import INDICATORS
+from rnntrade.config import INDICATORS, SESSIONS_PER_YEAR
 from rnntrade.errors import ConfigError
 from rnntrade.features import indicators as i
 
-FEATURES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+FEATURES: Mapping[str, Callable[..., pd.DataFrame]] = {
     "returns": i.simple_return,
     "log_returns": i.log_return,
     "sma_10": partial(i.sma_ratio, sessions=10),
@@ -35,8 +35,13 @@ FEATURES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
+ANNUAL = ("volatility_10", "volatility_20")  # whose unit is a year
+
+
 def compute_features(
-    close: pd.DataFrame, names: tuple[str, ...] = INDICATORS
+    close: pd.DataFrame,
+    names: tuple[str, ...] = INDICATORS,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> dict[str, pd.DataFrame]:
     """Every named feature of all tickers at once.
 
@@ -45,18 +50,22 @@ def compute_features(
     errors   ConfigError for a name that is not in FEATURES
     """
     check_names(names)
-    return {name: FEATURES[name](close) for name in names}
+    annual = {"sessions_per_year": sessions_per_year}
+    return {n: FEATURES[n](close, **(annual if n in ANNUAL else {})) for n in names}
 
 
-def ticker_features(bars: pd.DataFrame, names: tuple[str, ...] = tuple(FEATURES)) -> pd.DataFrame:
+def ticker_features(
+    bars: pd.DataFrame,
+    names: tuple[str, ...] = tuple(FEATURES),
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> pd.DataFrame:
     """One ticker's features.
 
     bars     (T, 6) table of bars, on the sessions that the ticker traded
     returns  (T, F), columns in the order of `names`
     """
-    check_names(names)
-    close = bars[["close"]]
-    return pd.DataFrame({name: FEATURES[name](close)["close"] for name in names}, index=bars.index)
+    features = compute_features(bars[["close"]], names, sessions_per_year)
+    return pd.DataFrame({name: table["close"] for name, table in features.items()}, bars.index)
 
 
 def check_names(names: tuple[str, ...]) -> None:

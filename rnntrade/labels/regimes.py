@@ -41,7 +41,7 @@ def regime_inputs(close: pd.Series, config: LabelConfig) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "ret": return_sum(table, config.lookback)["close"],
-            "vol": volatility(table, config.lookback)["close"],
+            "vol": volatility(table, config.lookback, config.sessions_per_year)["close"],
         },
         index=close.index,
     )

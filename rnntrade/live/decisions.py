@@ -101,7 +101,7 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
     returns  for a direction model also `target`, the backtest's row of that session: a fraction of
              equity; NaN for a ticker that the desk has no rules for
     """
-    said = predict_latest(desk.fits, bars)
+    said = predict_latest(desk.fits, bars, desk.experiment.backtest.sessions_per_year)
     if desk.model.task != "direction":
         return said
     targets = []
@@ -131,8 +131,8 @@ def _target(
 
 def desk_samples(desk: Desk, prices: Prices) -> Samples:
     """Every window of the desk's inputs; no target is known, nor asked for."""
-    model = desk.model
-    features = {t: ticker_features(prices.bars(t), model.inputs) for t in desk.tickers}
+    model, year = desk.model, desk.experiment.backtest.sessions_per_year
+    features = {t: ticker_features(prices.bars(t), model.inputs, year) for t in desk.tickers}
     unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in features.items()}
     return make_samples(features, unknown, model.lookback, model.horizon)
 

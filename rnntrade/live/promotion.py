@@ -27,8 +27,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from rnntrade.config import ProductionConfig
-from rnntrade.evaluation.metrics import SESSIONS_PER_YEAR, max_drawdown
+from rnntrade.config import SESSIONS_PER_YEAR, ProductionConfig
+from rnntrade.evaluation.metrics import max_drawdown
 from rnntrade.evaluation.plain import plain_fields
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import mean_difference_interval
@@ -47,6 +47,7 @@ class Candidate:
     traded: bool  # whether the scores are returns
     cases: Mapping[float, pd.Series] = field(default_factory=dict)  # net returns by bps of costs
     horizon: int = 1  # sessions that a score reaches ahead: those of labels overlap
+    sessions_per_year: int = SESSIONS_PER_YEAR
 
     def __post_init__(self) -> None:
         if self.traded != bool(self.cases):
@@ -105,7 +106,7 @@ def decide(
         failed.append(f"the same scores in all {len(common)} sessions: nothing to choose between")
         return Decision(False, tuple(failed), figures)
 
-    unit, scale = ("_a_year", SESSIONS_PER_YEAR) if challenger.traded else ("", 1)
+    unit, scale = ("_a_year", challenger.sessions_per_year) if challenger.traded else ("", 1)
     margin = config.promotion_margin if challenger.traded else 0.0
     low, p_value = lower_bound(difference, margin / scale, block, config)
     mean, low = scale * float(difference.mean()), scale * low
@@ -176,7 +177,7 @@ def _costs(
     failed = []
     for bps in sorted(challenger.cases):
         difference = _difference(challenger.cases[bps], champion.cases[bps], common)
-        mean = SESSIONS_PER_YEAR * float(difference.mean())
+        mean = challenger.sessions_per_year * float(difference.mean())
         figures[f"difference_a_year_at_{bps:g}_bps"] = mean
         if mean < 0.0:
             told = f"at costs of {bps:g} bp it earned {-100 * mean:.1f} % a year less"

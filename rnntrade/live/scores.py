@@ -57,7 +57,9 @@ def score(
     target = decide(desk, prices).target.ffill().loc[first:].fillna(0.0)
     returns = backtest(target, prices, config).returns
     cases = {bps: backtest(target, prices, at_cost(config, bps)).returns for bps in cost_cases}
-    return Candidate(name, returns, traded=True, cases=cases or {0.0: returns})
+    year = config.sessions_per_year
+    cases = cases or {0.0: returns}
+    return Candidate(name, returns, traded=True, cases=cases, sessions_per_year=year)
 
 
 def _losses(desk: Desk, prices: Prices, first: pd.Timestamp, rules: Desk) -> pd.Series:

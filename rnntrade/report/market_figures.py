@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.report import canvas as c
 from rnntrade.types import REGIMES
 
-SESSIONS_PER_YEAR = 252
 _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
     "Calm": c.GREEN,
     "Middle": c.ORANGE,

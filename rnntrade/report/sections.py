@@ -48,7 +48,8 @@ def _market(contents: ReportContents, ticker: str) -> Parts:
     if len(close) < 2:
         yield paragraph("Fewer than two sessions: nothing to draw.")
         return
-    yield picture(f"{ticker}_prices", market_figures.price_and_returns(ticker, close))
+    year = contents.experiment.backtest.sessions_per_year
+    yield picture(f"{ticker}_prices", market_figures.price_and_returns(ticker, close, year))
     if ticker in contents.regimes and contents.regimes[ticker].notna().any():
         regime = contents.regimes[ticker].reindex(close.index)
         names = regime_names(contents.experiment.labels)

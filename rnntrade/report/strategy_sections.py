@@ -46,7 +46,10 @@ def strategy_section(contents: ReportContents, name: str) -> Parts:
     yield picture(f"{name}_monthly", strategy_figures.monthly_heat_map(name, monthly))
     distribution = strategy_figures.return_distribution(name, run.returns, held.returns)
     yield picture(f"{name}_distribution", distribution)
-    rolling = [metrics.rolling_sharpe(r.returns, ROLLING) for r in (run, held)]
+    year = contents.experiment.backtest.sessions_per_year
+    rolling = [
+        metrics.rolling_sharpe(r.returns, ROLLING, sessions_per_year=year) for r in (run, held)
+    ]
     drawn = strategy_figures.rolling_sharpe(name, rolling[0], rolling[1], ROLLING)
     yield picture(f"{name}_rolling_sharpe", drawn)
     yield from _trust_tables(e)

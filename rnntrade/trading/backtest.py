@@ -7,8 +7,9 @@ and weights drift.  It buys target × equity worth of shares, equity marked at t
 (last known ones where a ticker does not trade) before the costs of that fill.  So a book invested
 in full borrows what its costs take.
 
-When equity is gone (<= 0 at an open with fills at opens, or at a close), everything is closed
-there, halted tickers at their last price, and nothing is traded, charged or earned again.
+When equity is gone (nothing but rounding of the positions is left, or less, at an open with fills
+at opens, or at a close), everything is closed there, halted tickers at their last price, and
+nothing is traded, charged or earned again.
 """
 
 from dataclasses import dataclass, fields
@@ -31,6 +32,7 @@ from rnntrade.trading.ledger import Fills, Holdings, ledger
 from rnntrade.types import FIELDS, Backtest, Prices
 
 IDENTITY_TOLERANCE = 1e-9
+RUIN = 1e-12  # of cash and positions: an account worth less than this has lost everything
 MOMENTS = {  # of a session: (at its close?, are orders filled?); each looks whether equity is gone
     "next_open": ((False, True), (True, False)),
     "close": ((True, True), (True, False)),
@@ -167,7 +169,8 @@ def _trade(
             worth = cash + float((shares * mark).sum())
             seen = now if at_close else now - 1  # the newest decision that can be filled here
             after = shares
-            if worth <= 0.0 and not bankrupt:
+            gross = abs(cash) + float((np.abs(shares) * mark).sum())
+            if worth <= RUIN * gross and not bankrupt:
                 after, bankrupt = nothing, True
             elif filling and seen >= 0 and not bankrupt:
                 due = trading & (wanted[seen] != filled)

@@ -1,6 +1,7 @@
 """What trading and holding cost, in money.
 
-Rates in bps are of traded value; annual rates are charged per session held, a 252nd each time.
+Rates in bps are of traded value; annual rates are charged per session held, each time
+the share of a year that a session is.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from rnntrade.config import BacktestConfig
 from rnntrade.types import Prices
 
-SESSIONS_PER_YEAR = 252
 SLIPPAGE_SESSIONS = 20  # behind the volatility and the volume that slippage goes by
 TRADE_COSTS = ("commission", "spread", "slippage")  # paid at fills
 COST_KINDS = (*TRADE_COSTS, "borrow", "financing", "interest")  # interest: received
@@ -83,7 +83,7 @@ def overnight(
     short_value  (K,) of shares sold short, positive, at the last marks
     returns      borrow (K,) and financing, both paid, and interest received
     """
-    borrow = short_value * (config.borrow_rate / SESSIONS_PER_YEAR)
-    financing = max(-cash, 0.0) * config.financing_rate / SESSIONS_PER_YEAR
-    interest = max(cash, 0.0) * config.cash_rate / SESSIONS_PER_YEAR
+    borrow = short_value * (config.borrow_rate / config.sessions_per_year)
+    financing = max(-cash, 0.0) * config.financing_rate / config.sessions_per_year
+    interest = max(cash, 0.0) * config.cash_rate / config.sessions_per_year
     return borrow, financing, interest

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import ModelConfig
+from rnntrade.config import SESSIONS_PER_YEAR, ModelConfig
 from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.windows import make_samples
@@ -13,7 +13,9 @@ from rnntrade.training.predict import predict
 from rnntrade.types import Fit, used_classes
 
 
-def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
+def predict_latest(
+    fits: Sequence[Fit], bars: pd.DataFrame, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
     """One row a ticker: its newest session, and what the fits say on average.
 
     fits     members of an ensemble: one model, different seeds
@@ -25,7 +27,7 @@ def predict_latest(fits: Sequence[Fit], bars: pd.DataFrame) -> pd.DataFrame:
     windows = {}
     for name, table in bars.groupby("ticker", sort=True):
         ticker = str(name)
-        features = ticker_features(history(ticker, table), model.inputs)
+        features = ticker_features(history(ticker, table), model.inputs, sessions_per_year)
         windows[ticker] = _newest_window(ticker, features, model.lookback)
     if not windows:
         raise DataError("there are no bars: give date, ticker and close of at least one ticker.")

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnntrade.evaluation.classification import (
@@ -72,6 +72,7 @@ def test_one_class_alone_leaves_agreement_undefined_and_no_warning(recwarn):
     assert not list(recwarn)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), classes=st.sampled_from([2, 4]))
 def test_scores_follow_from_the_confusion_matrix(seed, classes):
     rng = np.random.default_rng(seed)

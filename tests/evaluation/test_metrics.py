@@ -222,6 +222,8 @@ def test_figures_agree_with_loops_and_scipy(returns, benchmark):
     length = min(len(returns), len(benchmark))
     returns, benchmark = returns[:length], benchmark[:length]
     known = [r for r in returns if not math.isnan(r)]
+    if not known:
+        return
     wealth, peak, depths = 1.0, 1.0, []
     for r in returns:
         wealth *= 1 + (0.0 if math.isnan(r) else r)
