@@ -57,7 +57,7 @@ class Signal:
     as_of: str  # session, YYYY-MM-DD
     experiment: str
     versions: dict[str, str]  # by task
-    age: int  # sessions since the last one that the direction model has learned from
+    age: int  # sessions of the calendar since the last one that the direction model learned from
     expires: str  # first session on which it is too old
     verdict: str  # of the run that made it
     health: str  # has the world moved?
