@@ -9,6 +9,7 @@ from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.live.desk import terms
+from rnntrade.objectives.lookup import objective_of
 from tasks.artifacts import Ref
 from tasks.desk import make_desk
 from tasks.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
@@ -33,7 +34,7 @@ def backtest_policy(
     returns   one row a policy; its decisions are in the folder that it names
     """
     device = prepare_device(experiment.compute.device)
-    model = next(each for each in experiment.models if each.task == "direction")
+    model = next(each for each in experiment.models if objective_of(each).traded)
     asked = with_sessions_per_year(replace(experiment, models=(model,)))
     with alive():
         prices, _ = fetch(asked.data)

@@ -9,6 +9,7 @@ from rnntrade.config import DataConfig, Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.live.desk import terms
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
 from tasks.audit import audit, to_audit
@@ -65,8 +66,12 @@ def run(
         training = start_training(experiment, made.samples, made.labels.folds, device)
         rivals = {
             model.name: fit_baselines(
-                *(model.name, made.samples[model.name], model.task),
-                *(made.labels.folds, experiment.seed),
+                model.name,
+                made.samples[model.name],
+                model.task,
+                model.horizon,
+                made.labels.folds,
+                experiment.seed,
             )
             for model in experiment.models
         }  # while the networks train
@@ -215,7 +220,7 @@ def finish_training(
             continue
         said = predict(samples, fits, model, device)
         line = ModelLine(model=model, samples=samples, fits=fits, predictions=said)
-        if model.task == "direction":
+        if objective_of(model).traded:
             line.backtest = backtest(model.name, said, prices, *trades, filtered, turbulent)
         lines[model.name] = line
     return lines, failures

@@ -25,14 +25,14 @@ from rnntrade.config import (
     LabelConfig,
     ModelConfig,
     SplitConfig,
-    Task,
     TradingConfig,
 )
 from rnntrade.errors import DataError
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import Regimes, StateModel, learn_regimes
-from rnntrade.labels.targets import make_target
 from rnntrade.models.baselines import baselines
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Objective
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.predictions import prediction_table
 from rnntrade.samples.splits import Boundary, assign, boundaries
@@ -99,6 +99,11 @@ class Books:
     members: pd.DataFrame  # (T, members) returns of each member traded alone; may have no column
 
 
+def target(objective: Objective, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+    """What a model is asked of one ticker, (T_k, O)."""
+    return objective.target(close, regime)
+
+
 def as_quoted(prices: Prices) -> Prices:
     """The prices as the store gives them: adjusting is the vendor's, and already done."""
     return prices
@@ -126,7 +131,7 @@ class Chain:
     regimes: Callable[[pd.Series, LabelConfig, tuple[pd.Timestamp, pd.Timestamp]], Regimes] = (
         learn_regimes
     )
-    target: Callable[[Task, int, pd.Series, pd.Series], pd.DataFrame] = make_target
+    target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = target
     samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
     assign: Callable[[Spans, Boundary], Fold] = assign
     train: Callable[..., Fit] = train
@@ -172,11 +177,10 @@ class Chain:
         self, prices: Prices, labels: Labels, model: ModelConfig
     ) -> dict[str, pd.DataFrame]:
         """What the model is asked of each ticker, (T_k, O) on the sessions that it traded."""
+        objective = objective_of(model, labels.classes)
         closes = {ticker: prices.bars(ticker)["close"] for ticker in prices.tickers}
         return {
-            ticker: self.target(
-                model.task, model.horizon, close, labels.regimes[ticker].reindex(close.index)
-            )
+            ticker: self.target(objective, close, labels.regimes[ticker].reindex(close.index))
             for ticker, close in closes.items()
         }
 
@@ -191,7 +195,7 @@ class Chain:
         samples = self.samples(tables, targets, model.lookback, model.horizon)
         regimes = [labels.regimes[ticker].reindex(table.index) for ticker, table in tables.items()]
         now = pd.concat(regimes).to_numpy(dtype=float)[samples.last]
-        asked = model.task == "regime"
+        asked = objective_of(model, labels.classes).needs_regimes
         return samples, FoldTargets(
             fold=self.assign(samples.spans, labels.boundary),
             target=samples.target,
@@ -244,12 +248,13 @@ class Chain:
     ) -> Predictions:
         """One fold's predictions, by all members together and by each alone."""
         model = fits[0].model
+        objective = objective_of(model, fits[0].classes)
         tables, alone = [], []
         for part in parts:
             rows = getattr(targets.fold, part)
             answers = [self.predict(fit, samples, rows, device) for fit in fits]
             by_member = [
-                prediction_table(model.name, part, model.task, samples, targets, rows, outputs)
+                prediction_table(model.name, part, objective, samples, targets, rows, outputs)
                 for outputs in [np.mean(answers, axis=0), *answers]
             ]
             tables.append(by_member[0])
@@ -262,7 +267,7 @@ class Chain:
         self,
         samples: Samples,
         targets: FoldTargets,
-        task: Task,
+        objective: Objective,
         seed: int,
         parts: tuple[str, ...] = PARTS,
     ) -> pd.DataFrame:
@@ -274,7 +279,7 @@ class Chain:
         for part in parts:
             rows = getattr(targets.fold, part)
             found = self.baselines(
-                task,
+                objective,
                 samples,
                 targets.fold,
                 rows,
@@ -283,7 +288,7 @@ class Chain:
                 seed=derive_seed(seed, "baselines", targets.fold.number, 0),
             )
             tables += [
-                prediction_table(name, part, task, samples, targets, rows, outputs)
+                prediction_table(name, part, objective, samples, targets, rows, outputs)
                 for name, outputs in found.items()
             ]
         return pd.concat(tables, ignore_index=True)

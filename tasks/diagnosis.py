@@ -18,7 +18,7 @@ from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import sharpe_ratio
 from rnntrade.evaluation.paths import Overfitting, PathRatios, overfitting, path_ratios, stitch
 from rnntrade.features.sets import check_names
-from rnntrade.labels.targets import direction
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import require_samples
@@ -67,7 +67,7 @@ class Diagnosis(BaseModel):
 
 def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
     """Return the models that trade; ConfigError when there is none."""
-    models = tuple(model for model in experiment.models if model.task == "direction")
+    models = tuple(model for model in experiment.models if objective_of(model).traded)
     if not models:
         raise ConfigError(
             f"{experiment.name} has no model of task direction, and only those trade.  "
@@ -76,7 +76,7 @@ def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
     return models
 
 
-@cached_task("make_combinatorial_windows-{model.name}", steps=("samples",))
+@cached_task("make_combinatorial_windows-{model.name}", steps=("samples", "target"))
 def make_combinatorial_windows(
     model: ModelConfig,
     features: dict[str, Ref],
@@ -91,7 +91,9 @@ def make_combinatorial_windows(
         ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(model.inputs))
         for ticker, ref in features.items()
     }
-    targets = {t: direction(read_bars(ref)["close"]).to_frame() for t, ref in prices.items()}
+    closes = {ticker: read_bars(ref)["close"] for ticker, ref in prices.items()}
+    objective = objective_of(model)
+    targets = {t: CHAIN.target(objective, close, close * math.nan) for t, close in closes.items()}
     samples = CHAIN.samples(tables, targets, model.lookback, model.horizon)
     sessions = read_prices(prices).sessions
     folds = combinatorial_folds(

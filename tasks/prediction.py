@@ -5,6 +5,7 @@ import pandas as pd
 
 from rnntrade.chain import CHAIN
 from rnntrade.config import ModelConfig, Task
+from rnntrade.objectives.lookup import find_objective
 from rnntrade.samples.files import load_samples
 from tasks.artifacts import Ref, publish
 from tasks.caching import cached_task
@@ -44,12 +45,15 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
 
 
 @cached_task("fit_baselines-{name}", steps=("predict_baselines",), not_in_key=("name",))
-def fit_baselines(name: str, samples: Ref, asked: Task, folds: int, run_seed: int) -> Ref:
-    """Fit every baseline of the model's task on each fold, and predict the same samples."""
-    tables = [
-        CHAIN.predict_baselines(*load_samples(samples.folder, fold), asked, run_seed)
-        for fold in range(folds)
-    ]
+def fit_baselines(
+    name: str, samples: Ref, asked: Task, horizon: int, folds: int, run_seed: int
+) -> Ref:
+    """Fit every baseline of the model's objective on each fold, and predict the same samples."""
+    tables = []
+    for fold in range(folds):
+        rows, targets = load_samples(samples.folder, fold)
+        objective = find_objective(asked, horizon, targets.classes)
+        tables.append(CHAIN.predict_baselines(rows, targets, objective, run_seed))
     with publish("baselines") as out:
         pd.concat(tables, ignore_index=True).to_parquet(out.folder / "predictions.parquet")
     return out.ref

@@ -119,15 +119,15 @@ def _log_model(run_id: str, model: ModelConfig, desk: Ref, example: Ref) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
-    from rnntrade.training.latest import output_names
+    from rnntrade.objectives.lookup import objective_of
 
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # "validating the example"
     enough = WARM_UP + model.lookback
     bars = pd.read_parquet(example.folder / "bars.parquet").tail(enough).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
-    numbers = output_names(load_fit(desk.folder / "fits" / "000"))
-    numbers += ["target"] if model.task == "direction" else []
-    words = ["ticker", "as_of", *(["regime"] if model.task == "regime" else [])]
+    objective = objective_of(model, load_fit(desk.folder / "fits" / "000").classes)
+    numbers = [*objective.names, *(["target"] if objective.traded else [])]
+    words = ["ticker", "as_of", *(["regime"] if objective.needs_regimes else [])]
     signature = ModelSignature(
         Schema(
             [

@@ -15,6 +15,7 @@ from rnntrade.audit.sample_checks import NEWEST, Learner
 from rnntrade.audit.setting import Setting
 from rnntrade.chain import Predictions
 from rnntrade.config import ModelConfig
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Fit, Prices, Thresholds, turbulent_classes
 
 EARLY, LATE = 0.1, 0.6  # of the test part looked at: where its future is replaced, by turns
@@ -28,7 +29,7 @@ def audit_chain(setting: Setting) -> Audited:
     models = setting.experiment.models
     if not models:
         return Audited()
-    model = next((each for each in models if each.task == "direction"), models[0])
+    model = next((each for each in models if objective_of(each).traded), models[0])
     evidence = Evidence("end to end")
     clean = _run(setting, setting.given, model)
     test = setting.position(setting.folds[-1].test)
@@ -67,7 +68,7 @@ def _run(setting: Setting, given: Prices, model: ModelConfig) -> dict[str, pd.Da
         for ticker, each in table.groupby("ticker")
     }
     tables["learned"] = _learned(fit, labels.thresholds, fold.test)
-    if model.task == "direction":
+    if objective_of(model).traded:
         regimes = chain.stitch([labels], experiment.trading)
         books = chain.trade(
             Predictions(table, pd.DataFrame()),

@@ -2,18 +2,17 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from rnntrade.audit.findings import Audited, Finding
 from rnntrade.config import ModelConfig
-from rnntrade.models.calibration import fit_temperature
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Objective
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.scaling import fit_scaler
-from rnntrade.types import REGIMES, Fit, Samples
+from rnntrade.types import Fit, Samples
 
 LOSS_TOLERANCE = 1e-3  # of the loss: it was added up in single precision
 TEMPERATURE_TOLERANCE = 0.02  # the loss is flat around its best temperature
-SMALLEST = 1e-30  # probability whose logarithm is taken
 
 Array = NDArray[np.float64]
 
@@ -31,9 +30,10 @@ def audit_fit_record(
     validation  (n, O) what the fit predicts of the fold's validation part
     who         model and fold, for the findings
     """
+    objective = objective_of(model, targets.classes)
     rows = targets.fold.training
     trained = rows[np.isfinite(targets.target[rows]).all(axis=1)]
-    due = fit_scaler(samples, trained, scale_target=model.task in {"return", "forecast"})
+    due = fit_scaler(samples, trained, scale_target=objective.scales_target)
     findings = []
 
     def note(stage: str, what: str, kind: str, told: object, right: object) -> None:
@@ -59,14 +59,16 @@ def audit_fit_record(
         kind = "epoch not chosen by the validation loss"
         note("fit", "best epoch", kind, fit.best, int(np.argmin(losses)))
     truth = targets.target[targets.fold.validation]
-    logits = _logits(fit, validation)
-    loss = _loss(fit, model, logits, truth, targets.target[trained])
+    output = objective.output(validation, fit.scaler, fit.temperature)
+    scaled, taught = (
+        (each - fit.scaler.target_mean) / fit.scaler.target_deviation
+        for each in (truth, targets.target[trained])
+    )
+    loss = _loss(objective, output, scaled, taught, model.class_weights)
     if not np.isclose(loss, losses[fit.best], rtol=LOSS_TOLERANCE, atol=1e-6):
         kind = "epoch chosen on other samples than the validation part"
         note("fit", "validation loss", kind, losses[fit.best], loss)
-    right_temperature = 1.0
-    if model.task in {"regime", "direction"}:
-        right_temperature = fit_temperature(logits, truth[:, 0])
+    right_temperature = objective.temperature(output, truth)
     if not np.isclose(fit.temperature, right_temperature, rtol=TEMPERATURE_TOLERANCE):
         kind = "calibrated on other samples than the validation part"
         note("calibration", "temperature", kind, fit.temperature, right_temperature)
@@ -76,30 +78,16 @@ def audit_fit_record(
     )
 
 
-def _logits(fit: Fit, validation: Array) -> Array:
-    """The network's own output, up to a constant a row; standardised returns."""
-    if fit.model.task == "regime":
-        return np.log(np.maximum(validation, SMALLEST)) * fit.temperature
-    if fit.model.task == "direction":
-        up, down = (np.maximum(each, SMALLEST) for each in (validation, 1.0 - validation))
-        return (np.log(up) - np.log(down)) * fit.temperature
-    return (validation - fit.scaler.target_mean) / fit.scaler.target_deviation
+def _loss(objective: Objective, output: Array, truth: Array, trained: Array, weigh: bool) -> float:
+    """The validation loss that training should have seen at its best epoch.
 
+    output, truth  (n, O) as the network gives and sees them; rows without a truth are left out
+    trained        (m, O) the training part's, which the weights balance
+    """
+    import torch
 
-def _loss(fit: Fit, model: ModelConfig, output: Array, truth: Array, trained: Array) -> float:
-    """The validation loss that training should have seen at its best epoch."""
     known = np.isfinite(truth).all(axis=1)
-    said, true = output[known], truth[known]
-    if model.task == "direction":
-        return float((np.logaddexp(0.0, said) - true * said).mean())
-    if model.task == "regime":
-        counts = np.bincount(trained[:, 0].astype(int), minlength=len(REGIMES))
-        weights = np.ones(len(REGIMES))
-        if model.class_weights:
-            seen = counts > 0
-            weights = np.where(seen, counts.sum() / (seen.sum() * np.maximum(counts, 1)), 1.0)
-        classes = true[:, 0].astype(int)
-        each = log_softmax(said, axis=1)[np.arange(len(said)), classes]
-        return float(-(weights[classes] * each).sum() / weights[classes].sum())
-    scaled = (true - fit.scaler.target_mean) / fit.scaler.target_deviation
-    return float(((said - scaled) ** 2).mean())
+    said, true = (torch.from_numpy(np.ascontiguousarray(each[known])) for each in (output, truth))
+    weights = objective.weights(torch.from_numpy(trained)) if weigh else None
+    weights = None if weights is None else weights.double()
+    return float(objective.loss(said, true, weights))

@@ -61,11 +61,11 @@ def audit_baselines(learner: Learner) -> Audited:
     setting, evidence = learner.setting, Evidence("baselines")
     _, test = learner.validation_known
     (last,) = _in_test(learner, 1)
-    model, seed = learner.model, setting.experiment.seed
+    seed = setting.experiment.seed
 
     def said(samples: Samples, parts: FoldTargets) -> pd.DataFrame:
         parts = learner.thin(samples, parts)
-        return setting.chain.predict_baselines(samples, parts, model.task, seed)
+        return setting.chain.predict_baselines(samples, parts, learner.objective, seed)
 
     clean = said(learner.samples, learner.parts)
     for name in COSTLY[:1]:

@@ -88,7 +88,7 @@ def _filtered(setting: Setting, decided: pd.DataFrame) -> Audited:
 def audit_tuning(learner: Learner, fit: Fit) -> Audited:
     """The trading rule of a fold is settled before its first test decision."""
     setting, evidence = learner.setting, Evidence("tuning")
-    if learner.model.task != "direction":
+    if not learner.objective.traded:
         return Audited()
     parts = learner.thin(learner.samples, learner.parts)
     table = setting.chain.predict_fold([fit], learner.samples, parts).table

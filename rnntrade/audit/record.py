@@ -17,6 +17,7 @@ from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.fits import audit_fit_record
 from rnntrade.chain import CHAIN, Labels, chain_of
 from rnntrade.config import Experiment, ModelConfig
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
@@ -152,7 +153,7 @@ def _baselines(each: ModelRecord, said: pd.DataFrame, number: int, seed: int) ->
     """The baselines of one fold, fitted once more on the samples that the run recorded."""
     samples, targets = each.samples(number)
     told = said[said["fold"] == number].reset_index(drop=True)
-    due = CHAIN.predict_baselines(samples, targets, each.model.task, seed)
+    due = CHAIN.predict_baselines(samples, targets, objective_of(each.model, targets.classes), seed)
     return compare("baselines", f"{each.model.name}, fold {number}", told, due, "decision")
 
 

@@ -14,9 +14,10 @@ from rnntrade.audit.record import ModelRecord, RunRecord, compare, positions
 from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.config import SESSIONS_PER_YEAR, Experiment
 from rnntrade.errors import DataError
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.types import Fit, Prices, Samples, Spans, used_classes
+from rnntrade.types import Fit, Prices, Samples, Spans
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Days = dict[pd.Timestamp, dict[str, pd.DataFrame]]  # day -> ticker -> newest rows of features
@@ -173,10 +174,8 @@ def audit_served(
     model = fits[0].model
     mine = predictions[(predictions["fold"] == fits[0].fold) & (predictions["part"] == "test")]
     recorded = mine.set_index(KEYS).sort_index()
-    if model.task == "regime":
-        columns = [f"p_{number}" for number in range(len(used_classes(fits[0].classes)))]
-    else:
-        columns = ["p_up"] if model.task == "direction" else _steps(model.horizon)
+    objective = objective_of(model, fits[0].classes)
+    columns = list(objective.answer_columns[: len(objective.names)])
     findings: list[Finding] = []
     compared = 0
 
@@ -235,7 +234,3 @@ def _served_kind(
 def _numbers(answers: pd.DataFrame) -> list[str]:
     """The columns that a served model predicts, in their order."""
     return [str(name) for name in answers if str(name).startswith(("p_", "r_"))]
-
-
-def _steps(horizon: int) -> list[str]:
-    return [f"r_{step}" for step in range(1, horizon + 1)]

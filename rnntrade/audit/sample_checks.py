@@ -15,6 +15,8 @@ from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.setting import Setting
 from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Objective
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.windows import gather
 from rnntrade.types import Rows, Samples
@@ -41,6 +43,11 @@ class Learner:
         """Fold and model."""
         return f"fold {self.labels.boundary.number} {self.model.name}"
 
+    @property
+    def objective(self) -> Objective:
+        """What the model is asked."""
+        return objective_of(self.model, self.labels.classes)
+
     def replaced(self, last: int, label_end: int, name: str) -> tuple[Samples, FoldTargets]:
         """Samples whose features after `last` and whose labels ending after `label_end` are others.
 
@@ -56,7 +63,9 @@ class Learner:
             known = int(table.index.searchsorted(sessions[label_end], side="right"))
             row = known - 1 - self.model.horizon
             kept = self.targets[ticker].reindex(table.index)
-            targets[ticker] = _other_targets(kept, row, self.model.task in {"regime", "direction"})
+            values = kept.to_numpy(float, copy=True)
+            values[max(row + 1, 0) :] = self.objective.other_target(values[max(row + 1, 0) :])
+            targets[ticker] = pd.DataFrame(values, kept.index, kept.columns)
         return setting.chain.sample(features, targets, self.labels, self.model)
 
     def thin(self, samples: Samples, parts: FoldTargets) -> FoldTargets:
@@ -134,16 +143,6 @@ def audit_parts(learner: Learner) -> Audited:
         if changed:
             findings.append(_finding_of_part(learner, part, changed))
     return Audited({"split": compared}, tuple(findings))
-
-
-def _other_targets(kept: pd.DataFrame, row: int, classes: bool) -> pd.DataFrame:
-    """Targets after a row are all others."""
-    values = kept.to_numpy(float, copy=True)
-    future = values[max(row + 1, 0) :]
-    binary = np.nanmax(values, initial=0.0) <= 1.0
-    other = (1.0 - future if binary else (future + 1.0) % 4.0) if classes else 0.01 - 2.0 * future
-    values[max(row + 1, 0) :] = other
-    return pd.DataFrame(values, kept.index, kept.columns)
 
 
 def _dated(samples: Samples, session: pd.Timestamp) -> dict[str, pd.DataFrame]:

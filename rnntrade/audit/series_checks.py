@@ -18,6 +18,7 @@ from rnntrade.audit.setting import Setting
 from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
 from rnntrade.features.sets import FEATURES
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.splits import Boundary
 from rnntrade.types import FIELDS
 
@@ -99,10 +100,11 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
     """
     looks: dict[str, tuple[int, str, str]] = {}
     compared = 0
+    objective = objective_of(model, labels.classes)
     for ticker in setting.prices.tickers:
         close = setting.prices.bars(ticker)["close"]
         regimes = labels.regimes[ticker].reindex(close.index)
-        clean = setting.chain.target(model.task, model.horizon, close, regimes).to_numpy(float)
+        clean = setting.chain.target(objective, close, regimes).to_numpy(float)
         rows = setting.few(len(close) // 8, len(close) - 1, ASKED)
         last = [
             row + 1 - model.horizon for row in rows if 0 <= row + 1 - model.horizon < len(close)
@@ -114,9 +116,8 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
             for name in TURNING:
                 other_close = _other_close(close, row, name)
                 other_regimes = _other_regimes(regimes, row, name)
-                again = setting.chain.target(
-                    model.task, model.horizon, other_close, other_regimes
-                ).to_numpy(float)[: row + 1]
+                again = setting.chain.target(objective, other_close, other_regimes)
+                again = again.to_numpy(float)[: row + 1]
                 old = clean[: row + 1]
                 changed = ((old != again) & ~(np.isnan(old) & np.isnan(again))).any(axis=1)
                 compared += old.size

@@ -11,8 +11,9 @@ from rnntrade.config import ModelConfig, ReportConfig
 from rnntrade.evaluation import statistics
 from rnntrade.evaluation.comparison import OVERFITTING_NEEDED, Comparison
 from rnntrade.evaluation.power import block_length
-from rnntrade.evaluation.predictions import losses, rows_by_source
+from rnntrade.evaluation.predictions import rows_by_source
 from rnntrade.evaluation.selection import step_m, superior_predictive_ability
+from rnntrade.objectives.lookup import objective_of
 
 SEED = 0
 NOWHERE = (math.nan, math.nan)
@@ -35,7 +36,8 @@ def compare_models(
         columns, rivals = {}, {}
         for name in names:
             for source, rows in rows_by_source(predictions[name], "test", models[name]).items():
-                loss = pd.Series(losses(rows, task)).groupby(rows["decision"].to_numpy()).mean()
+                cost = objective_of(models[name]).cost(rows)
+                loss = pd.Series(cost).groupby(rows["decision"].to_numpy()).mean()
                 if source == name:
                     columns[name] = loss
                 else:  # its own logistic regressions read its own inputs

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import SESSIONS_PER_YEAR, ModelConfig
-from rnntrade.evaluation.predictions import is_return, losses, probabilities_of
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.significance import (
     Significance,
     binomial_by_session,
@@ -18,41 +17,40 @@ from rnntrade.evaluation.significance import (
     mcnemar_by_session,
     pesaran_timmermann_by_session,
 )
+from rnntrade.protocols import Objective
 
 COLUMNS = ["test", "against", "statistic", "p_value", "detail"]
-RIVALS = {"regime": ("persistence", "markov_chain"), "direction": ("majority", "logistic_last")}
 
 
-def tests(test: Mapping[str, pd.DataFrame], model: ModelConfig) -> pd.DataFrame:
-    """One row a test of a network against its rivals, on the rows of the test part.
+def tests(test: Mapping[str, pd.DataFrame], objective: Objective, name: str) -> pd.DataFrame:
+    """One row a test of the network `name` against its rivals, on the rows of the test part.
 
-    regime     McNemar against persistence and the Markov chain
-    direction  binomial against a coin, McNemar against the majority and a logistic regression,
-               Pesaran and Timmermann
-    returns    Diebold and Mariano against each baseline
+    classes  McNemar against the objective's rivals; of rises also binomial against a coin, and
+             Pesaran and Timmermann
+    numbers  Diebold and Mariano against each baseline
     """
-    own = test[model.name]
+    own, horizon = test[name], objective.horizon
     session = own["decision"].to_numpy()
-    cost = {source: losses(rows, model.task) for source, rows in test.items()}
-    if is_return(model.task):
+    cost = {source: objective.cost(rows) for source, rows in test.items()}
+    if not objective.classes:
         return _table(
-            (rival, diebold_mariano(cost[model.name], cost[rival], model.horizon, session))
+            (rival, diebold_mariano(cost[name], cost[rival], horizon, session))
             for rival in test
-            if rival != model.name
+            if rival != name
         )
     right = {source: loss == 0.0 for source, loss in cost.items()}
     found = [
-        (rival, mcnemar_by_session(right[model.name], right[rival], session, model.horizon))
-        for rival in RIVALS[model.task]
+        (rival, mcnemar_by_session(right[name], right[rival], session, horizon))
+        for rival in objective.rivals
         if rival in test
     ]
-    if model.task == "direction":
-        truth = own["truth"].to_numpy(float) > 0.5
-        up = probabilities_of(own, model.task).argmax(axis=1) == 1
+    if objective.traded:
+        truth = objective.truth(own) > 0.5
+        up = objective.predicted(own).argmax(axis=1) == 1
         found = [
-            ("a coin", binomial_by_session(right[model.name], session, model.horizon)),
+            ("a coin", binomial_by_session(right[name], session, horizon)),
             *found,
-            ("independence", pesaran_timmermann_by_session(truth, up, session, model.horizon)),
+            ("independence", pesaran_timmermann_by_session(truth, up, session, horizon)),
         ]
     return _table(found)
 

@@ -4,8 +4,9 @@ Only rows whose future is known are judged, the same ones for the network and ev
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,19 +20,16 @@ from rnntrade.evaluation.power import block_length, coin_band, one_sided_p, smal
 from rnntrade.evaluation.predictions import (
     KEYS,
     conformal_half_widths,
-    is_return,
     known_rows,
-    losses,
-    probabilities_of,
-    returns_of,
     rows_by_source,
 )
 from rnntrade.evaluation.trials import ALONE, Trials
 from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
-from rnntrade.types import REGIMES, used_classes
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Objective
+from rnntrade.types import REGIMES
 
 SEED = 0  # of the bootstrap: the same predictions, the same intervals
-UP = ("Down", "Up")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +89,17 @@ def evaluate_model(
     errors   ValueError where there is no network, no baseline, no known future, or a source
              lacks rows that another has
     """
+    objective = objective_of(model, regimes)
     test = rows_by_source(predictions, "test", model)
     validation = rows_by_source(predictions, "validation", model)
     judged = test[model.name]
     sessions = int(judged["decision"].nunique())
-    cost = {source: losses(rows, model.task) for source, rows in test.items()}
+    cost = {source: objective.cost(rows) for source, rows in test.items()}
     worth = {source: float(loss.mean()) for source, loss in cost.items()}
     rival = min((source for source in test if source != model.name), key=lambda s: worth[s])
 
-    scale = worth[rival] if is_return(model.task) and worth[rival] > 0.0 else 1.0
+    kind = objective.score
+    scale = worth[rival] if kind == "rmse" and worth[rival] > 0.0 else 1.0
     gain = (cost[rival] - cost[model.name]) / scale
     wide, narrow = (
         _session_interval(gain, judged["decision"], model.horizon, config, confidence)
@@ -110,12 +110,11 @@ def evaluate_model(
     attempts = max(len(set(trials.attempts)), 1)
     survives = p_value * attempts < 1.0 - config.confidence
     words = verdict.phrase(verdict.judge(wide, narrow, survives), rival)
-    kind = "rmse" if is_return(model.task) else "accuracy"
     score, rival_score = _score(worth[model.name], kind), _score(worth[rival], kind)
-    variance = (2.0 if is_return(model.task) else 0.25) * model.horizon
+    variance = VARIANCE[kind] * model.horizon
     smallest = smallest_edge(wide, sessions, variance, config.confidence)
-    validated = losses(validation[model.name], model.task).mean() if validation else math.nan
-    classes = used_classes(regimes) if model.task == "regime" else UP
+    validated = objective.cost(validation[model.name]).mean() if validation else math.nan
+    tables = TABLES[kind](objective, test, validation.get(model.name), model.name)
     return ModelEvaluation(
         name=model.name,
         task=model.task,
@@ -145,16 +144,16 @@ def evaluate_model(
         samples=len(judged),
         sessions=sessions,
         smallest_edge=smallest,
-        power=_power(model, smallest, sessions, config.confidence),
-        scores=_scores(test, model.task, classes),
-        classes=_class_table(judged, model.task, classes),
-        confusion=_confusion(judged, model.task, classes),
-        steps=_steps(test, model.task),
-        coverage=_coverage(judged, validation.get(model.name), model.task),
+        power=_power(objective, smallest, sessions, config.confidence),
+        scores=tables.scores,
+        classes=tables.classes,
+        confusion=tables.confusion,
+        steps=tables.steps,
+        coverage=tables.coverage,
         folds=_folds(judged, cost[model.name], cost[rival], scale, kind),
-        seeds=_seeds(members, judged, model, cost[rival], scale, kind),
-        tests=tests(test, model),
-        reliability=_reliability(judged, model.task, classes),
+        seeds=_seeds(members, judged, model.name, objective, cost[rival], scale),
+        tests=tests(test, objective, model.name),
+        reliability=tables.reliability,
     )
 
 
@@ -183,32 +182,25 @@ def _folds(
 def _seeds(
     members: pd.DataFrame | None,
     judged: pd.DataFrame,
-    model: ModelConfig,
+    name: str,
+    objective: Objective,
     rival: NDArray[np.float64],
     scale: float,
-    kind: str,
 ) -> pd.DataFrame | None:
     """One row a member of the ensemble, as if it were alone; None where there is but one."""
     if members is None or members["member"].nunique() < 2:
         return None
     rows = {}
     for member, table in members.groupby("member"):
-        alone = known_rows(table, model.name, "test", model.task)
+        alone = known_rows(table, name, "test", objective)
         if not alone[KEYS].equals(judged[KEYS]):
-            raise ValueError(f"{model.name}: member {member} was not asked for the same rows")
-        cost = losses(alone, model.task)
+            raise ValueError(f"{name}: member {member} was not asked for the same rows")
+        cost = objective.cost(alone)
         rows[member] = {
-            "score": _score(float(cost.mean()), kind),
+            "score": _score(float(cost.mean()), objective.score),
             "difference": float((rival - cost).mean() / scale),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("member")
-
-
-def _reliability(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
-    if is_return(task):
-        return None
-    said = probabilities_of(rows, task)[:, : len(classes)]
-    return classification.reliability(rows["truth"].to_numpy(float), said)
 
 
 def _score(mean_loss: float, kind: str) -> float:
@@ -233,77 +225,93 @@ def _session_interval(
     )
 
 
-def _scores(test: Mapping[str, pd.DataFrame], task: str, classes: tuple[str, ...]) -> pd.DataFrame:
-    """(sources, scores), and for regimes the recall where the regime did change."""
-    table = {}
+class Tables(NamedTuple):
+    """How well predictions met what came; None where a kind of score has no such table."""
+
+    scores: pd.DataFrame
+    classes: pd.DataFrame | None = None
+    confusion: pd.DataFrame | None = None
+    reliability: pd.DataFrame | None = None
+    steps: pd.DataFrame | None = None
+    coverage: pd.DataFrame | None = None
+
+
+def _class_tables(
+    objective: Objective,
+    test: Mapping[str, pd.DataFrame],
+    validation: pd.DataFrame | None,
+    name: str,
+) -> Tables:
+    """Every source's scores, where a state can change its transition recall, and the network's own.
+
+    validation  not looked at
+    """
+    scores, count = {}, len(objective.classes)
     for source, rows in test.items():
-        if is_return(task):
-            truth, forecast = returns_of(rows, "truth"), returns_of(rows, "r")
-            pooled = forecasts.step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
-            table[source] = {str(name): float(value) for name, value in pooled.iloc[0].items()}
-            continue
-        truth = rows["truth"].to_numpy(float)
-        probability = probabilities_of(rows, task)[:, : len(classes)]
-        table[source] = classification.scores(truth, probability)
-        if task == "regime":
-            table[source]["transition_recall"] = classification.transition_recall(
+        truth, probability = objective.truth(rows), objective.predicted(rows)[:, :count]
+        scores[source] = classification.scores(truth, probability)
+        if "current" in rows:
+            scores[source]["transition_recall"] = classification.transition_recall(
                 truth, probability.argmax(axis=1).astype(float), rows["current"].to_numpy(float)
             )
-    return pd.DataFrame.from_dict(table, orient="index").rename_axis("source")
-
-
-def _class_table(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
-    if is_return(task):
-        return None
-    truth = rows["truth"].to_numpy(float)
-    said = probabilities_of(rows, task)[:, : len(classes)]
-    return classification.class_table(truth, said, classes)
-
-
-def _confusion(rows: pd.DataFrame, task: str, classes: tuple[str, ...]) -> pd.DataFrame | None:
-    if is_return(task):
-        return None
-    truth = rows["truth"].to_numpy(float)
-    said = probabilities_of(rows, task)[:, : len(classes)]
-    return classification.confusion(truth, said, classes)
-
-
-def _steps(test: Mapping[str, pd.DataFrame], task: str) -> pd.DataFrame | None:
-    if not is_return(task):
-        return None
-    return pd.concat(
-        {
-            source: forecasts.step_scores(returns_of(rows, "truth"), returns_of(rows, "r"))
-            for source, rows in test.items()
-        },
-        names=["source"],
+    truth, said = objective.truth(test[name]), objective.predicted(test[name])[:, :count]
+    return Tables(
+        pd.DataFrame.from_dict(scores, orient="index").rename_axis("source"),
+        classification.class_table(truth, said, objective.classes),
+        classification.confusion(truth, said, objective.classes),
+        classification.reliability(truth, said),
     )
 
 
+def _number_tables(
+    objective: Objective,
+    test: Mapping[str, pd.DataFrame],
+    validation: pd.DataFrame | None,
+    name: str,
+) -> Tables:
+    """Every source's scores of all steps together and of each; how often intervals cover."""
+    scores, steps = {}, {}
+    for source, rows in test.items():
+        truth, forecast = objective.truth(rows), objective.predicted(rows)
+        pooled = forecasts.step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
+        scores[source] = {str(key): float(value) for key, value in pooled.iloc[0].items()}
+        steps[source] = forecasts.step_scores(truth, forecast)
+    return Tables(
+        pd.DataFrame.from_dict(scores, orient="index").rename_axis("source"),
+        steps=pd.concat(steps, names=["source"]),
+        coverage=_coverage(objective, test[name], validation),
+    )
+
+
+TABLES = {"accuracy": _class_tables, "rmse": _number_tables}  # by kind of score
+VARIANCE = {"accuracy": 0.25, "rmse": 2.0}  # of a coin's hits; of a squared error's share
+EDGES: Mapping[str, Callable[[float], str]] = {
+    "accuracy": lambda edge: f"an edge below about {edge:.3f} of accuracy",
+    "rmse": lambda edge: f"an edge below about {100 * edge:.2f} % of the squared error",
+}
+
+
 def _coverage(
-    rows: pd.DataFrame, validation: pd.DataFrame | None, task: str
+    objective: Objective, rows: pd.DataFrame, validation: pd.DataFrame | None
 ) -> pd.DataFrame | None:
     """Measured where fold and ticker have validation residuals enough for an interval."""
-    if not is_return(task) or validation is None:
+    if validation is None:
         return None
-    half_width = conformal_half_widths(validation, rows)
+    half_width = conformal_half_widths(objective, validation, rows)
     usable = np.isfinite(half_width).all(axis=1)
     if not usable.any():
         return None
     return forecasts.interval_scores(
-        returns_of(rows, "truth")[usable], returns_of(rows, "r")[usable], half_width[usable]
+        objective.truth(rows)[usable], objective.predicted(rows)[usable], half_width[usable]
     )
 
 
-def _power(model: ModelConfig, smallest: float, sessions: int, confidence: float) -> str:
+def _power(objective: Objective, smallest: float, sessions: int, confidence: float) -> str:
     if not math.isfinite(smallest):
         return f"{sessions:,} test sessions are too few to show anything."
-    if is_return(model.task):
-        edge = f"an edge below about {100 * smallest:.2f} % of the squared error"
-    else:
-        edge = f"an edge below about {smallest:.3f} of accuracy"
+    edge = EDGES[objective.score](smallest)
     text = f"{sessions:,} test sessions could not have told {edge} from luck"
-    if model.task == "direction":
-        text += f"; accuracy below {coin_band(sessions, model.horizon, confidence):.3f}"
+    if objective.traded:
+        text += f"; accuracy below {coin_band(sessions, objective.horizon, confidence):.3f}"
         text += " is inside a fair coin's band"
     return text + "."

@@ -10,21 +10,19 @@ from numpy.typing import NDArray
 
 from rnntrade.config import ModelConfig
 from rnntrade.evaluation import forecasts
-from rnntrade.types import REGIMES
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Objective
 
 KEYS = ["fold", "ticker", "decision"]
 INTERVAL_COVERAGE = 0.9  # of the conformal intervals around forecasts
 
 
-def is_return(task: str) -> bool:
-    """Tell tasks that forecast returns from those that tell classes apart."""
-    return task in {"return", "forecast"}
-
-
-def known_rows(predictions: pd.DataFrame, source: str, part: str, task: str) -> pd.DataFrame:
+def known_rows(
+    predictions: pd.DataFrame, source: str, part: str, objective: Objective
+) -> pd.DataFrame:
     """One source's rows of one part whose whole future is known, by fold, ticker and decision."""
     rows = predictions[(predictions["source"] == source) & (predictions["part"] == part)]
-    truth = returns_of(rows, "truth") if is_return(task) else rows[["truth"]].to_numpy(float)
+    truth = objective.truth(rows).reshape(len(rows), -1)
     known = np.flatnonzero(np.isfinite(truth).all(axis=1))
     return rows.iloc[known].sort_values(KEYS, kind="stable", ignore_index=True)
 
@@ -39,7 +37,8 @@ def rows_by_source(
             f"{model.name}: predictions need its own rows and a baseline's, got {names}"
         )
     ordered = [model.name, *(name for name in names if name != model.name)]
-    by_source = {name: known_rows(predictions, name, part, model.task) for name in ordered}
+    objective = objective_of(model)
+    by_source = {name: known_rows(predictions, name, part, objective) for name in ordered}
     first = by_source[model.name]
     for name, rows in by_source.items():
         if not rows[KEYS].equals(first[KEYS]):
@@ -49,31 +48,8 @@ def rows_by_source(
     return by_source if len(first) else {}
 
 
-def returns_of(rows: pd.DataFrame, prefix: str) -> NDArray[np.float64]:
-    """(N, h) columns prefix_1 .. prefix_h."""
-    h = sum(str(name).startswith("r_") for name in rows.columns)
-    return rows[[f"{prefix}_{step}" for step in range(1, h + 1)]].to_numpy(float)
-
-
-def probabilities_of(rows: pd.DataFrame, task: str) -> NDArray[np.float64]:
-    """(N, C) probabilities of the classes."""
-    if task == "direction":
-        up = rows["p_up"].to_numpy(float)
-        return np.column_stack([1.0 - up, up])
-    return rows[[f"p_{regime}" for regime in range(len(REGIMES))]].to_numpy(float)
-
-
-def losses(rows: pd.DataFrame, task: str) -> NDArray[np.float64]:
-    """(N,) what each prediction cost: 1 for a wrong class, the mean squared error of returns."""
-    if is_return(task):
-        squared = (returns_of(rows, "r") - returns_of(rows, "truth")) ** 2
-        return np.asarray(squared.mean(axis=1), dtype=np.float64)
-    predicted = probabilities_of(rows, task).argmax(axis=1)
-    return np.asarray(predicted != rows["truth"].to_numpy(float), dtype=np.float64)
-
-
 def conformal_half_widths(
-    validation: pd.DataFrame, rows: pd.DataFrame, cumulative: bool = False
+    objective: Objective, validation: pd.DataFrame, rows: pd.DataFrame, cumulative: bool = False
 ) -> NDArray[np.float64]:
     """(N, h) half width of the 90 % interval of each forecast in `rows`.
 
@@ -81,7 +57,7 @@ def conformal_half_widths(
     cumulative  of the compounded return over steps 1 .. k instead of that of step k
     returns     NaN where the fold and ticker have no validation row
     """
-    truth, forecast = returns_of(validation, "truth"), returns_of(validation, "r")
+    truth, forecast = objective.truth(validation), objective.predicted(validation)
     residuals = truth - forecast
     if cumulative:
         residuals = np.cumprod(1.0 + truth, axis=1) - np.cumprod(1.0 + forecast, axis=1)

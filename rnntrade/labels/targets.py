@@ -6,7 +6,6 @@ returns  row t is about sessions after t; NaN, never 0, where that future is not
 
 import pandas as pd
 
-from rnntrade.config import Task
 from rnntrade.features.indicators import simple_return
 
 
@@ -38,19 +37,6 @@ def forward_risk_adjusted(close: pd.Series, horizon: int, lookback: int = 20) ->
     r = _returns(close)
     future = r[::-1].rolling(horizon).mean()[::-1].shift(-1)
     return future / r.rolling(lookback).std()
-
-
-def make_target(task: Task, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    """What a model of that task is asked, (T_k, O)."""
-    match task:
-        case "regime":
-            return future_regime(regime, horizon).to_frame()
-        case "direction":
-            return direction(close).to_frame()
-        case "return":
-            return next_return(close).to_frame()
-        case "forecast":
-            return multi_step(close, horizon)
 
 
 def _returns(close: pd.Series) -> pd.Series:

@@ -17,9 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from rnntrade.config import ModelConfig
 from rnntrade.evaluation.power import block_length
-from rnntrade.evaluation.predictions import is_return, probabilities_of, returns_of
+from rnntrade.protocols import Objective
 
 FEWEST_SESSIONS = 20
 
@@ -36,14 +35,13 @@ class Outcomes:
     horizon: int  # sessions that the truth reaches ahead
 
     @staticmethod
-    def of(rows: pd.DataFrame, model: ModelConfig) -> "Outcomes":
+    def of(rows: pd.DataFrame, objective: Objective) -> "Outcomes":
         """Read rows of predictions of one source, each with a known future (`known_rows`)."""
-        returns = is_return(model.task)
         return Outcomes(
             rows["decision"].to_numpy(),
-            returns_of(rows, "r") if returns else probabilities_of(rows, model.task),
-            returns_of(rows, "truth") if returns else rows["truth"].to_numpy(float),
-            model.horizon,
+            objective.predicted(rows),
+            objective.truth(rows),
+            objective.horizon,
         )
 
     @property

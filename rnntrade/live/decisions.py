@@ -14,6 +14,7 @@ from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.errors import DataError
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.live.desk import Desk
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.latest import history
 from rnntrade.types import Prices, Rows, Samples, turbulent_classes
 
@@ -100,7 +101,7 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
              equity; NaN for a ticker that the desk has no rules for
     """
     said = _chain(desk).latest(desk.fits, bars)
-    if desk.model.task != "direction":
+    if not objective_of(desk.model).traded:
         return said
     targets = []
     for ticker, as_of, probability in said[["ticker", "as_of", "p_up"]].itertuples(index=False):

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.evaluation.predictions import is_return
-from rnntrade.labels.targets import make_target
+from rnntrade.chain import CHAIN
 from rnntrade.live.decay import Outcomes
 from rnntrade.live.decisions import Answers, desk_samples, known_regimes
 from rnntrade.live.desk import Desk
 from rnntrade.live.health import Check, Health, monitor
-from rnntrade.training.predict import predict
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Prices
 
 
@@ -30,29 +29,27 @@ def outcomes_since(
     rules    the desk whose regimes are the truth, for a regime model; None: its own
     answers  of `decisions.ask` about the same prices, where they are at hand
     """
-    model = desk.model
+    objective = objective_of(desk.model, desk.fits[0].classes)
     samples = answers.samples if answers else desk_samples(desk, prices)
     since = np.flatnonzero(samples.spans.decision >= first.to_datetime64())
-    regimes = known_regimes(rules or desk, prices) if model.task == "regime" else None
-    spans = samples.spans[since]
-    truth = np.full((len(since), model.horizon if is_return(model.task) else 1), np.nan)
+    regimes = known_regimes(rules or desk, prices) if objective.needs_regimes else None
+    spans, targets = samples.spans[since], {}
     for ticker in desk.tickers:
         close = prices.bars(ticker)["close"]
         regime = regimes[ticker].reindex(close.index) if regimes is not None else close * np.nan
-        target = make_target(model.task, model.horizon, close, regime)
+        targets[ticker] = CHAIN.target(objective, close, regime)
+    truth = np.full((len(since), next(iter(targets.values())).shape[1]), np.nan)
+    for ticker, target in targets.items():
         mine = spans.ticker == ticker
         truth[mine] = target.loc[pd.DatetimeIndex(spans.decision[mine])].to_numpy(float)
     known = np.isfinite(truth).all(axis=1)
-    width = truth.shape[1] if is_return(model.task) else 2
-    said = np.empty((0, width))
-    if known.any() and answers:
-        said = answers.of(since[known])
-    elif known.any():
-        said = np.mean([predict(fit, samples, since[known]) for fit in desk.fits], axis=0)
-    if model.task == "direction" and known.any():
-        said = np.column_stack([1.0 - said[:, 0], said[:, 0]])
-    came = truth[known] if is_return(model.task) else truth[known, 0]
-    return Outcomes(spans.decision[known], said, came, model.horizon)
+    said = np.empty((0, len(objective.answer_columns)))
+    if known.any():
+        rows = since[known]
+        said = answers.of(rows) if answers else CHAIN.answer(desk.fits, samples, rows)
+    unknown = np.full(len(said), np.nan)
+    table = pd.DataFrame(objective.columns(truth[known], said, unknown))
+    return Outcomes.of(table.assign(decision=spans.decision[known]), objective)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +90,9 @@ def observe(desk: Desk, known: Prices, answers: Answers | None = None) -> Observ
     came = outcomes_since(desk, known, since, answers=answers)
     truths = [name for name in desk.validation.columns if str(name).startswith("truth")]
     said = desk.validation.dropna(subset=truths)
-    validation = Outcomes.of(said, desk.model) if len(said) else None
+    validation = (
+        Outcomes.of(said, objective_of(desk.model, desk.fits[0].classes)) if len(said) else None
+    )
     return Observed(samples.rows[newest], validation, came)
 
 

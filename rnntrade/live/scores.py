@@ -10,6 +10,7 @@ from rnntrade.live.decisions import decide
 from rnntrade.live.desk import Desk
 from rnntrade.live.outcomes import outcomes_since
 from rnntrade.live.promotion import Candidate
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
 from rnntrade.types import Prices
@@ -23,7 +24,7 @@ def same_question(one: Desk, other: Desk) -> str:
         return f"it answers {one.model.task}, the champion {other.model.task}"
     if one.model.horizon != other.model.horizon:
         return f"it looks {one.model.horizon} sessions ahead, the champion {other.model.horizon}"
-    if one.model.task == "regime" and one.experiment.labels != other.experiment.labels:
+    if objective_of(one.model).needs_regimes and one.experiment.labels != other.experiment.labels:
         return "its regimes are told apart by other rules than the champion's"
     if not set(one.tickers) & set(other.tickers):
         return f"it decides on {', '.join(one.tickers)}, the champion on {', '.join(other.tickers)}"
@@ -51,7 +52,7 @@ def score(
     config  capital, fills and costs: the same for both
     rules   the desk whose regimes are the truth, for a regime model: the same for both
     """
-    if desk.model.task != "direction":
+    if not objective_of(desk.model).traded:
         losses = _losses(desk, prices, first, rules)
         return Candidate(name, -losses, traded=False, horizon=desk.model.horizon)
     target = decide(desk, prices).target.ffill().loc[first:].fillna(0.0)

@@ -13,9 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
-from rnntrade.config import Task
 from rnntrade.errors import DataError
 from rnntrade.models.calibration import fit_temperature, temper
+from rnntrade.protocols import Objective
 from rnntrade.samples.scaling import fit_scaler, standardise
 from rnntrade.samples.windows import gather
 from rnntrade.types import REGIMES, Fold, Rows, Samples
@@ -28,7 +28,7 @@ RIDGE_PENALTY = 100.0  # squared standardised inputs; shrinks, as returns are ne
 
 
 def baselines(
-    task: Task,
+    objective: Objective,
     samples: Samples,
     fold: Fold,
     rows: Rows,
@@ -43,27 +43,16 @@ def baselines(
     current      (N,) regime of each sample's decision, NaN where unknown; for regime
     last_return  (N,) return of each sample's decision; for AR(1), which is left out without it
     seed         of gradient boosting, below 2^32
-    returns      name -> regime: (n, 4) probabilities; direction: (n, 1) probability of up; return
-                 and forecast: (n, O) returns
-
-    regime     majority (training frequencies), persistence (today's regime for certain), Markov
-               chain, logistic regressions on the last row and on the window, gradient boosting
-    direction  majority (training frequency of up), buy and hold (up for certain), regressions and
-               boosting as above
-    returns    zero, training mean, AR(1), ridge regression on the window
-    errors     DataError when no training sample has a known future
+    returns      name -> (n, C) in the shape of the objective's answers
+    errors       DataError when no training sample has a known future
     """
     training = fold.training[np.isfinite(samples.target[fold.training]).all(axis=1)]
     if len(training) == 0:
         raise DataError(f"fold {fold.number}: no training samples to fit baselines on.")
     with threadpool_limits(limits=1):
-        if task == "regime":
-            if current is None:
-                raise ValueError("the baselines of a regime need current, one regime a sample")
-            return _regime(samples, fold, training, rows, current, seed)
-        if task == "direction":
-            return _direction(samples, fold, training, rows, seed)
-        return _returns(samples, training, rows, last_return)
+        return objective.baselines(
+            samples, fold, training, rows, current=current, last_return=last_return, seed=seed
+        )
 
 
 def transition_matrix(current: Array, future: Array, classes: int) -> Array:
@@ -88,9 +77,10 @@ def autoregression(today: Array, tomorrow: Array) -> tuple[float, float]:
     return float(constant), float(coefficient)
 
 
-def _regime(
+def regime_baselines(
     samples: Samples, fold: Fold, training: Rows, rows: Rows, current: Array, seed: int
 ) -> dict[str, Array]:
+    """(n, 4) probabilities: majority, persistence, Markov chain, regressions, boosting."""
     classes = len(REGIMES)
     target = samples.target[training, 0]
     frequencies = np.bincount(target.astype(int), minlength=classes) / len(target)  # (4,)
@@ -107,9 +97,10 @@ def _regime(
     }
 
 
-def _direction(
+def direction_baselines(
     samples: Samples, fold: Fold, training: Rows, rows: Rows, seed: int
 ) -> dict[str, Array]:
+    """(n, 1) probability of a rise: majority, buy and hold, regressions, boosting."""
     frequency = float(samples.target[training, 0].mean())
     fitted = _classifiers(samples, fold, training, rows, 2, seed)
     return {
@@ -119,9 +110,10 @@ def _direction(
     }
 
 
-def _returns(
+def return_baselines(
     samples: Samples, training: Rows, rows: Rows, last_return: Array | None
 ) -> dict[str, Array]:
+    """(n, O) returns: zero, training mean, ridge regression on the window, AR(1)."""
     target = samples.target[training]  # (n_training, O)
     found = {
         "zero": np.zeros((len(rows), target.shape[1])),

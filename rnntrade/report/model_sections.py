@@ -9,12 +9,11 @@ from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.predictions import (
     INTERVAL_COVERAGE,
     conformal_half_widths,
-    is_return,
     known_rows,
-    probabilities_of,
-    returns_of,
 )
 from rnntrade.evaluation.verdict import plain
+from rnntrade.objectives.lookup import find_objective
+from rnntrade.protocols import Objective
 from rnntrade.report import model_figures, trust_figures
 from rnntrade.report.contents import Picture, ReportContents, picture
 from rnntrade.report.markup import paragraph
@@ -42,7 +41,7 @@ def model_section(contents: ReportContents, name: str) -> Parts:
         told = _of_what(e)
         drawn = trust_figures.reliability(name, told, e.reliability, rival)
         yield picture(f"{name}_reliability", drawn)
-    if e.task == "forecast":
+    if e.steps is not None and e.horizon > 1:
         yield from _fan(contents, e)
     if contents.fits.get(name):
         yield picture(f"{name}_learning", model_figures.learning_curves(name, contents.fits[name]))
@@ -67,8 +66,8 @@ def _sure_baseline(contents: ReportContents, e: ModelEvaluation) -> tuple[str, p
     if e.name not in contents.predictions or rivals.empty:
         return None
     best = str(rivals.idxmin())
-    rows = known_rows(contents.predictions[e.name], best, "test", e.task)
-    probabilities = probabilities_of(rows, e.task)[:, : len(_classes(e)) or None]
+    rows = known_rows(contents.predictions[e.name], best, "test", _objective(e))
+    probabilities = _objective(e).predicted(rows)[:, : len(_classes(e)) or None]
     return best, classification.reliability(rows["truth"].to_numpy(float), probabilities)
 
 
@@ -76,9 +75,13 @@ def _classes(e: ModelEvaluation) -> list[str]:
     return [] if e.classes is None else [str(name) for name in e.classes.index]
 
 
+def _objective(e: ModelEvaluation) -> Objective:
+    return find_objective(e.task, e.horizon)
+
+
 def _of_what(e: ModelEvaluation) -> str:
     """Of what a reliability table's probability is: of two classes the second, else ""."""
-    if e.task == "direction":
+    if _objective(e).traded:
         return "a rise"
     return _classes(e)[1] if len(_classes(e)) == 2 else ""
 
@@ -89,7 +92,7 @@ def _tables(e: ModelEvaluation) -> Parts:
     scores = e.scores.reset_index()
     scores["source"] = _sources(scores["source"], e)
     kinds: dict[str, Kind] = dict.fromkeys([str(name) for name in e.scores.columns], "score")
-    if is_return(e.task):
+    if e.steps is not None:
         kinds |= errors
     yield html_table(scores, kinds, SCORES, f"Every source on the {counted}")
     if "transition_recall" in e.scores:
@@ -165,25 +168,26 @@ def _sources(names: pd.Series, e: ModelEvaluation) -> list[str]:
 def _fan(contents: ReportContents, e: ModelEvaluation) -> Parts:
     """Draw the last forecast whose whole future came, for the first ticker."""
     predictions = contents.predictions[e.name]
-    validation = known_rows(predictions, e.name, "validation", e.task)
-    rows = known_rows(predictions, e.name, "test", e.task)
+    validation = known_rows(predictions, e.name, "validation", _objective(e))
+    rows = known_rows(predictions, e.name, "test", _objective(e))
     tickers = [ticker for ticker in contents.prices.tickers if (rows["ticker"] == ticker).any()]
     if not tickers:
         return
     close = contents.prices.close[tickers[0]].dropna()
     row = rows[rows["ticker"] == tickers[0]].sort_values("decision").iloc[[-1]]
-    forecast, came = returns_of(row, "r")[0], returns_of(row, "truth")[0]
+    forecast, came = _objective(e).predicted(row)[0], _objective(e).truth(row)[0]
     decided = int(close.index.get_indexer(pd.DatetimeIndex(row["decision"]))[0])
     if decided < 0:
         return
     sessions = pd.DatetimeIndex(close.index[decided + 1 : decided + 1 + len(forecast)])
+    widths = conformal_half_widths(_objective(e), validation, row, cumulative=True)[0]
     figure = model_figures.forecast_fan(
         tickers[0],
         close.iloc[max(0, decided + 1 - HISTORY) : decided + 1],
         sessions,
         forecast[: len(sessions)],
         came[: len(sessions)],
-        conformal_half_widths(validation, row, cumulative=True)[0][: len(sessions)],
+        widths[: len(sessions)],
         INTERVAL_COVERAGE,
     )
     yield picture(f"{e.name}_fan", figure)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.config import Task
+from rnntrade.protocols import Objective
 from rnntrade.samples.files import FoldTargets
 from rnntrade.types import Rows, Samples
 
@@ -12,7 +12,7 @@ from rnntrade.types import Rows, Samples
 def prediction_table(
     source: str,
     part: str,
-    task: Task,
+    objective: Objective,
     samples: Samples,
     targets: FoldTargets,
     rows: Rows,
@@ -31,13 +31,5 @@ def prediction_table(
         "decision": spans.decision,
         "label_end": spans.label_end,
     }
-    steps = range(truth.shape[1])
-    if task in ("return", "forecast"):
-        columns |= {f"truth_{step + 1}": truth[:, step] for step in steps}
-        columns |= {f"r_{step + 1}": outputs[:, step] for step in steps}
-    elif task == "direction":
-        columns |= {"truth": truth[:, 0], "p_up": outputs[:, 0]}
-    else:
-        columns |= {"truth": truth[:, 0], "current": targets.current[rows]}
-        columns |= {f"p_{regime}": outputs[:, regime] for regime in range(outputs.shape[1])}
+    columns |= objective.columns(truth, outputs, targets.current[rows])
     return pd.DataFrame(columns)

@@ -8,9 +8,10 @@ import pandas as pd
 from rnntrade.config import SESSIONS_PER_YEAR, ModelConfig
 from rnntrade.errors import DataError
 from rnntrade.features.sets import ticker_features
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.windows import make_samples
 from rnntrade.training.predict import predict
-from rnntrade.types import Fit, used_classes
+from rnntrade.types import Fit
 
 
 def predict_latest(
@@ -33,11 +34,11 @@ def predict_latest(
         raise DataError("there are no bars: give date, ticker and close of at least one ticker.")
     unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in windows.items()}
     samples = make_samples(windows, unknown, model.lookback, model.horizon)
-    rows = np.arange(len(samples))
+    rows, objective = np.arange(len(samples)), objective_of(model, fits[0].classes)
     outputs = np.mean([predict(fit, samples, rows) for fit in fits], axis=0)
     return pd.DataFrame(
         [
-            {"ticker": t, "as_of": f"{table.index[-1]:%Y-%m-%d}", **_named(fits[0], said)}
+            {"ticker": t, "as_of": f"{table.index[-1]:%Y-%m-%d}", **objective.named(said)}
             for (t, table), said in zip(windows.items(), outputs, strict=True)
         ]
     )
@@ -81,22 +82,3 @@ def history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
             f"{history['close'][wrong].iloc[0]}.  Closes must be positive numbers."
         )
     return history
-
-
-def output_names(fit: Fit) -> list[str]:
-    """What the numbers are called that `predict_latest` gives, in their order."""
-    if fit.model.task == "regime":
-        return [f"p_{name.lower().replace(' ', '_')}" for name in used_classes(fit.classes)]
-    if fit.model.task == "direction":
-        return ["p_up"]
-    return [f"r_{step}" for step in range(1, fit.model.horizon + 1)]
-
-
-def _named(fit: Fit, outputs: np.ndarray) -> dict[str, float | str]:
-    names = output_names(fit)
-    named: dict[str, float | str] = {
-        name: float(value) for name, value in zip(names, outputs, strict=False)
-    }
-    if fit.model.task == "regime":
-        named["regime"] = fit.classes[int(outputs[: len(names)].argmax())]
-    return named

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.errors import TrainingError
 from rnntrade.models.build import build
-from rnntrade.models.calibration import fit_temperature
 from rnntrade.models.seq2seq import Seq2SeqLSTM, teacher_forcing_ratio
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
 from rnntrade.training.devices import reproducible, resolve_device
-from rnntrade.training.losses import accuracy, inverse_frequencies, loss_function
 from rnntrade.training.parts import Part, answer, answers, check_inputs, known_rows, to_device
 from rnntrade.types import REGIMES, Epoch, Fit, Fold, Samples, Thresholds
 
@@ -53,7 +52,8 @@ def train(
     check_inputs(model, samples)
     rows_trained = known_rows(samples, fold.training, f"{where}: training")
     rows_validated = known_rows(samples, fold.validation, f"{where}: validation")
-    scaler = fit_scaler(samples, rows_trained, scale_target=model.task in {"return", "forecast"})
+    objective = objective_of(model, classes)
+    scaler = fit_scaler(samples, rows_trained, scale_target=objective.scales_target)
     device = resolve_device(device)
     training, validation = to_device(samples, (rows_trained, rows_validated), scaler, device)
 
@@ -61,10 +61,7 @@ def train(
         network = build(model).to(device)
         if isinstance(network, Seq2SeqLSTM):
             network.measure(scaler)
-        weighted = model.task == "regime" and model.class_weights
-        loss_of = loss_function(
-            model.task, inverse_frequencies(training.target) if weighted else None
-        )
+        weights = objective.weights(training.target) if model.class_weights else None
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=config.schedule_factor, patience=config.schedule_patience
@@ -93,7 +90,7 @@ def train(
                 x, y = training.windows(batch), training.target[batch]  # (B, L, F), (B, O)
                 with torch.autocast("cuda", enabled=mixed):
                     output = answer(network, x, y, forcing)  # (B, O)
-                    loss = loss_of(output, y)
+                    loss = objective.loss(output, y, weights)
                 optimizer.zero_grad()
                 amp.scale(loss).backward()
                 amp.unscale_(optimizer)
@@ -101,7 +98,7 @@ def train(
                 amp.step(optimizer)
                 amp.update()
                 losses.append(loss.detach())
-                scores.append(accuracy(model.task, output.detach(), y))
+                scores.append(objective.accuracy(output.detach(), y))
                 sizes.append(len(batch))
             share = np.array(sizes) / len(training)  # (batches,)
             batch_losses = torch.stack(losses).cpu().double().numpy()  # (batches,)
@@ -115,9 +112,9 @@ def train(
                 number=number,
                 learning_rate=rate,
                 training_loss=float(share @ batch_losses),
-                validation_loss=loss_of(output, validation.target).item(),
+                validation_loss=objective.loss(output, validation.target, weights).item(),
                 training_score=float(share @ torch.stack(scores).cpu().double().numpy()),
-                validation_score=accuracy(model.task, output, validation.target).item(),
+                validation_score=objective.accuracy(output, validation.target).item(),
             )
             if not np.isfinite(epoch.validation_loss):
                 raise _not_finite(f"{where}, epoch {number + 1}, after its last batch: validation")
@@ -131,7 +128,11 @@ def train(
 
         network.load_state_dict(best_weights)
         network.eval()
-        temperature = _temperature(model, answers(network, validation), validation)
+        logits, target = (
+            each.detach().cpu().double().numpy()
+            for each in (answers(network, validation), validation.target)
+        )
+        temperature = objective.temperature(logits, target)
 
     return Fit(
         model=model,
@@ -146,14 +147,6 @@ def train(
         temperature=temperature,
         classes=classes,
     )
-
-
-def _temperature(model: ModelConfig, output: Tensor, validation: Part) -> float:
-    """Return the temperature that makes probabilities honest; 1 where none are predicted."""
-    if model.task not in {"regime", "direction"}:
-        return 1.0
-    logits, target = (each.detach().cpu().double().numpy() for each in (output, validation.target))
-    return fit_temperature(logits, target[:, 0])
 
 
 def _identity(

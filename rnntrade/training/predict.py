@@ -5,8 +5,7 @@ of a batch (sigmoid's and softmax's too), and a sample's prediction must not dep
 beside it.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from rnntrade.errors import DataError, TrainingError
 from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
 from rnntrade.types import Fit, Rows, Samples
@@ -31,11 +31,12 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
              (n, O) returns
     errors   DataError when a window holds a missing value, or not the features the fit reads
     """
-    if fit.model.task in OF_TASK:
-        ask = partial(OF_TASK[fit.model.task], fit.temperature)
-        return np.asarray(_run(fit, samples, rows, device, ask).numpy())  # (n, C)
-    said = _run(fit, samples, rows, device, answer).numpy()  # (n, O)
-    return np.asarray(said * fit.scaler.target_deviation + fit.scaler.target_mean)
+    objective = objective_of(fit.model, fit.classes)
+
+    def ask(network: nn.Module, x: Tensor) -> Tensor:
+        return objective.answer(answer(network, x), fit.scaler, fit.temperature)
+
+    return np.asarray(_run(fit, samples, rows, device, ask).numpy())
 
 
 def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
@@ -92,21 +93,7 @@ def _run(
     return output
 
 
-def _class_probabilities(temperature: float, network: nn.Module, x: Tensor) -> Tensor:
-    return torch.softmax(answer(network, x).double() / temperature, dim=1)  # (B, 4)
-
-
-def _probability_of_up(temperature: float, network: nn.Module, x: Tensor) -> Tensor:
-    return torch.sigmoid(answer(network, x).double() / temperature)  # (B, 1)
-
-
 def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
     assert isinstance(network, AttentionBiLSTM)
     weights: Tensor = network(x)[1]
     return weights
-
-
-OF_TASK: Mapping[str, Callable[[float, nn.Module, Tensor], Tensor]] = {
-    "regime": _class_probabilities,
-    "direction": _probability_of_up,
-}

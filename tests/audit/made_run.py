@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import Experiment, find_experiment
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.files import load_samples
 from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
@@ -89,9 +90,9 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
                 members.append(out.ref)
             fits.append(members)
         predictions = predict.fn(samples, fits, model, "cpu")
-        rivals = (model.name, samples, model.task, labels.folds, experiment.seed)
+        rivals = (model.name, samples, model.task, model.horizon, labels.folds, experiment.seed)
         done = None
-        if model.task == "direction":
+        if objective_of(model).traded:
             rules = (experiment.trading, experiment.backtest, (0.0,))
             done = backtest.fn(model.name, predictions, prices, *rules)
         lines[model.name] = AuditedLine(

@@ -111,23 +111,23 @@ def of_target(change: Callable[..., pd.DataFrame]) -> Chain:
     return replace(CHAIN, target=change)
 
 
-def a_day_late(task: str, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+def a_day_late(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
     return direction(close).shift(-1).to_frame()
 
 
-def todays_direction(task: str, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+def todays_direction(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
     return direction(close).shift(1).to_frame()
 
 
-def one_too_far(task: str, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    return multi_step(close, horizon + 1).iloc[:, 1:]
+def one_too_far(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+    return multi_step(close, objective.horizon + 1).iloc[:, 1:]
 
 
-def one_too_near(task: str, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    return future_regime(regime, horizon - 1).to_frame()
+def one_too_near(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+    return future_regime(regime, objective.horizon - 1).to_frame()
 
 
-def todays_regime(task: str, horizon: int, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+def todays_regime(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
     return regime.to_frame()
 
 

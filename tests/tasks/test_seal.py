@@ -70,7 +70,12 @@ def stepped(holdout: Holdout, experiment: Experiment) -> tuple[dict[str, Ref], L
     split = (experiment.labels, experiment.split, holdout.test_from)
     labels = label_regimes.fn(holdout.prices, *split)
     windows = make_windows.fn(features, holdout.prices, labels, model)
-    return features, labels, windows, fit_baselines.fn("x", windows, model.task, labels.folds, 0)
+    return (
+        features,
+        labels,
+        windows,
+        fit_baselines.fn("x", windows, model.task, model.horizon, labels.folds, 0),
+    )
 
 
 def noted(experiment: Experiment, run: str, prices: dict[str, Ref]) -> None:

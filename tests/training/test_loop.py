@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rnntrade.training.losses import accuracy, inverse_frequencies, loss_function
 
 from rnntrade.config import TrainingConfig
 from rnntrade.errors import ConfigError, DataError, TrainingError
@@ -10,7 +11,6 @@ from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training import loop
 from rnntrade.training.devices import resolve_device
 from rnntrade.training.loop import train
-from rnntrade.training.losses import accuracy, inverse_frequencies, loss_function
 from rnntrade.training.predict import predict
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Thresholds

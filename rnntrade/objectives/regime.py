@@ -1,0 +1,129 @@
+"""The market regime `horizon` sessions ahead."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.labels.targets import future_regime
+from rnntrade.models.baselines import regime_baselines
+from rnntrade.models.calibration import fit_temperature
+from rnntrade.types import REGIMES, Fold, Rows, Samples, Scaler, used_classes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float64]
+OUTPUTS = len(REGIMES)  # of a network, even where a statistical kind has fewer classes
+SMALLEST = 1e-30  # probability whose logarithm is taken
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Cross-entropy over regimes; the answer is a probability for each."""
+
+    horizon: int
+    regimes: tuple[str, ...] = REGIMES
+    traded: bool = False
+    needs_regimes: bool = True
+    scales_target: bool = False
+    score: Literal["accuracy", "rmse"] = "accuracy"
+    rivals: tuple[str, ...] = ("persistence", "markov_chain")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The regimes that occur."""
+        return used_classes(self.regimes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One number a class that occurs."""
+        return tuple(f"p_{name.lower().replace(' ', '_')}" for name in self.classes)
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """p_0 .. p_3, those that occur first."""
+        return tuple(f"p_{number}" for number in range(OUTPUTS))
+
+    def target(self, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+        """(T, 1) class `horizon` sessions ahead."""
+        return future_regime(regime, self.horizon).to_frame()
+
+    def other_target(self, target: Array) -> Array:
+        """The next class."""
+        return (target + 1.0) % OUTPUTS
+
+    def loss(self, output: "Tensor", target: "Tensor", weights: "Tensor | None") -> "Tensor":
+        """Cross-entropy."""
+        from torch.nn import functional
+
+        return functional.cross_entropy(output, target[:, 0].long(), weights)
+
+    def weights(self, target: "Tensor") -> "Tensor":
+        """(4,) n / (classes seen × count of the class); 1 for one never seen."""
+        import torch
+
+        counts = torch.bincount(target[:, 0].long(), minlength=OUTPUTS).float()
+        seen = counts > 0
+        return torch.where(seen, counts.sum() / (seen.sum() * counts.clamp(min=1)), 1.0)
+
+    def accuracy(self, output: "Tensor", target: "Tensor") -> "Tensor":
+        """Share of batch rows whose likeliest class came."""
+        return (output.argmax(dim=1) == target[:, 0].long()).float().mean()
+
+    def temperature(self, output: Array, target: Array) -> float:
+        """Of the softmax."""
+        return fit_temperature(output, target[:, 0])
+
+    def answer(self, output: "Tensor", scaler: Scaler, temperature: float) -> "Tensor":
+        """(B, 4) probabilities."""
+        import torch
+
+        return torch.softmax(output.double() / temperature, dim=1)
+
+    def output(self, answer: Array, scaler: Scaler, temperature: float) -> Array:
+        """Logits, up to a constant a row."""
+        return np.log(np.maximum(answer, SMALLEST)) * temperature
+
+    def columns(self, truth: Array, answer: Array, current: Array) -> dict[str, Array]:
+        """`truth`, `current` (the regime at the decision), and p_0 .. p_3."""
+        return {
+            "truth": truth[:, 0],
+            "current": current,
+            **dict(zip(self.answer_columns, answer.T, strict=True)),
+        }
+
+    def named(self, answer: Array) -> dict[str, float | str]:
+        """Probabilities of the classes that occur, and the likeliest one."""
+        own = dict(zip(self.names, map(float, answer), strict=False))
+        return {**own, "regime": self.regimes[int(answer[: len(self.classes)].argmax())]}
+
+    def baselines(
+        self,
+        samples: Samples,
+        fold: Fold,
+        training: Rows,
+        rows: Rows,
+        *,
+        current: Array | None,
+        last_return: Array | None,
+        seed: int,
+    ) -> dict[str, Array]:
+        """Majority, persistence, Markov chain, logistic regressions, gradient boosting."""
+        if current is None:
+            raise ValueError("the baselines of a regime need current, one regime a sample")
+        return regime_baselines(samples, fold, training, rows, current, seed)
+
+    def truth(self, rows: pd.DataFrame) -> Array:
+        """(N,) class."""
+        return rows["truth"].to_numpy(float)
+
+    def predicted(self, rows: pd.DataFrame) -> Array:
+        """(N, 4) probabilities."""
+        return rows[list(self.answer_columns)].to_numpy(float)
+
+    def cost(self, rows: pd.DataFrame) -> Array:
+        """(N,) 1 for a wrong class."""
+        return np.asarray(self.predicted(rows).argmax(axis=1) != self.truth(rows), dtype=float)

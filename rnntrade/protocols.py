@@ -1,0 +1,112 @@
+"""What a part of the chain must offer to be used by name: the extension points.
+
+N samples, O outputs of a network, C classes, h horizon, T sessions.
+"""
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnntrade.types import Fold, Rows, Samples, Scaler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+class Objective(Protocol):
+    """What a model is asked: its target, its loss, its baselines, and how it is scored.
+
+    rows  of a prediction table: one source, one part
+    """
+
+    @property
+    def horizon(self) -> int:
+        """Sessions that the target reaches ahead."""
+
+    @property
+    def traded(self) -> bool:
+        """Whether the answer is the probability of a rise, which strategies trade."""
+
+    @property
+    def needs_regimes(self) -> bool:
+        """Whether the target is made of a fold's regimes, so that what the fold learned matters."""
+
+    @property
+    def scales_target(self) -> bool:
+        """Whether targets are standardised for training."""
+
+    @property
+    def score(self) -> Literal["accuracy", "rmse"]:
+        """What the mean cost is reported as, which also decides the tables and tests beside it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that occur, in their order; empty for numbers."""
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Baselines that a classifier is tested against."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a served model calls its numbers, in order."""
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """Columns of a prediction table that hold an answer; served models give the first ones."""
+
+    def target(self, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
+        """(T, O) what the future brings, NaN where it is not known yet."""
+
+    def other_target(self, target: Array) -> Array:
+        """(n, O) targets, each another possible one: what the audit replaces the future with."""
+
+    def loss(self, output: "Tensor", target: "Tensor", weights: "Tensor | None") -> "Tensor":
+        """Mean loss of a network's raw output (B, O) that training minimises."""
+
+    def weights(self, target: "Tensor") -> "Tensor | None":
+        """Weights that balance the loss, where there is something to balance."""
+
+    def accuracy(self, output: "Tensor", target: "Tensor") -> "Tensor":
+        """Share of right answers in a batch; NaN where answers are not right or wrong."""
+
+    def temperature(self, output: Array, target: Array) -> float:
+        """What divides the raw output (N, O) so that its probabilities are calibrated; else 1."""
+
+    def answer(self, output: "Tensor", scaler: Scaler, temperature: float) -> "Tensor":
+        """The raw output in the question's own units: probabilities, or returns."""
+
+    def output(self, answer: Array, scaler: Scaler, temperature: float) -> Array:
+        """The raw output behind an answer: the inverse of `answer`, up to a constant a row."""
+
+    def columns(self, truth: Array, answer: Array, current: Array) -> dict[str, Array]:
+        """Columns of a prediction table: what came and what was predicted."""
+
+    def named(self, answer: Array) -> dict[str, float | str]:
+        """One answer as a served model gives it."""
+
+    def baselines(
+        self,
+        samples: Samples,
+        fold: Fold,
+        training: Rows,
+        rows: Rows,
+        *,
+        current: Array | None,
+        last_return: Array | None,
+        seed: int,
+    ) -> dict[str, Array]:
+        """Simple predictions for `rows`, fitted on `training`, in the shape of answers."""
+
+    def truth(self, rows: pd.DataFrame) -> Array:
+        """(N,) or (N, h) what came."""
+
+    def predicted(self, rows: pd.DataFrame) -> Array:
+        """(N, C) probabilities of the classes, or (N, h) returns."""
+
+    def cost(self, rows: pd.DataFrame) -> Array:
+        """(N,) what each prediction cost: 1 for a wrong class, or a squared error."""
