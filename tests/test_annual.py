@@ -46,7 +46,7 @@ def bitcoin() -> Prices:
     days = pd.date_range("2020-01-01", periods=500, name="date")
     close = 100.0 * np.exp(np.cumsum(np.random.default_rng(0).normal(0.001, 0.03, len(days))))
     bars = pd.DataFrame({name: close for name in ("open", "high", "low", "close")}, days)
-    return Prices.of({"BTC-USD": bars.assign(volume=1e6, raw_close=close)})
+    return Prices.join({"BTC-USD": bars.assign(volume=1e6, raw_close=close)})
 
 
 @pytest.mark.parametrize(("calendar", "sessions"), [("XNYS", 252), ("24/7", 365), ("XTKS", 245)])
