@@ -579,7 +579,8 @@ def _standardised_moment(returns: ArrayLike, order: int) -> float:
 def _under_water(returns: ArrayLike) -> NDArray[np.bool_]:
     """(T,) below an earlier peak by more than rounding; empty where no return is known."""
     depth = drawdown(returns).to_numpy()
-    return depth[np.isfinite(depth)] < -1e-12
+    below: NDArray[np.bool_] = depth[np.isfinite(depth)] < -1e-12
+    return below
 
 
 def _weights(weights: ArrayLike) -> Floats:
