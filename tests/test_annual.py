@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from rnntrade.audit.chain import chain_of, compute_features
 
 from rnntrade.audit.reference import reference
+from rnntrade.chain import chain_of
 from rnntrade.config import (
     DIRECTION,
     EXPERIMENTS,
@@ -123,7 +123,8 @@ def test_volatilities_of_features_and_labels_are_of_that_year(bitcoin):
 
 def test_the_audit_computes_features_by_the_year_of_the_run(bitcoin):
     experiment = override(find_experiment("debug"), {"data.sessions_per_year": 365})
-    found = compute_features(chain_of(experiment), bitcoin, tuple(FEATURES))["BTC-USD"]
+    chain = chain_of(experiment.backtest.sessions_per_year)
+    found = chain.compute_features(bitcoin, tuple(FEATURES))["BTC-USD"]
     due = ticker_features(bitcoin.bars("BTC-USD"), sessions_per_year=365)
     pd.testing.assert_frame_equal(found, due)
 
