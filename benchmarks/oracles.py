@@ -46,7 +46,7 @@ def real() -> Iterator[tuple[str, Prices]]:
         bars = bars.assign(volume=table["volume"], raw_close=table["close"])
         for end in range(len(bars), max(SESSIONS - 1, len(bars) % SESSIONS), -SESSIONS):
             cut = bars.iloc[end - SESSIONS : end]
-            yield f"{ticker} to {cut.index[-1]:%Y-%m-%d}", Prices.of({str(ticker): cut})
+            yield f"{ticker} to {cut.index[-1]:%Y-%m-%d}", Prices.join({str(ticker): cut})
 
 
 def made_up() -> Iterator[tuple[str, Prices]]:

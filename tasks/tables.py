@@ -30,7 +30,7 @@ def as_boundary(each: Mapping[str, Any]) -> Boundary:
 
 def read_folds(labels: Labels) -> list[FoldLabels]:
     """What each fold's training part defines, in order of time."""
-    folds = json.loads((labels.ref.folder / "folds.json").read_text())
+    folds = json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8"))
     return [
         FoldLabels(
             as_boundary(each),

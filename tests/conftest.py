@@ -37,8 +37,12 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 import numpy as np  # noqa: E402  # after the environment is set
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from rnntrade.types import Prices  # noqa: E402
+
+settings.register_profile("busy", deadline=None)  # no test depends on an idle machine
+settings.load_profile("busy")
 
 
 def made_up_bars(sessions: pd.DatetimeIndex, seed: int) -> pd.DataFrame:

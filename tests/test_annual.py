@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from rnntrade.audit.chain import chain_of, compute_features
 
 from rnntrade.audit.reference import reference
+from rnntrade.chain import chain_of
 from rnntrade.config import (
     DIRECTION,
     EXPERIMENTS,
@@ -46,7 +46,7 @@ def bitcoin() -> Prices:
     days = pd.date_range("2020-01-01", periods=500, name="date")
     close = 100.0 * np.exp(np.cumsum(np.random.default_rng(0).normal(0.001, 0.03, len(days))))
     bars = pd.DataFrame({name: close for name in ("open", "high", "low", "close")}, days)
-    return Prices.of({"BTC-USD": bars.assign(volume=1e6, raw_close=close)})
+    return Prices.join({"BTC-USD": bars.assign(volume=1e6, raw_close=close)})
 
 
 @pytest.mark.parametrize(("calendar", "sessions"), [("XNYS", 252), ("24/7", 365), ("XTKS", 245)])
@@ -123,7 +123,8 @@ def test_volatilities_of_features_and_labels_are_of_that_year(bitcoin):
 
 def test_the_audit_computes_features_by_the_year_of_the_run(bitcoin):
     experiment = override(find_experiment("debug"), {"data.sessions_per_year": 365})
-    found = compute_features(chain_of(experiment), bitcoin, tuple(FEATURES))["BTC-USD"]
+    chain = chain_of(experiment.backtest.sessions_per_year)
+    found = chain.compute_features(bitcoin, tuple(FEATURES))["BTC-USD"]
     due = ticker_features(bitcoin.bars("BTC-USD"), sessions_per_year=365)
     pd.testing.assert_frame_equal(found, due)
 

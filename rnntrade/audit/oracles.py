@@ -178,7 +178,7 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     config = engine.at(replace(FREE, commission_bps=5.0, half_spread_bps=5.0))
     result = engine.run(target, copies, config)
     left = config.initial_capital * (1.0 - result.turnover * 10.0 / 1e4).cumprod()
-    scale = account_scale(config.initial_capital, result.equity, left)
+    scale = account_scale(config.initial_capital, result.equity, left, exposure=_exposure(result))
     if wrong := first_gap(result.equity, left, TOLERANCE * scale):
         lost, due = (config.initial_capital - each for each in wrong[1:])
         kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
@@ -228,7 +228,9 @@ def accounting(prices: Prices, engine: Engine) -> Answer:
         told = {"equity": result.equity, "costs": result.costs.sum(axis=1)}
         due = reference(target, prices, config)
         compared += 2 * len(target)
-        scale = account_scale(config.initial_capital, result.equity, due["equity"])
+        scale = account_scale(
+            config.initial_capital, result.equity, due["equity"], exposure=_exposure(result)
+        )
         for stage in ("costs", "equity"):
             gap = first_gap(told[stage], due[stage], TOLERANCE * scale)
             if gap:
@@ -310,6 +312,11 @@ def _foreseen(prices: Prices, engine: Engine) -> pd.DataFrame:
         earned = earned.mask((earned < 0.0) & (held > SQUEEZE), 0.0)
     side = (earned > 0.0).astype(float) - (earned < 0.0).astype(float)
     return (side / len(prices.tickers)).where(prices.close.notna())
+
+
+def _exposure(result: Backtest) -> pd.Series:
+    """(T,) value of all positions at the close, longs and shorts added up."""
+    return result.weights.abs().sum(axis=1) * result.equity.abs()
 
 
 def _gains(target: pd.DataFrame, prices: Prices, engine: Engine, moment: Engine) -> pd.Series:

@@ -129,19 +129,23 @@ def likely_mistake(
     return None
 
 
-def account_scale(capital: float, *equity: pd.Series) -> pd.Series:
+def account_scale(
+    capital: float, *equity: pd.Series, exposure: pd.Series | float = 0.0
+) -> pd.Series:
     """(T,) size of an account that rounding is relative to, at each session.
 
-    The larger of what the account is worth and was worth before; and since an error made while it
-    was large stays a share of it, a fall within one session counts for ever.
-    capital  before the first session
-    equity   (T,) of one book, or of several that should be the same: the largest counts
+    The largest of what the account is worth, was worth before, and what it holds: longs and shorts
+    may be many times what is left.  An error made then stays a share of the account, so the largest
+    share of all sessions so far counts.
+    capital   before the first session
+    equity    (T,) of one book, or of several that should be the same: the largest counts
+    exposure  (T,) of positions, longs and shorts added up
     """
     worth = np.max([each.abs().to_numpy(float) for each in equity], axis=0)
-    before = np.append(capital, worth[:-1])
-    fall = np.divide(before, worth, out=np.ones(len(worth)), where=worth > 0.0)
-    lasting = np.maximum.accumulate(np.maximum(fall, 1.0)) * worth
-    return pd.Series(np.maximum(before, lasting), equity[0].index)
+    size = np.maximum(np.append(capital, worth[:-1]), np.maximum(worth, exposure))
+    share = np.divide(size, worth, out=np.ones(len(worth)), where=worth > 0.0)
+    lasting = np.maximum.accumulate(share) * worth
+    return pd.Series(np.maximum(size, lasting), equity[0].index)
 
 
 def first_gap(

@@ -236,10 +236,11 @@ def _whole(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]) -> _
         field = formats.first(holes.any())
         row = formats.first(holes[field])
         day = dates[file.quotes.index.get_loc(row)]
+        others = int(holes[field].sum()) - 1
+        more = f", and on {others} other day{'s' * (others > 1)}" if others else ""
         raise DataError(
-            f"{file.path}: column {file.name(field)} has no number on {day:%Y-%m-%d} (row {row}), "
-            f"and on {int(holes[field].sum()) - 1} other days.  Fill the gaps, or remove the "
-            "column if it is one you can do without."
+            f"{file.path}: column {file.name(field)} has no number on {day:%Y-%m-%d} (row {row})"
+            f"{more}.  Fill the gaps, or remove the column if you can do without it."
         )
     return file
 

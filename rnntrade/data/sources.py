@@ -34,10 +34,12 @@ def fetch(
         bars = SOURCES[config.source](ticker, start, end, config)
     chosen = cut(bars, start, end)
     if chosen.empty:
-        has = f"has {bars.index.min():%Y-%m-%d} to {bars.index.max():%Y-%m-%d}"
+        has = "none"
+        if not bars.empty:
+            has = f"{bars.index.min():%Y-%m-%d} to {bars.index.max():%Y-%m-%d}"
         raise DataError(
-            f"{ticker}: no prices from {start} to {end} (left out); source {config.source} "
-            f"{'has none' if bars.empty else has}.  Change data.start and data.end."
+            f"{ticker}: no prices from {start} to {end} (exclusive); source {config.source} has "
+            f"{has}.  Change data.start and data.end."
         )
     return chosen, findings
 

@@ -178,9 +178,9 @@ def _fetch(
     The findings are the source's own, about how it was read.
     """
     fetched, findings = sources.fetch(ticker, start, end, config)
-    over = fetched
-    if "market" in fetched.attrs:
-        zone, close = fetched.attrs.pop("market")
+    market, over = fetched.attrs.pop("market", None), fetched
+    if market is not None:
+        zone, close = market
         over = cut(fetched, start, last_day_over(zone, close, now) + DAY)
     bars = leave_out(over, config.calendar, every=config.source == "yahoo")
     if bars.empty:

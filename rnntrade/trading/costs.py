@@ -27,13 +27,29 @@ class Liquidity:
 
 
 def liquidity(prices: Prices, sessions: pd.DatetimeIndex) -> Liquidity:
-    """Volatility and volume over the last 20 sessions; row t sees closes and volumes up to t."""
-    past = prices.close.pct_change(fill_method=None).rolling(SLIPPAGE_SESSIONS, min_periods=2)
-    volume = prices.volume.rolling(SLIPPAGE_SESSIONS, min_periods=1).mean()
+    """Volatility and volume over the last 20 sessions; row t sees closes and volumes up to t.
+
+    Window by window: a running sum carries rounding on from a jump long after it left.
+    """
+    rows = prices.sessions.get_indexer(sessions)
+    returns, known = _windows(prices.close.pct_change(fill_method=None), rows)
+    mean = returns.sum(axis=2, where=known) / np.maximum(known.sum(axis=2), 1)
+    squares = np.square(returns - mean[:, :, None]).sum(axis=2, where=known)
+    volume, there = _windows(prices.volume, rows)
     return Liquidity(
-        past.std().loc[sessions].fillna(0.0).to_numpy(dtype=float),
-        volume.loc[sessions].fillna(0.0).to_numpy(dtype=float),
+        np.sqrt(squares / np.maximum(known.sum(axis=2) - 1, 1)),
+        volume.sum(axis=2, where=there) / np.maximum(there.sum(axis=2), 1),
     )
+
+
+def _windows(
+    table: pd.DataFrame, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(T, K, 20) values up to each of these rows, and which of them there are."""
+    before = np.full((SLIPPAGE_SESSIONS - 1, table.shape[1]), np.nan)
+    values = np.vstack([before, table.to_numpy(dtype=float)])
+    windows = np.lib.stride_tricks.sliding_window_view(values, SLIPPAGE_SESSIONS, axis=0)[rows]
+    return windows, np.isfinite(windows)
 
 
 def at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:

@@ -75,4 +75,4 @@ def wild(kind: str, seed: int, tickers: int = 1, sessions: int = SESSIONS) -> Pr
             gone[rng.integers(0, sessions, 5)] = True
             table = table[~gone]
         tables[f"T{number}"] = table
-    return Prices.of(tables)
+    return Prices.join(tables)

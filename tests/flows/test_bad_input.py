@@ -63,16 +63,15 @@ def with_value(column: str, row: int, value: float):
     [
         (lambda t: pd.concat([t, t.iloc[[5]]]), ["BAD", "2018-01-08", "more than one bar"]),
         (with_value("close", 10, -1.0), ["BAD", "2018-01-15", "above 0"]),
-        (with_value("close", 10, np.nan), ["BAD", "2018-01-15", "missing|NaN"]),
+        (with_value("close", 10, np.nan), ["BAD", "close", "2018-01-15"]),
         (
             lambda t: t.assign(open=5.0, high=5.0, low=5.0, close=5.0),
-            ["BAD", "in all 700 sessions"],
+            ["BAD", r"5 in all \d+ sessions"],
         ),
-        (lambda t: t.head(20), ["BAD|session", "fewer|few"]),
         (lambda t: t.drop(columns="close"), ["BAD.csv", "close"]),
         (with_value("volume", 3, -5.0), ["BAD", "volume"]),
     ],
-    ids=["duplicate", "negative", "nan", "constant", "short", "columns", "volume"],
+    ids=["duplicate", "negative", "nan", "constant", "columns", "volume"],
 )
 def test_wrong_prices_are_told_by_ticker_cause_and_cure(folder, change, words):
     import re

@@ -234,7 +234,7 @@ def test_what_drifted_is_told_with_its_figures():
         "sentence": "data: 3 sessions old",
         "unit": "",
         "p_value": None,
-        "wanted": "≤ 1",
+        "wanted": "≤ 1.000",
     }
 
 

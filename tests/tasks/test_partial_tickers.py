@@ -41,7 +41,7 @@ def experiment(**labels: object):
 
 @pytest.fixture(scope="module")
 def bars() -> Prices:
-    return Prices.of(
+    return Prices.join(
         {
             ticker: made_up_bars(SESSIONS, seed).iloc[rows]
             for seed, (ticker, rows) in enumerate(TRADED.items())

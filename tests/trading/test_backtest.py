@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
 from rnntrade.trading.backtest import backtest, buy_and_hold, identity_gap
+from rnntrade.trading.costs import liquidity
 from rnntrade.trading.positions import random_positions
 from rnntrade.types import FIELDS, Backtest, Prices
 from tests.conftest import made_up_bars
@@ -402,3 +403,16 @@ def test_what_cannot_be_run_is_refused_with_the_reason(prices):
         backtest(good.iloc[:0], prices, config)
     with pytest.raises(DataError, match="zero or less"):
         backtest(good, replace(prices, low=prices.low * 0.0), config)
+
+
+def test_slippage_forgets_a_jump_that_left_its_window():
+    days = pd.bdate_range("2024-01-01", periods=60, name="date")
+    close = np.full(60, 1e-4)
+    close[:20] = 1e-4 * np.exp(np.random.default_rng(0).normal(0.0, 3.0, 20))
+    volume = np.where(np.arange(60) < 20, 1e12, 1e-3)
+    bars = {name: close for name in ("open", "high", "low", "close", "raw_close")}
+    prices = Prices.join({"X": pd.DataFrame({**bars, "volume": volume}, days)})
+    known = liquidity(prices, days)
+    assert known.volatility[20, 0] > 0.0
+    assert (known.volatility[41:] == 0.0).all()
+    assert known.volume[41:, 0] == pytest.approx(1e-3, rel=1e-12)
