@@ -116,8 +116,8 @@ def audit_targets(setting: Setting, labels: Labels, model: ModelConfig) -> Audit
             for name in TURNING:
                 other_close = _other_close(close, row, name)
                 other_regimes = _other_regimes(regimes, row, name)
-                again = setting.chain.target(objective, other_close, other_regimes)
-                again = again.to_numpy(float)[: row + 1]
+                other = setting.chain.target(objective, other_close, other_regimes)
+                again = other.to_numpy(float)[: row + 1]
                 old = clean[: row + 1]
                 changed = ((old != again) & ~(np.isnan(old) & np.isnan(again))).any(axis=1)
                 compared += old.size

@@ -11,6 +11,7 @@ from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.power import block_length, coin_band
 from rnntrade.evaluation.predictions import conformal_half_widths
 from rnntrade.evaluation.strategies import evaluate_strategy
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest, buy_and_hold
 
 QUICK = ReportConfig(bootstrap_draws=200)
@@ -161,11 +162,11 @@ def test_conformal_intervals_learn_from_their_own_fold():
     test = pd.concat(
         [forecast_table({FORECAST.name: (calm[:3], zero[:3])}, fold=fold) for fold in (1, 0, 2)]
     )
-    width = conformal_half_widths(validation, test)
+    width = conformal_half_widths(objective_of(FORECAST), validation, test)
     assert np.allclose(width[:3], 0.05)
     assert np.allclose(width[3:6], 0.01)
     assert np.isnan(width[6:]).all()
-    compounded = conformal_half_widths(validation, test, cumulative=True)
+    compounded = conformal_half_widths(objective_of(FORECAST), validation, test, cumulative=True)
     assert np.allclose(compounded[0], 1.05 ** np.arange(1, 6) - 1)
 
 

@@ -17,6 +17,7 @@ from rnntrade.live.decay import (
 )
 from rnntrade.live.drift import Reference
 from rnntrade.live.health import Check, Health, monitor
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.report.canvas import png
 from rnntrade.report.drift_figures import figures
 
@@ -89,11 +90,11 @@ def test_brier_scores_are_those_of_the_evaluation():
 def test_rows_of_predictions_are_read():
     days = pd.bdate_range("2024-01-01", periods=2)
     rows = pd.DataFrame({"decision": days, "p_up": [0.6, 0.2], "truth": [1.0, 0.0]})
-    read = Outcomes.of(rows, DIRECTION)
+    read = Outcomes.of(rows, objective_of(DIRECTION))
     assert read.said.tolist() == [[0.4, 0.6], [0.8, 0.2]]
     assert read.hits().tolist() == [1.0, 1.0]
     steps = {f"{name}_{k}": [0.01 * k, 0.0] for name in ("r", "truth") for k in range(1, 6)}
-    forecast = Outcomes.of(pd.DataFrame({"decision": days, **steps}), FORECAST)
+    forecast = Outcomes.of(pd.DataFrame({"decision": days, **steps}), objective_of(FORECAST))
     assert forecast.forecasts
     assert forecast.horizon == 5
     assert forecast.squared_errors().tolist() == [0.0, 0.0]

@@ -16,6 +16,7 @@ from rnntrade.evaluation import classification
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
 from rnntrade.live.decay import Outcomes
+from rnntrade.objectives.lookup import find_objective
 from rnntrade.report import canvas, drift_figures, market_figures, trust_figures
 from rnntrade.report.model_sections import model_section
 from rnntrade.report.sections import sections
@@ -205,7 +206,7 @@ def test_folds_are_dated_by_their_own_first_session(figures, given, model):
     rival = e.best_baseline.replace("_", " ")
     np.testing.assert_allclose(by_label[rival], scale * e.folds["baseline"])
     np.testing.assert_allclose([bar.get_height() for bar in lower.patches], e.folds["difference"])
-    test = known_rows(given.predictions[model], model, "test", e.task)
+    test = known_rows(given.predictions[model], model, "test", find_objective(e.task, e.horizon))
     firsts = test.groupby("fold")["decision"].min()
     assert labels(lower.xaxis) == [f"{first:%Y-%m}" for first in firsts]
     assert keys(upper) == {rival: to_rgba(canvas.ORANGE), model: to_rgba(canvas.BLUE)}
@@ -215,7 +216,7 @@ def test_folds_are_dated_by_their_own_first_session(figures, given, model):
 def test_the_confusion_matrix_has_the_truth_in_rows(figures, given, model):
     left = figures[f"{model}_confusion"].axes[0]
     e = given.evaluations[model]
-    test = known_rows(given.predictions[model], model, "test", e.task)
+    test = known_rows(given.predictions[model], model, "test", find_objective(e.task, e.horizon))
     names = list(e.confusion.index)
     said = (
         (test["p_up"] > 0.5).astype(int)
@@ -247,7 +248,9 @@ def test_reliability_is_drawn_at_what_was_said_and_what_came(figures, given, mod
     assert all(e.reliability["low"] < centres)
     assert all(e.reliability["high"] > centres)
     (rival,) = (name for name in points if name != model)
-    rows = known_rows(given.predictions[model], rival.replace(" ", "_"), "test", e.task)
+    rows = known_rows(
+        given.predictions[model], rival.replace(" ", "_"), "test", find_objective(e.task, e.horizon)
+    )
     assert len(rows) == e.samples
     assert keys(upper)[rival] == to_rgba(canvas.ORANGE)
 
@@ -268,7 +271,9 @@ def test_probabilities_of_two_states_are_those_of_the_second_for_both(given):
     figure = drawn[names.index(f"{REGIME.name}_reliability")]
     upper, lower = figure.axes
     (rival,) = (each for each in upper.collections if each.get_label() != REGIME.name)
-    rows = known_rows(table, rival.get_label().replace(" ", "_"), "test", "regime")
+    rows = known_rows(
+        table, rival.get_label().replace(" ", "_"), "test", find_objective("regime", 20)
+    )
     came = classification.reliability(rows["truth"].to_numpy(), rows[["p_0", "p_1"]].to_numpy())
     np.testing.assert_allclose(rival.get_offsets(), came[["confidence", "accuracy"]])
     assert lower.get_xlabel() == "probability of Turbulent, as said"
@@ -276,7 +281,12 @@ def test_probabilities_of_two_states_are_those_of_the_second_for_both(given):
 
 def test_the_fan_starts_at_the_decision_and_what_came_are_the_closes(figures, given):
     (axes,) = figures[f"{FORECAST.name}_fan"].axes
-    rows = known_rows(given.predictions[FORECAST.name], FORECAST.name, "test", "forecast")
+    rows = known_rows(
+        given.predictions[FORECAST.name],
+        FORECAST.name,
+        "test",
+        find_objective("forecast", FORECAST.horizon),
+    )
     row = rows[rows["ticker"] == "WHOLE"].sort_values("decision").iloc[-1]
     close = given.prices.close["WHOLE"].dropna()
     history = line(axes, "known close")

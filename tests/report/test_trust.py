@@ -6,7 +6,8 @@ import pytest
 
 from rnntrade.config import DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
-from rnntrade.evaluation.predictions import known_rows, probabilities_of
+from rnntrade.evaluation.predictions import known_rows
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.report import canvas, overview, trust, trust_figures
 from rnntrade.report.contents import AuditSummary, ReportContents
 from rnntrade.report.model_sections import changes, model_section
@@ -155,9 +156,9 @@ def test_the_reliability_figure_is_of_the_baseline_with_the_best_probabilities(d
         if not isinstance(part, str) and part.name.endswith("reliability")
     )
     best = e.scores["brier"].drop(model.name).idxmin()
-    rows = known_rows(drawn.predictions[model.name], best, "test", model.task)
+    rows = known_rows(drawn.predictions[model.name], best, "test", objective_of(model))
     table = classification.reliability(
-        rows["truth"].to_numpy(float), probabilities_of(rows, model.task)
+        rows["truth"].to_numpy(float), objective_of(model).predicted(rows)
     )
     rival = f"{best.replace('_', ' ')} {trust_figures.calibration_error(table):.3f}"
     assert f"calibration error {e.scores.loc[model.name, 'ece']:.3f} ({rival})" in picture.finding

@@ -3,10 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rnntrade.training.losses import accuracy, inverse_frequencies, loss_function
 
 from rnntrade.config import TrainingConfig
 from rnntrade.errors import ConfigError, DataError, TrainingError
+from rnntrade.objectives.direction import Direction
+from rnntrade.objectives.regime import Regime
+from rnntrade.objectives.returns import Returns
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training import loop
 from rnntrade.training.devices import resolve_device
@@ -197,11 +199,12 @@ def test_teacher_forcing_is_given_by_epoch_to_training_batches_alone(monkeypatch
 def test_a_loss_that_is_not_finite_names_model_fold_epoch_and_batch(monkeypatch):
     calls = iter(range(1000))
 
-    def loss(task, weights=None):
-        real = loss_function(task, weights)
-        return lambda output, target: real(output, target) * (np.nan if next(calls) == 6 else 1)
+    real = Regime.loss
 
-    monkeypatch.setattr(loop, "loss_function", loss)
+    def loss(self, output, target, weights):
+        return real(self, output, target, weights) * (np.nan if next(calls) == 6 else 1)
+
+    monkeypatch.setattr(Regime, "loss", loss)
     samples, fold = made_samples(REGIME)
     batches = -(-len(fold.training) // 32)
     assert batches == 4  # so the seventh loss, after one for validation, is the second of epoch 2
@@ -249,14 +252,13 @@ def test_auto_is_the_best_device_present(monkeypatch):
 
 def test_class_weights_by_hand():
     target = torch.tensor([[0.0], [0], [0], [1]])
-    weights = inverse_frequencies(target)
+    weights = Regime(20).weights(target)
     torch.testing.assert_close(weights, torch.tensor([4 / 6, 4 / 2, 1, 1]))
     assert weights[target[:, 0].long()].mean() == 1  # the samples' weights average one
-    loss = loss_function("regime", weights)
     output = torch.tensor([[1.0, 0, 0, 0]]).expand(4, -1)
     likelihood = torch.log_softmax(output[0], dim=0)
     expected = -(3 * 4 / 6 * likelihood[0] + 4 / 2 * likelihood[1]) / 4
-    torch.testing.assert_close(loss(output, target), expected)
+    torch.testing.assert_close(Regime(20).loss(output, target, weights), expected)
 
 
 def test_class_weights_change_the_fit():
@@ -270,11 +272,10 @@ def test_class_weights_change_the_fit():
 
 def test_accuracy_by_hand():
     regime = torch.tensor([[0.0, 1, 0, 0], [1, 0, 0, 0]])
-    assert accuracy("regime", regime, torch.tensor([[1.0], [2.0]])) == 0.5
-    assert accuracy(
-        "direction", torch.tensor([[2.0], [-1], [1]]), torch.tensor([[1.0], [0], [0]])
-    ) == (pytest.approx(2 / 3))
-    assert accuracy("return", regime, regime).isnan()
+    assert Regime(20).accuracy(regime, torch.tensor([[1.0], [2.0]])) == 0.5
+    up, came = torch.tensor([[2.0], [-1], [1]]), torch.tensor([[1.0], [0], [0]])
+    assert Direction().accuracy(up, came) == pytest.approx(2 / 3)
+    assert Returns(1).accuracy(regime, regime).isnan()
 
 
 def test_seeds_depend_on_all_their_parts_and_never_change():
