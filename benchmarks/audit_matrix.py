@@ -22,7 +22,7 @@ from tests.audit.mutants import Mutant, audit_mutant, mutants
 
 PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
 BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
-BOOKS = ("equity", "costs", "weights", "fills")
+BOOKS = ("equity", "costs", "weights", "fills", "cost cases", "rules", "members")
 COLUMNS = {
     "prices": ("prices",),
     "features": ("features",),

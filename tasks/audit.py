@@ -18,7 +18,7 @@ from rnntrade.trading.files import load_backtest
 from rnntrade.types import Prices, Thresholds
 from tasks.artifacts import Ref, publish, refs_in
 from tasks.caching import cached_task
-from tasks.tables import Labels, as_boundary, read_prices
+from tasks.tables import Labels, as_boundary, read_cost_cases, read_prices
 
 if TYPE_CHECKING:
     from rnntrade.audit.record import RunRecord
@@ -137,11 +137,21 @@ def _record(
         if line.backtest:
             folder = line.backtest.folder
             books = ("strategy", "other", "benchmark")
+            alone = folder / "members.parquet"
             traded = {
                 "probability": pd.read_parquet(folder / "probability.parquet"),
                 "target": pd.read_parquet(folder / "target.parquet"),
                 "backtests": {part: load_backtest(folder / part) for part in books},
+                "rules": {
+                    rule.name: load_backtest(rule) for rule in sorted((folder / "rules").iterdir())
+                },
+                "cost_cases": read_cost_cases(pd.read_parquet(folder / "cost_cases.parquet")),
             }
+            if alone.is_file():
+                traded["traded_members"] = pd.read_parquet(alone)
+        members = line.predictions.folder / "members.parquet"
+        if members.is_file():
+            traded["members"] = pd.read_parquet(members)
         models[name] = ModelRecord(
             model=line.model,
             samples=partial(load_samples, line.samples.folder),

@@ -20,7 +20,7 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
     import torch
 
     from rnntrade.training.fits import load_fit
-    from rnntrade.training.predict import attention
+    from rnntrade.training.predict import attends, attention
 
     torch.set_num_threads(1)  # one order of additions, so one result
     found = []
@@ -34,7 +34,7 @@ def predict(samples: Ref, fits: list[list[Ref]], model: ModelConfig, device: str
         if len(loaded) > 1:
             alone = pd.concat([each.members for each in found], ignore_index=True)
             alone.to_parquet(out.folder / "members.parquet")
-        if model.architecture == "attention_bilstm":
+        if attends(loaded[0]):
             test = targets.fold.test[::-1]
             _, newest = np.unique(rows.spans.ticker[test], return_index=True)
             weights = attention(loaded[0], rows, test[newest])

@@ -154,9 +154,10 @@ def _attention(
     from rnntrade.training.fits import load_fit
 
     for name, line in lines.items():
-        if line.model.architecture == "attention_bilstm":
+        told = line.predictions.folder / "attention.parquet"
+        if told.is_file():
             samples, fold = load_samples(line.samples.folder, len(line.fits) - 1)
-            weights = pd.read_parquet(line.predictions.folder / "attention.parquet")
+            weights = pd.read_parquet(told)
             ticker = str(weights.index[0])
             newest = fold.fold.test[samples.spans.ticker[fold.fold.test] == ticker][-1:]
             fit: Fit = load_fit(line.fits[-1][0].folder)

@@ -15,6 +15,7 @@ from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
+from rnntrade.chain import Predictions
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
 from rnntrade.types import Backtest, Fit, Prices, turbulent_classes
@@ -129,7 +130,70 @@ def audit_engine_causality(setting: Setting) -> Audited:
         parts.append(_money(setting, prices, target, config))
     if not parts[-1].findings:  # a trade scaled in by a leak has another average price
         parts.append(_fills(setting, prices, target, config))
+    if not parts[-1].findings:
+        parts.append(_beside(setting, prices))
     return merge(parts)
+
+
+def _beside(setting: Setting, prices: Prices) -> Audited:
+    """Cost cases, rules and members traded alone, when predictions and prices after t are others.
+
+    Positions at other times are left out: they are rotated by the whole length, on purpose.
+    """
+    clean = _tables_beside(setting, _made_up_predictions(setting, prices), prices)
+    evidence = {name: Evidence(name) for name in clean}
+    inner = replace(setting, prices=prices)
+    for last in setting.few(1, len(prices.sessions) - 2, 2):
+        for name in ("cut", "reversed"):
+            other, probe = inner.replaced(last, name), inner.probe(last, name)
+            later = _made_up_predictions(setting, prices, last, cut=name == "cut")
+            again = _tables_beside(setting, later, other)
+            for what, table in clean.items():
+                evidence[what].compare("", table, again[what], probe)
+    judge = partial(kind_of_series, near="reads later sessions")
+    return merge(each.audited(judge) for each in evidence.values())
+
+
+def _tables_beside(
+    setting: Setting, predictions: Predictions, prices: Prices
+) -> dict[str, pd.DataFrame]:
+    books = setting.chain.trade(
+        predictions,
+        prices,
+        setting.experiment.trading,
+        setting.experiment.backtest,
+        setting.experiment.report.cost_cases[:2],
+    )
+    rules = {rule: each.returns for rule, each in books.rules.items() if rule != "random_positions"}
+    cases = books.cost_cases.set_axis([str(case) for case in books.cost_cases.columns], axis=1)
+    return {"cost cases": cases, "members": books.members, "rules": pd.DataFrame(rules)}
+
+
+def _made_up_predictions(
+    setting: Setting, prices: Prices, last: int | None = None, cut: bool = False
+) -> Predictions:
+    """Probabilities of two members, drawn at random; those decided after `last` are others.
+
+    cut  leave these out
+    """
+    rng = np.random.default_rng([setting.seed, len(prices.sessions)])
+    tables = []
+    for member in range(2):
+        chance = prices.close.notna().astype(float) * rng.random(prices.close.shape)
+        long = chance.where(prices.close.notna()).rename_axis("decision").reset_index()
+        table = long.melt("decision", var_name="ticker", value_name="p_up").dropna()
+        tables.append(table.assign(part="test", fold=0, member=member, truth=np.nan))
+    members = pd.concat(tables, ignore_index=True)
+    if last is not None:
+        later = members["decision"] > prices.sessions[last]
+        members = (
+            members[~later]
+            if cut
+            else members.assign(p_up=members["p_up"].where(~later, 1.0 - members["p_up"]))
+        )
+    keys = ["part", "fold", "ticker", "decision"]
+    together = members.groupby(keys, as_index=False)["p_up"].mean().assign(truth=np.nan)
+    return Predictions(together, members)
 
 
 def _money(

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.fits import audit_fit_record
-from rnntrade.chain import CHAIN, Labels, chain_of
+from rnntrade.chain import CHAIN, Labels, Predictions, chain_of
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.trading.positions import confidence
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,
@@ -51,6 +50,10 @@ class ModelRecord:
     target: pd.DataFrame | None = None  # (T, K) weights decided
     backtests: Mapping[str, Backtest] = field(default_factory=lambda: MappingProxyType({}))
     # "strategy", "other" (filled at the other moment), "benchmark"
+    members: pd.DataFrame = field(default_factory=pd.DataFrame)  # test predictions of each member
+    rules: Mapping[str, Backtest] = field(default_factory=lambda: MappingProxyType({}))
+    cost_cases: pd.DataFrame = field(default_factory=pd.DataFrame)  # (T, cases) returns
+    traded_members: pd.DataFrame = field(default_factory=pd.DataFrame)  # (T, members) returns
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +144,13 @@ def _fold(
 
     fits = each.fits[number]
     told = each.predictions[each.predictions["fold"] == number].reset_index(drop=True)
-    expected = replace(CHAIN, predict=remembered).predict_fold(fits, samples, targets).table
-    parts.append(compare("predictions", where, told, expected, "decision"))
+    expected = replace(CHAIN, predict=remembered).predict_fold(fits, samples, targets)
+    parts.append(compare("predictions", where, told, expected.table, "decision"))
+    if len(each.members):
+        alone = each.members[each.members["fold"] == number].reset_index(drop=True)
+        parts.append(
+            compare("predictions", f"{where}, members", alone, expected.members, "decision")
+        )
     for member, fit in enumerate(fits):
         who = where if len(fits) == 1 else f"{where}, member {member}"
         parts.append(audit_fit_record(fit, model, samples, targets, said[id(fit)], who))
@@ -238,26 +246,30 @@ def _trading(
     filtered = experiment.trading.regime_filter != "off"
     tests = [fold.test for fold in record.folds]
     regimes = stitch_regimes(record.regimes, tests) if filtered else None
+    due = CHAIN.trade(
+        Predictions(each.predictions, each.members),
+        prices,
+        experiment.trading,
+        config,
+        experiment.report.cost_cases,
+        regimes,
+        turbulent_classes(experiment.labels),
+    )
     parts = [
-        compare(
-            "probability",
-            name,
-            each.probability,
-            CHAIN.probabilities(each.predictions, prices),
-        ),
-        compare("positions", name, each.target, positions(each.probability, experiment, regimes)),
+        compare("probability", name, each.probability, due.probability),
+        compare("positions", name, each.target, due.target),
     ]
-    other = replace(config, execution="close" if config.execution == "next_open" else "next_open")
-    for part, done in each.backtests.items():
-        if part == "benchmark":
-            due = CHAIN.hold(prices, pd.DatetimeIndex(each.target.index), config)
-        else:
-            moment = other if part == "other" else config
-            due = CHAIN.backtest(each.target, prices, moment, confidence(each.probability))
+    books = {part: (done, getattr(due, part)) for part, done in each.backtests.items()}
+    books |= {f"rule {rule}": (done, due.rules[rule]) for rule, done in each.rules.items()}
+    for part, (done, right) in books.items():
         for what in ("equity", "returns", "turnover", "weights", "costs", "trades"):
-            told, right = (pd.DataFrame(getattr(book, what)) for book in (done, due))
+            told, expected = (pd.DataFrame(getattr(book, what)) for book in (done, right))
             day = "entry_session" if what == "trades" else ""
-            parts.append(compare(what, f"{name}, {part}", told, right, day))
+            parts.append(compare(what, f"{name}, {part}", told, expected, day))
+    if len(each.cost_cases):
+        parts.append(compare("cost cases", name, each.cost_cases, due.cost_cases))
+    if len(each.traded_members):
+        parts.append(compare("members", name, each.traded_members, due.members))
     return merge(parts)
 
 

@@ -33,6 +33,11 @@ class AttentionBiLSTM(nn.Module):
             nn.Linear(half(hidden_size), 1),
         )
 
+    def attend(self, x: Tensor) -> Tensor:
+        """(B, L) how much each session counts."""
+        _, weights = self(x)
+        return torch.as_tensor(weights)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weigh the states of all sessions, and read the answer from their weighted sum."""
         states, _ = self.encoder(x, zero_state(self.encoder, x))  # (B, L, 2H)

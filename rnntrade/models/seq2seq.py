@@ -44,6 +44,10 @@ class Seq2SeqLSTM(nn.Module):
         self.units[0] = float(deviation / scaler.target_deviation)
         self.units[1] = float((mean - scaler.target_mean) / scaler.target_deviation)
 
+    def teach(self, x: Tensor, target: Tensor, ratio: float) -> Tensor:
+        """Forecast in training, fed on the truth now and then."""
+        return self.forward(x, target, ratio)
+
     def forward(
         self, x: Tensor, target: Tensor | None = None, teacher_forcing: float = 0.0
     ) -> Tensor:

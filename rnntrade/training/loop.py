@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.errors import TrainingError
 from rnntrade.models.build import build
-from rnntrade.models.seq2seq import Seq2SeqLSTM, teacher_forcing_ratio
+from rnntrade.models.seq2seq import teacher_forcing_ratio
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
@@ -59,7 +59,7 @@ def train(
 
     with reproducible(seed, device):
         network = build(model).to(device)
-        if isinstance(network, Seq2SeqLSTM):
+        if hasattr(network, "measure"):  # a hook of networks that convert units
             network.measure(scaler)
         weights = objective.weights(training.target) if model.class_weights else None
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)

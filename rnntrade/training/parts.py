@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from rnntrade.config import ModelConfig
 from rnntrade.errors import DataError
-from rnntrade.models.attention import AttentionBiLSTM
-from rnntrade.models.seq2seq import Seq2SeqLSTM
 from rnntrade.samples.scaling import standardise
 from rnntrade.types import Rows, Samples, Scaler
 
@@ -39,12 +37,9 @@ def answer(
     network: nn.Module, x: Tensor, target: Tensor | None = None, teacher_forcing: float = 0.0
 ) -> Tensor:
     """Return (B, O) of any network: what the loss compares, without what only some of them have."""
-    if isinstance(network, Seq2SeqLSTM):
-        output: Tensor = network(x, target, teacher_forcing)
-    elif isinstance(network, AttentionBiLSTM):
-        output, _ = network(x)
-    else:
-        output = network(x)
+    teach = getattr(network, "teach", None)  # a hook of networks that can be fed the truth
+    given = teach(x, target, teacher_forcing) if teach and target is not None else network(x)
+    output: Tensor = given[0] if isinstance(given, tuple) else given
     return output
 
 

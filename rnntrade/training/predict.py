@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnntrade.errors import DataError, TrainingError
-from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.devices import one_thread, resolve_device
@@ -39,12 +38,17 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     return np.asarray(_run(fit, samples, rows, device, ask).numpy())
 
 
+def attends(fit: Fit) -> bool:
+    """Whether the network tells how much each session of a window counted."""
+    return hasattr(build(fit.model), "attend")
+
+
 def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
     """Return how much each session of a window counted, (n, L), oldest first; rows sum to 1.
 
     errors  TrainingError for an architecture without attention
     """
-    if fit.model.architecture != "attention_bilstm":
+    if not attends(fit):
         raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
     return np.asarray(_run(fit, samples, rows, device, _attention_weights).numpy())
 
@@ -94,6 +98,5 @@ def _run(
 
 
 def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
-    assert isinstance(network, AttentionBiLSTM)
-    weights: Tensor = network(x)[1]
+    weights: Tensor = network.attend(x)  # type: ignore[operator] # `attends` says it is there
     return weights

@@ -30,6 +30,7 @@ from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import assign
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest
+from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter
 from rnntrade.training import loop
 from rnntrade.training.latest import predict_latest
@@ -438,6 +439,55 @@ def serves_next_bar(everything: Prices) -> Callable[..., pd.DataFrame]:
     return latest
 
 
+@dataclass(frozen=True)
+class CostCasesAhead(Chain):
+    """Every cost case trades tomorrow's decision today."""
+
+    def trade(self, predictions: Any, prices: Prices, *rest: Any) -> Any:
+        books = super().trade(predictions, prices, *rest)
+        config, ahead = rest[1], books.target.shift(-1)
+        cases = {
+            case: self.backtest(ahead, prices, at_cost(config, case[0])).returns
+            if case[1] == "strategy"
+            else books.cost_cases[case]
+            for case in books.cost_cases
+        }
+        return replace(books, cost_cases=pd.DataFrame(cases))
+
+
+@dataclass(frozen=True)
+class MembersAhead(Chain):
+    """Members traded alone trade tomorrow's decision today."""
+
+    def trade(self, predictions: Any, prices: Prices, *rest: Any) -> Any:
+        members = predictions.members
+        if len(members):
+            ahead = members.groupby(["member", "ticker"])["p_up"].shift(-1)
+            members = members.assign(p_up=ahead)
+        return super().trade(replace(predictions, members=members), prices, *rest)
+
+
+@dataclass(frozen=True)
+class RulesAhead(Chain):
+    """The rules beside a strategy know tomorrow's close."""
+
+    def trade(self, predictions: Any, prices: Prices, *rest: Any) -> Any:
+        books = super().trade(predictions, prices, *rest)
+        ahead = super().trade(
+            predictions, replace(prices, close=prices.close.shift(-1).ffill()), *rest
+        )
+        return replace(books, rules=ahead.rules)
+
+
+@dataclass(frozen=True)
+class BaselineAhead(Chain):
+    """AR(1) is given the return of the session after its decision."""
+
+    def predict_baselines(self, samples: Samples, *rest: Any) -> Any:
+        last = np.minimum(samples.last + 1, len(samples.rows) - 1)
+        return super().predict_baselines(replace(samples, last=last), *rest)
+
+
 def audit_mutant(mutant: Mutant, prices: Prices) -> Audited:
     """A short audit of the chain with the leak in it."""
     trading = TradingConfig(regime_filter=mutant.regime_filter)
@@ -459,6 +509,21 @@ def mutants(prices: Prices) -> list[Mutant]:
         return replace(CHAIN, **{field: value})
 
     return [
+        Mutant(
+            "cost cases a day ahead",
+            CostCasesAhead(),
+            "cost cases",
+            "reads later sessions, reach",
+        ),
+        Mutant("members a day ahead", MembersAhead(), "members", "reads later sessions, reach"),
+        Mutant("rules that know tomorrow", RulesAhead(), "rules", "reads later sessions, reach"),
+        Mutant(
+            "baseline that sees the next return",
+            BaselineAhead(),
+            "baselines",
+            "reach 1 session",
+            f,
+        ),
         feature(
             "centred window", "rsi", lambda v: v.rolling(11, center=True).mean(), f"{shifts} 5"
         ),
