@@ -19,12 +19,13 @@ from tasks.data import DataWarning, Download, download_prices, shown_warnings, s
 from tasks.desk import make_desk
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
+from tasks.partial import partly_used
 from tasks.prediction import fit_baselines, predict
 from tasks.provenance import provenance
 from tasks.recording import record, record_audit
 from tasks.registry import register
 from tasks.report import ModelLine, describe, report
-from tasks.samples import label_regimes, make_windows, partly_used
+from tasks.samples import label_regimes, make_windows
 from tasks.seal import seal
 from tasks.summary import Summary, summarise
 from tasks.tables import Labels

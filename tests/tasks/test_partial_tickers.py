@@ -10,7 +10,8 @@ from rnntrade.errors import DataError
 from rnntrade.types import Prices
 from tasks.audit import audit
 from tasks.audited import load_audit
-from tasks.samples import label_regimes, partly_used
+from tasks.partial import partly_used
+from tasks.samples import label_regimes
 from tests.audit.made_run import MadeRun, make_run, small_experiment
 from tests.conftest import made_up_bars
 
