@@ -93,7 +93,7 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
         rivals = (model.name, samples, model.task, model.horizon, labels.folds, experiment.seed)
         done = None
         if objective_of(model).traded:
-            rules = (experiment.trading, experiment.backtest, (0.0,))
+            rules = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
             done = backtest.fn(model.name, predictions, prices, *rules)
         lines[model.name] = AuditedLine(
             model=asdict(model),
