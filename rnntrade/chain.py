@@ -357,6 +357,14 @@ class Chain:
         (first, *_) = rules.values()
         return probability, self.reduce(decided, first, regimes, turbulent)
 
+    def rule_positions(
+        self, prices: Prices, sessions: pd.DatetimeIndex, sessions_per_year: int
+    ) -> dict[str, pd.DataFrame]:
+        """(T, K) positions of every rule that learned nothing, on some of the sessions."""
+        return {
+            rule: of(prices.close, sessions_per_year).loc[sessions] for rule, of in RULES.items()
+        }
+
     def trade(
         self,
         predictions: Predictions,
@@ -381,8 +389,7 @@ class Chain:
         sessions = pd.DatetimeIndex(probability.index)
         other: Execution = "close" if config.execution == "next_open" else "next_open"
         sure = confidence(probability)
-        year = config.sessions_per_year
-        idle = {rule: of(prices.close, year).loc[sessions] for rule, of in RULES.items()}
+        idle = self.rule_positions(prices, sessions, config.sessions_per_year)
         idle["random_positions"] = random_positions(position, RANDOM_SEED)
         cases = {}
         for bps in cost_cases:

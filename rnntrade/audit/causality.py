@@ -24,6 +24,7 @@ from rnntrade.audit.end_to_end import audit_chain
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.learned_checks import audit_baselines, audit_fit, audit_predictions
 from rnntrade.audit.money_checks import (
+    audit_beside,
     audit_engine_causality,
     audit_positions,
     audit_served,
@@ -74,14 +75,16 @@ def audit_causality(
         for question, model in _asked(experiment.models).items()
     }
     sound = [model for model in experiment.models if not asked[_question(model)].findings]
+    money = merge([audit_positions(setting), audit_engine_causality(setting)])
+    if not money.findings:  # else it would be found again beside the strategy
+        money = merge([money, audit_beside(setting)])
     parts = [
         audit_prices(setting),
         audit_features(setting, features),
         audit_regimes(setting, labels),
         *asked.values(),
         *audit_learners(setting, labels, sound),
-        audit_positions(setting),
-        audit_engine_causality(setting),
+        money,
     ]
     audited = merge(parts)
     return merge([audited, audit_chain(setting)]) if audited.clean else audited

@@ -130,31 +130,40 @@ def audit_engine_causality(setting: Setting) -> Audited:
         parts.append(_money(setting, prices, target, config))
     if not parts[-1].findings:  # a trade scaled in by a leak has another average price
         parts.append(_fills(setting, prices, target, config))
-    if not parts[-1].findings:
-        parts.append(_beside(setting, prices))
     return merge(parts)
 
 
-def _beside(setting: Setting, prices: Prices) -> Audited:
-    """Cost cases, rules and members traded alone, when predictions and prices after t are others.
+def audit_beside(setting: Setting) -> Audited:
+    """What stands beside a strategy: cost cases, members traded alone, and rules.
 
-    Positions at other times are left out: they are rotated by the whole length, on purpose.
+    A decision of t + 1 is in no return of t; filled at the next open, in none of t + 1 either,
+    whose prices stay.  Rules are judged by their positions, from all prices.  Positions at other
+    times are left out: they are rotated by the whole length, on purpose.
     """
-    clean = _tables_beside(setting, _made_up_predictions(setting, prices), prices)
-    evidence = {name: Evidence(name) for name in clean}
+    prices = setting.prices.on(slice(-TRADED - 1, None))
+    year = setting.experiment.backtest.sessions_per_year
+    wait = int(setting.experiment.backtest.execution == "next_open")
+    clean = _returns_beside(setting, _made_up_predictions(setting, prices), prices)
+    evidence = {name: Evidence(name) for name in (*clean, "rules")}
+    rules = setting.chain.rule_positions(setting.prices, setting.prices.sessions, year)
     inner = replace(setting, prices=prices)
-    for last in setting.few(1, len(prices.sessions) - 2, 2):
-        for name in ("cut", "reversed"):
-            other, probe = inner.replaced(last, name), inner.probe(last, name)
-            later = _made_up_predictions(setting, prices, last, cut=name == "cut")
-            again = _tables_beside(setting, later, other)
+    for last in setting.few(1, len(prices.sessions) - 3, 3):
+        later = _made_up_predictions(setting, prices, last)
+        for name in ("x1000", "reversed"):
+            again = _returns_beside(setting, later, inner.replaced(last + wait, name))
+            probe = inner.probe(last + wait, name)
             for what, table in clean.items():
                 evidence[what].compare("", table, again[what], probe)
+            row = setting.position(prices.sessions[last])
+            other = setting.replaced(row, name)
+            positions = setting.chain.rule_positions(other, other.sessions, year)
+            for rule, table in rules.items():
+                evidence["rules"].compare(rule, table, positions[rule], setting.probe(row, name))
     judge = partial(kind_of_series, near="reads later sessions")
     return merge(each.audited(judge) for each in evidence.values())
 
 
-def _tables_beside(
+def _returns_beside(
     setting: Setting, predictions: Predictions, prices: Prices
 ) -> dict[str, pd.DataFrame]:
     books = setting.chain.trade(
@@ -164,18 +173,12 @@ def _tables_beside(
         setting.experiment.backtest,
         setting.experiment.report.cost_cases[:2],
     )
-    rules = {rule: each.returns for rule, each in books.rules.items() if rule != "random_positions"}
     cases = books.cost_cases.set_axis([str(case) for case in books.cost_cases.columns], axis=1)
-    return {"cost cases": cases, "members": books.members, "rules": pd.DataFrame(rules)}
+    return {"cost cases": cases, "members": books.members}
 
 
-def _made_up_predictions(
-    setting: Setting, prices: Prices, last: int | None = None, cut: bool = False
-) -> Predictions:
-    """Probabilities of two members, drawn at random; those decided after `last` are others.
-
-    cut  leave these out
-    """
+def _made_up_predictions(setting: Setting, prices: Prices, last: int | None = None) -> Predictions:
+    """Probabilities of two members, drawn at random; those decided after `last` are others."""
     rng = np.random.default_rng([setting.seed, len(prices.sessions)])
     tables = []
     for member in range(2):
@@ -186,11 +189,7 @@ def _made_up_predictions(
     members = pd.concat(tables, ignore_index=True)
     if last is not None:
         later = members["decision"] > prices.sessions[last]
-        members = (
-            members[~later]
-            if cut
-            else members.assign(p_up=members["p_up"].where(~later, 1.0 - members["p_up"]))
-        )
+        members["p_up"] = members["p_up"].where(~later, 1.0 - members["p_up"])
     keys = ["part", "fold", "ticker", "decision"]
     together = members.groupby(keys, as_index=False)["p_up"].mean().assign(truth=np.nan)
     return Predictions(together, members)

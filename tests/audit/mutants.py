@@ -471,12 +471,8 @@ class MembersAhead(Chain):
 class RulesAhead(Chain):
     """The rules beside a strategy know tomorrow's close."""
 
-    def trade(self, predictions: Any, prices: Prices, *rest: Any) -> Any:
-        books = super().trade(predictions, prices, *rest)
-        ahead = super().trade(
-            predictions, replace(prices, close=prices.close.shift(-1).ffill()), *rest
-        )
-        return replace(books, rules=ahead.rules)
+    def rule_positions(self, prices: Prices, *rest: Any) -> Any:
+        return super().rule_positions(replace(prices, close=prices.close.shift(-1)), *rest)
 
 
 @dataclass(frozen=True)
@@ -516,7 +512,7 @@ def mutants(prices: Prices) -> list[Mutant]:
             "reads later sessions, reach",
         ),
         Mutant("members a day ahead", MembersAhead(), "members", "reads later sessions, reach"),
-        Mutant("rules that know tomorrow", RulesAhead(), "rules", "reads later sessions, reach"),
+        Mutant("rules that know tomorrow", RulesAhead(), "rules", "reach 1 session"),
         Mutant(
             "baseline that sees the next return",
             BaselineAhead(),
