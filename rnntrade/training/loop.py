@@ -59,8 +59,8 @@ def train(
 
     with reproducible(seed, device):
         network = build(model).to(device)
-        if hasattr(network, "measure"):  # a hook of networks that convert units
-            network.measure(scaler)
+        if measure := getattr(network, "measure", None):  # a hook of networks that convert units
+            measure(scaler)
         weights = objective.weights(training.target) if model.class_weights else None
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
