@@ -88,7 +88,8 @@ def run_command(
 
 @app.command(
     "data",
-    epilog="Examples:\n\nrnntrade data\n\nrnntrade data notebook --tickers SPY --end 2024-06-01",
+    epilog="Examples:\n\nrnntrade data\n\nrnntrade data notebook --tickers SPY --end 2024-06-01\n\n"
+    "rnntrade data debug --folder ~/prices --tickers BTC-USD --set data.calendar=24/7",
 )
 def data_command(
     experiment: Annotated[
@@ -99,6 +100,7 @@ def data_command(
     start: Start = None,
     end: End = None,
     folder: Folder = None,
+    changes: Set = None,
     as_json: Json = False,
 ) -> None:
     """Bring an experiment's prices up to date, and show what is stored."""
@@ -107,8 +109,9 @@ def data_command(
         from tasks.home import data_folder
 
         fresh: dict[tuple[str, str], list[str]] = {}
-        if any((experiment, source, tickers, start, end, folder)):
-            chosen = choose(experiment or "quick", source, tickers, start, end, folder, None, None)
+        if any((experiment, source, tickers, start, end, folder, changes)):
+            name = experiment or "quick"
+            chosen = choose(name, source, tickers, start, end, folder, None, changes)
             prepare()
             from flows.data import refresh_data
             from tasks.data import shown_warnings
