@@ -22,8 +22,8 @@ def known_rows(
 ) -> pd.DataFrame:
     """One source's rows of one part whose whole future is known, by fold, ticker and decision."""
     rows = predictions[(predictions["source"] == source) & (predictions["part"] == part)]
-    truth = objective.truth(rows).reshape(len(rows), -1)
-    known = np.flatnonzero(np.isfinite(truth).all(axis=1))
+    truth = objective.truth(rows)
+    known = np.flatnonzero(np.isfinite(truth if truth.ndim > 1 else truth[:, None]).all(axis=1))
     return rows.iloc[known].sort_values(KEYS, kind="stable", ignore_index=True)
 
 
