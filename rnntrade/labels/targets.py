@@ -6,8 +6,6 @@ returns  row t is about sessions after t; NaN, never 0, where that future is not
 
 import pandas as pd
 
-from rnntrade.features.indicators import simple_return
-
 
 def next_return(close: pd.Series) -> pd.Series:
     """(T,) return of session t+1."""
@@ -40,4 +38,4 @@ def forward_risk_adjusted(close: pd.Series, horizon: int, lookback: int = 20) ->
 
 
 def _returns(close: pd.Series) -> pd.Series:
-    return simple_return(close.to_frame("close"))["close"]
+    return close / close.shift(1) - 1.0

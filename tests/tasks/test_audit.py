@@ -132,7 +132,7 @@ def test_a_position_a_day_off_is_named_by_record_and_replay(made):
     ref = tampered(made.lines[DIRECTION].backtest, "target.parquet", change)
     findings = refused(with_line(made, DIRECTION, backtest=ref))
     named = {(each["check"], each["stage"]) for each in findings}
-    assert {("record", "positions"), ("replay", "positions"), ("record", "equity")} <= named
+    assert {("record", "positions"), ("replay", "positions")} <= named
 
 
 def test_a_tampered_feature_is_named_with_its_session(made):
