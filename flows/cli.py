@@ -110,8 +110,8 @@ def data_command(
 
         fresh: dict[tuple[str, str], list[str]] = {}
         if any((experiment, source, tickers, start, end, folder, changes)):
-            name = experiment or "quick"
-            chosen = choose(name, source, tickers, start, end, folder, None, changes)
+            asked = experiment or "quick"
+            chosen = choose(asked, source, tickers, start, end, folder, None, changes)
             prepare()
             from flows.data import refresh_data
             from tasks.data import shown_warnings
