@@ -184,7 +184,8 @@ def _cure(fits: list[Fit], calendar: str) -> str:
     names = list(dict.fromkeys(fit.calendar for fit in fits if fit.shift == shift))
     several = " or ".join(names[:4])
     if not shift:
-        return f"they fit {several}: set data.calendar to it"
+        filled = ", or remove these bars if they were filled in" if "24/7" in names else ""
+        return f"they fit {several}: set data.calendar to it{filled}"
     other = "later" if SHIFTS[shift][0] > 0 else "earlier"
     zone = "" if calendar in names else f"set data.calendar to {several} if times have a zone, or "
     return (
