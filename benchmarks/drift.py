@@ -19,8 +19,8 @@ from benchmarks.machine import describe_machine
 from rnntrade.config import INDICATORS, DataConfig, ProductionConfig
 from rnntrade.data.sample import FILES, load
 from rnntrade.features.sets import ticker_features
-from rnntrade.live.drift import Reference, feature_drift
-from tests.live.inputs import RECENT, SETS, TRAINING, WARM_UP, columns, inputs
+from rnntrade.production.drift import Reference, feature_drift
+from tests.production.inputs import RECENT, SETS, TRAINING, WARM_UP, columns, inputs
 
 MARKETS = 100
 YEAR, WEEK = 252, 5

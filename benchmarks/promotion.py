@@ -2,7 +2,7 @@
 
     python -m benchmarks.promotion
 
-Rounds are simulated (tests/live/rounds.py says how): noise challengers, and truly better ones of
+Rounds are simulated (tests/production/rounds.py): noise challengers, and truly better ones of
 stated sizes.  Each row tells the share of rounds promoted, and the share that each rule alone would
 have let through, with 95 % intervals of Clopper and Pearson.  The exit code is 1, and the reason
 told, when noise is promoted more often than stated, or a clearly better one mostly not.
@@ -18,8 +18,8 @@ from scipy.stats import binomtest
 from benchmarks.machine import describe_machine
 from rnntrade.config import ProductionConfig
 from rnntrade.evaluation.metrics import information_ratio
-from rnntrade.live.promotion import Decision, decide
-from tests.live.rounds import Kind, rounds
+from rnntrade.production.promotion import Decision, decide
+from tests.production.rounds import Kind, rounds
 
 ROUNDS = 200
 CONFIG = ProductionConfig(bootstrap_draws=1000)

@@ -13,7 +13,7 @@ from typing import Any
 
 from machine import describe_machine
 
-from tasks.tracking import client
+from tasks.tracking.runs import client
 
 
 def main(run_id: str) -> None:

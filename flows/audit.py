@@ -12,8 +12,8 @@ from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
 from tasks.audit import audit, to_audit
 from tasks.audited import load_audit
-from tasks.seal import seal
-from tasks.tracking import RunIds, alive
+from tasks.ledger.seal import seal
+from tasks.tracking.runs import RunIds, alive
 from tasks.training import prepare_device
 
 NOBODY = RunIds(experiment_id="", parent="", children={})  # it leaves no run in MLflow

@@ -145,8 +145,8 @@ def ui_command(
     """Serve the MLflow and Prefect pages on this machine until Ctrl-C."""
     with told_plainly():
         from tasks.home import tracking_uri
-        from tasks.surroundings import check_records
-        from tasks.tracking import client
+        from tasks.setup.surroundings import check_records
+        from tasks.tracking.runs import client
 
         check_records()
         client()  # makes the database if there is none
@@ -196,8 +196,8 @@ def clean_command(
     """Show what no recorded run refers to; with --yes, remove it.  Not while a run is going on."""
     with told_plainly():
         from tasks.cleaning import remove, unused
-        from tasks.surroundings import check_records
-        from tasks.tracking import nobody_runs
+        from tasks.setup.surroundings import check_records
+        from tasks.tracking.runs import nobody_runs
 
         check_records()
         with nobody_runs():

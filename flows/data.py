@@ -6,7 +6,7 @@ from flows.runner import THREADS
 from rnntrade.config import DataConfig
 from rnntrade.errors import DataError, RnntradeError
 from tasks.data import Download, download_prices, shown_warnings
-from tasks.tracking import alive
+from tasks.tracking.runs import alive
 
 
 @flow(flow_run_name="refresh_data", task_runner=THREADS)

@@ -30,8 +30,8 @@ def deploy_command(
     """Deploy run, signal, monitor and retrain with their schedules to the Prefect server."""
     with told_plainly():
         chosen = choose(experiment, None, None, None, None, None, None, changes)
-        from tasks.prefect_settings import check_settings
-        from tasks.surroundings import check_records
+        from tasks.setup.prefect_settings import check_settings
+        from tasks.setup.surroundings import check_records
 
         check_records()
         check_settings()
@@ -52,8 +52,8 @@ def serve_flows_command(
     """Deploy the same and run what is due from this process, until Ctrl-C: no pool, no worker."""
     with told_plainly():
         chosen = choose(experiment, None, None, None, None, None, None, changes)
-        from tasks.prefect_settings import check_settings
-        from tasks.surroundings import check_records
+        from tasks.setup.prefect_settings import check_settings
+        from tasks.setup.surroundings import check_records
 
         check_records()
         check_settings()

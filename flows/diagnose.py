@@ -23,11 +23,11 @@ from tasks.diagnosis import (
     traded_models,
 )
 from tasks.features import compute_indicators
+from tasks.ledger.seal import seal
+from tasks.ledger.trials import note_fits
 from tasks.prediction import predict
-from tasks.seal import seal
-from tasks.tracking import RunIds, alive
+from tasks.tracking.runs import RunIds, alive
 from tasks.training import prepare_device
-from tasks.trials import note_fits
 
 
 @flow(flow_run_name="diagnose-{experiment.name}", task_runner=THREADS)

@@ -15,7 +15,7 @@ import typer
 
 from rnntrade.errors import ConfigError, RnntradeError
 from tasks.home import tracking_uri
-from tasks.silence import without_password
+from tasks.tracking.silence import without_password
 
 AGAIN = "run the same again: what is finished is not done twice"
 CURES = {
@@ -55,7 +55,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, RnntradeError):
         return str(error)
     if is_silence(error):
-        from tasks.prefect_settings import ADDRESS, find_setting
+        from tasks.setup.prefect_settings import ADDRESS, find_setting
 
         address, origin = find_setting(ADDRESS)
         return (

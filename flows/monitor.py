@@ -8,7 +8,7 @@ from flows.run import Fetched, fetch_available
 from flows.runner import THREADS
 from rnntrade.config import DataConfig
 from tasks.data import shown_warnings
-from tasks.monitoring import (
+from tasks.production.monitoring import (
     Monitored,
     announce,
     check_champion,
@@ -17,8 +17,8 @@ from tasks.monitoring import (
     record_look,
     show,
 )
-from tasks.notify import tell_failure
-from tasks.tracking import alive
+from tasks.production.notify import tell_failure
+from tasks.tracking.runs import alive
 
 
 @flow(

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from flows.failures import debugging
 from rnntrade.config import EXPERIMENTS, Experiment, find_experiment, override
 from rnntrade.errors import ConfigError
-from tasks.prefect_settings import LINES, check_prefect
+from tasks.setup.prefect_settings import LINES, check_prefect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,12 +73,12 @@ def choose(
 
 def prepare() -> None:
     """Make ready for a flow: check what surrounds it, start a Prefect server if none is named."""
-    from tasks.surroundings import check_records
+    from tasks.setup.surroundings import check_records
 
     check_records()
     prepare_logging()
     check_prefect()
-    from tasks.temporary_server import start_server
+    from tasks.setup.temporary_server import start_server
 
     start_server()
 

@@ -8,13 +8,13 @@ from flows.run import fetch, prepare, start_training
 from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
-from rnntrade.live.desk import terms
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.production.desk import terms
 from tasks.artifacts import Ref
-from tasks.desk import make_desk
-from tasks.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
 from tasks.prediction import predict
-from tasks.tracking import alive
+from tasks.production.desk import make_desk
+from tasks.production.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
+from tasks.tracking.runs import alive
 from tasks.training import prepare_device
 
 POLICIES = ("never", "monthly", "quarterly", "on_drift")

@@ -54,7 +54,7 @@ def retrain_command(
         chosen = choose(experiment, source, tickers, start, end, folder, device, changes)
         prepare()
         from flows.retrain import retrain
-        from tasks.retraining import markdown
+        from tasks.production.retraining import markdown
 
         done = retrain(chosen, force)
         if as_json:
@@ -170,8 +170,8 @@ def models_command(
 ) -> None:
     """Show the registered versions: who is followed, what they rest on, why they were chosen."""
     with told_plainly():
-        from tasks.champions import versions
-        from tasks.surroundings import check_records
+        from tasks.setup.surroundings import check_records
+        from tasks.tracking.champions import versions
 
         check_records()
         known = versions(task)
@@ -204,8 +204,8 @@ def promote_command(
 ) -> None:
     """Let a version be followed, by your own decision; the champion before becomes `previous`."""
     with told_plainly():
-        from tasks.champions import find_version, promote
-        from tasks.surroundings import check_records
+        from tasks.setup.surroundings import check_records
+        from tasks.tracking.champions import find_version, promote
 
         check_records()
         version = find_version(task, number)
@@ -217,8 +217,8 @@ def promote_command(
 def rollback_command(task: Task) -> None:
     """Take the champion before back."""
     with told_plainly():
-        from tasks.champions import rollback
-        from tasks.surroundings import check_records
+        from tasks.setup.surroundings import check_records
+        from tasks.tracking.champions import rollback
 
         check_records()
         was, now = rollback(task)

@@ -8,10 +8,10 @@ from flows.run import fetch_available, run
 from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
-from tasks.notify import tell_failure, tell_promotions
-from tasks.promotion import judge
-from tasks.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
-from tasks.tracking import alive
+from tasks.production.notify import tell_failure, tell_promotions
+from tasks.production.promotion import judge
+from tasks.production.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
+from tasks.tracking.runs import alive
 
 
 @flow(

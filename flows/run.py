@@ -8,31 +8,31 @@ from flows.runner import THREADS
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import RnntradeError, TrainingError
-from rnntrade.live.desk import terms
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.production.desk import terms
 from rnntrade.types import turbulent_classes
 from tasks.artifacts import Ref
 from tasks.audit import audit, to_audit
 from tasks.audited import require_clean
 from tasks.comparison import compare
 from tasks.data import DataWarning, Download, download_prices, shown_warnings, stored_prices
-from tasks.desk import make_desk
 from tasks.evaluation import evaluate, evaluate_trading
 from tasks.features import compute_indicators
+from tasks.ledger.seal import seal
+from tasks.ledger.trials import note_fits, note_strategies
 from tasks.partial import partly_used
 from tasks.prediction import fit_baselines, predict
-from tasks.provenance import provenance
-from tasks.recording import record, record_audit
-from tasks.registry import register
+from tasks.production.desk import make_desk
 from tasks.report import ModelLine, describe, report
 from tasks.samples import label_regimes, make_windows
-from tasks.seal import seal
 from tasks.summary import Summary, summarise
 from tasks.tables import Labels
-from tasks.tracking import tracked_run
+from tasks.tracking.provenance import provenance
+from tasks.tracking.recording import record, record_audit
+from tasks.tracking.registry import register
+from tasks.tracking.runs import tracked_run
 from tasks.trading import backtest
 from tasks.training import prepare_device, train_model
-from tasks.trials import note_fits, note_strategies
 
 
 @flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)

@@ -33,14 +33,14 @@ def serve_command(
     """Answer over HTTP with the champion's signal for the bars that are sent, until Ctrl-C."""
     with told_plainly(), suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        from tasks.surroundings import check_records
+        from tasks.setup.surroundings import check_records
 
         check_records()
         prepare_logging()
         with _listening(host, port) as listener:
             from uvicorn import Config, Server
 
-            from tasks.serving import Followed, make_app
+            from tasks.production.serving import Followed, make_app
 
             followed = Followed()
             told = f"[{host}]" if ":" in host else host

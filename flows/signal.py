@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from flows.run import fetch_available
 from flows.runner import THREADS
 from tasks.data import shown_warnings
-from tasks.notify import tell_abstention, tell_failure
-from tasks.signals import Said, followed, reconcile_journal, say, sessions_to_say
-from tasks.tracking import alive
+from tasks.production.notify import tell_abstention, tell_failure
+from tasks.production.signals import Said, followed, reconcile_journal, say, sessions_to_say
+from tasks.tracking.runs import alive
 
 
 @flow(

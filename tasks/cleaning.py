@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.artifacts import read_manifest
 from tasks.home import artifacts_folder
-from tasks.tracking import is_recorded
+from tasks.tracking.runs import is_recorded
 
 KEPT = {"runs", "locks", "results", "controls", "policies"}  # not outputs of steps
 

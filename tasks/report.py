@@ -31,7 +31,7 @@ from tasks.caching import cached_task
 from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.tables import Labels, read_predictions, read_prices
-from tasks.tracking import commit
+from tasks.tracking.runs import commit
 
 
 class ModelLine(BaseModel):

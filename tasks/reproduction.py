@@ -13,8 +13,8 @@ from rnntrade.errors import DataError, RnntradeError
 from rnntrade.fingerprint import folder_digest
 from tasks.artifacts import Ref
 from tasks.home import data_folder, home
-from tasks.provenance import FILE, Provenance
-from tasks.tracking import Recorded, read_text_artifact
+from tasks.tracking.provenance import FILE, Provenance
+from tasks.tracking.runs import Recorded, read_text_artifact
 
 KEPT_BY_HAND = ("seals", "trials")  # in the home folder: they decide which sessions a run sees
 MISSING = "missing"

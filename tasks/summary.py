@@ -23,9 +23,9 @@ from tasks.comparison import load_comparisons
 from tasks.evaluation import load_evaluation
 from tasks.home import tracking_uri
 from tasks.report import ModelLine
-from tasks.silence import without_password
-from tasks.temporary_server import TEMPORARY
-from tasks.tracking import RunIds
+from tasks.setup.temporary_server import TEMPORARY
+from tasks.tracking.runs import RunIds
+from tasks.tracking.silence import without_password
 
 Row = dict[str, str]
 

@@ -29,9 +29,9 @@ from rnntrade.evaluation.statistics import sharpe_interval
 from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
-from rnntrade.live.decisions import desk_samples
-from rnntrade.live.desk import Desk, terms
-from rnntrade.live.promotion import Candidate, decide
+from rnntrade.production.decisions import desk_samples
+from rnntrade.production.desk import Desk, terms
+from rnntrade.production.promotion import Candidate, decide
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rnntrade.evaluation.classification import reliability
-from rnntrade.live.decay import Outcomes
+from rnntrade.production.decay import Outcomes
 from rnntrade.report import canvas as c
 
 WINDOW = 20  # sessions of the rolling hit rate

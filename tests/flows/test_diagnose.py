@@ -14,7 +14,7 @@ from rnntrade.errors import ConfigError
 from rnntrade.samples.files import load_samples
 from tasks.diagnosis import DEAD_BANDS, NOTICE, Diagnosis, markdown
 from tasks.home import artifacts_folder
-from tasks.tracking import client
+from tasks.tracking.runs import client
 
 GROUPS, TEST_GROUPS, MEMBERS = 4, 2, 2
 CHANGES = {"members": MEMBERS, "seed": 7, "models.*.max_epochs": 1, "models.*.hidden_size": 3}

@@ -10,13 +10,13 @@ from rich.console import Console
 from flows import cli, production
 from rnntrade.config import DataConfig
 from rnntrade.data import store
-from rnntrade.live.health import Check
+from rnntrade.production.health import Check
 from tasks import clock
 from tasks.artifacts import Ref
-from tasks.monitoring import Monitored, markdown
-from tasks.retraining import Retraining
-from tasks.retraining import markdown as retrained
-from tasks.signals import Said
+from tasks.production.monitoring import Monitored, markdown
+from tasks.production.retraining import Retraining
+from tasks.production.retraining import markdown as retrained
+from tasks.production.signals import Said
 from tasks.summary import Summary
 from tasks.summary import markdown as summarised
 from tests.conftest import made_up_bars

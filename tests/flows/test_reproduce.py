@@ -26,11 +26,11 @@ from rnntrade.errors import DataError, RnntradeError
 from tasks import training
 from tasks.artifacts import Ref, publish
 from tasks.features import compute_indicators
-from tasks.provenance import FILE, Provenance
+from tasks.ledger.seal import seal
 from tasks.reproduction import read_provenance
 from tasks.samples import label_regimes, make_windows
-from tasks.seal import seal
-from tasks.tracking import RunIds, client, find_run
+from tasks.tracking.provenance import FILE, Provenance
+from tasks.tracking.runs import RunIds, client, find_run
 from tasks.training import train_model
 from tests.conftest import made_up_bars
 

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from rnntrade.config import find_experiment
 from rnntrade.fingerprint import ROOT
-from tasks import tracking
+from tasks.tracking import runs as tracking
 from tests.servers import Server, mlflow_server, postgresql, prefect_server_on
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,10 @@ from flows.signal import reconcile, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.data.synthetic import generate
 from rnntrade.errors import ConfigError, RnntradeError
-from rnntrade.live import journal
-from tasks import champions, clock
+from rnntrade.production import journal
+from tasks import clock
 from tasks.artifacts import read_manifest
+from tasks.tracking import champions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -81,7 +82,7 @@ def followed(traded, monkeypatch, tmp_path):
     """That home, with a journal of the test's own, and its files as they were."""
     folder, book, _ = traded
     monkeypatch.setenv("RNNTRADE_HOME", str(folder.with_name("home")))
-    monkeypatch.setattr("tasks.signals.journal_folder", lambda: tmp_path / "journal")
+    monkeypatch.setattr("tasks.production.signals.journal_folder", lambda: tmp_path / "journal")
     write_prices(folder, "2021-11-30")
     return folder, book
 
@@ -181,7 +182,7 @@ def test_another_champion_and_other_code_are_reasons_too(followed, monkeypatch):
     try:
         reasons = {row["because"] for row in reconcile().rows}
         assert reasons == {f"model: {before.name} then, {rival.name} now"}
-        monkeypatch.setattr("tasks.signals.source_digest", lambda module: "another")
+        monkeypatch.setattr("tasks.production.signals.source_digest", lambda module: "another")
         reasons = {row["because"] for row in reconcile().rows}
         assert reasons == {
             f"model: {before.name} then, {rival.name} now; code: another version of rnntrade"

@@ -17,7 +17,8 @@ from flows.failures import sentence, told_plainly
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
-from tasks import prefect_settings, surroundings, tracking
+from tasks.setup import prefect_settings, surroundings
+from tasks.tracking import runs as tracking
 from tests.conftest import free_port
 
 NOBODY = "http://127.0.0.1:9"
@@ -179,7 +180,7 @@ def test_prefects_settings_cannot_be_read_is_one_line_with_their_origin(alone):
 
 
 def test_a_temporary_server_that_dies_ends_in_its_last_words(alone, monkeypatch):
-    from tasks import temporary_server
+    from tasks.setup import temporary_server
 
     words = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
     with (alone / "log").open("w+", encoding="utf-8") as log:

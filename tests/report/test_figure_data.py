@@ -15,8 +15,8 @@ from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
-from rnntrade.live.decay import Outcomes
 from rnntrade.objectives.lookup import find_objective
+from rnntrade.production.decay import Outcomes
 from rnntrade.report import canvas, drift_figures, market_figures, trust_figures
 from rnntrade.report.model_sections import model_section
 from rnntrade.report.sections import sections

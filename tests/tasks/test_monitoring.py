@@ -21,8 +21,8 @@ from flows.retrain import retrain
 from flows.signal import signal
 from rnntrade.config import DataConfig, find_experiment
 from rnntrade.data.sessions import expected_sessions
-from tasks.monitoring import EXPERIMENT, Monitored
-from tasks.tracking import client
+from tasks.production.monitoring import EXPERIMENT, Monitored
+from tasks.tracking.runs import client
 from tests.conftest import made_up_bars
 from tests.tasks.receivers import web_receiver
 

@@ -12,9 +12,9 @@ from flows.retrain import retrain
 from flows.signal import signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
-from tasks.notify import notify, receivers, shown, tell_abstention, tell_promotions
-from tasks.promotion import Judged
-from tasks.signals import Said
+from tasks.production.notify import notify, receivers, shown, tell_abstention, tell_promotions
+from tasks.production.promotion import Judged
+from tasks.production.signals import Said
 from tests.conftest import free_port
 from tests.tasks.receivers import post_office, web_receiver
 

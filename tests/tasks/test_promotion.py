@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from rnntrade.live.desk import Desk, narrowed
-from rnntrade.live.promotion import Candidate
-from rnntrade.live.scores import score
+from rnntrade.production.desk import Desk, narrowed
+from rnntrade.production.promotion import Candidate
+from rnntrade.production.scores import score
 from rnntrade.types import Prices
 from tasks.artifacts import publish
-from tasks.champions import Version
-from tasks.promotion import _by_hand, _compare
-from tests.live.made_desk import Made
-from tests.live.made_desk import made as make
+from tasks.production.promotion import _by_hand, _compare
+from tasks.tracking.champions import Version
+from tests.production.made_desk import Made
+from tests.production.made_desk import made as make
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_better_challenger_on_fewer_tickers_replaces_the_champion(
         cases = {bps: returns - lost for bps, returns in found.cases.items()}
         return replace(found, scores=found.scores - lost, cases=cases)
 
-    monkeypatch.setattr("tasks.promotion.score", worse)
+    monkeypatch.setattr("tasks.production.promotion.score", worse)
     desk = narrowed(flat(made.desk), ["WHOLE"])
     decided, tickers = _compare(
         *(version("2"), desk, version("1"), made.desk, made.run.experiment),

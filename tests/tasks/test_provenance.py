@@ -11,11 +11,11 @@ from rnntrade import fingerprint
 from rnntrade.config import find_experiment
 from rnntrade.errors import RnntradeError
 from tasks.artifacts import Ref
-from tasks.provenance import STEPS, Provenance, provenance
+from tasks.ledger.seal import Holdout
 from tasks.report import ModelLine
 from tasks.reproduction import Reproduction, compare, read_provenance
-from tasks.seal import Holdout
-from tasks.tracking import Recorded, client, find_run, tracked_run
+from tasks.tracking.provenance import STEPS, Provenance, provenance
+from tasks.tracking.runs import Recorded, client, find_run, tracked_run
 
 DEBUG = find_experiment("debug")
 ONE = replace(DEBUG, models=DEBUG.models[2:3])

@@ -15,10 +15,10 @@ import pytest
 
 from flows.run import run
 from rnntrade.config import find_experiment, override
-from tasks import registry
 from tasks.artifacts import read_manifest
 from tasks.home import tracking_uri
-from tasks.tracking import client, fluent_api
+from tasks.tracking import registry
+from tasks.tracking.runs import client, fluent_api
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

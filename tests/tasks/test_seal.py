@@ -17,12 +17,12 @@ from rnntrade.errors import SealError
 from rnntrade.samples.files import load_samples
 from tasks.artifacts import Ref, publish
 from tasks.features import compute_indicators
+from tasks.ledger.seal import Holdout, seal
+from tasks.ledger.trials import note_fits
 from tasks.prediction import fit_baselines
 from tasks.samples import label_regimes, make_windows
-from tasks.seal import Holdout, seal
 from tasks.tables import Labels, read_bars
-from tasks.tracking import RunIds, client
-from tasks.trials import note_fits
+from tasks.tracking.runs import RunIds, client
 from tests.conftest import made_up_bars
 
 DEBUG = find_experiment("debug")

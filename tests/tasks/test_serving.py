@@ -29,10 +29,10 @@ from flows.signal import signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.training.fits import load_fit
-from tasks.champions import desk_of, desk_ref, promote, require_champion, versions
 from tasks.home import artifacts_folder, home
-from tasks.serving import LARGEST, Followed
-from tasks.tracking import fluent_api
+from tasks.production.serving import LARGEST, Followed
+from tasks.tracking.champions import desk_of, desk_ref, promote, require_champion, versions
+from tasks.tracking.runs import fluent_api
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("champions")]

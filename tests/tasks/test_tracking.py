@@ -13,14 +13,14 @@ from mlflow.exceptions import MlflowException
 
 from rnntrade.config import find_experiment
 from rnntrade.errors import RnntradeError, ServerError
-from tasks import tracking
 from tasks.artifacts import Ref, publish, write_manifest
 from tasks.cleaning import remove, unused
 from tasks.home import tracking_uri
-from tasks.tracking import client, nobody_runs, sweep_orphans, tracked_run
+from tasks.tracking import runs as tracking
+from tasks.tracking.runs import client, nobody_runs, sweep_orphans, tracked_run
 
 DEBUG = find_experiment("debug")
-OPEN = "from tasks.tracking import client; client().search_experiments(); print('ok')"
+OPEN = "from tasks.tracking.runs import client; client().search_experiments(); print('ok')"
 
 
 def python(code: str, home: Path) -> subprocess.Popen[str]:

@@ -19,12 +19,12 @@ from rnntrade.config import DataConfig, Experiment, find_experiment, override
 from rnntrade.evaluation.trials import Trials
 from rnntrade.trading.files import save_backtest
 from rnntrade.types import Backtest
-from tasks import trials
 from tasks.artifacts import Ref, publish
 from tasks.features import compute_indicators
+from tasks.ledger import trials
+from tasks.ledger.trials import Line, known_trials, markets, note_fits, note_strategies, read_lines
 from tasks.samples import label_regimes, make_windows
-from tasks.tracking import RunIds, client, tracked_run
-from tasks.trials import Line, known_trials, markets, note_fits, note_strategies, read_lines
+from tasks.tracking.runs import RunIds, client, tracked_run
 from tests.conftest import made_up_bars
 
 DEBUG = find_experiment("debug")
@@ -193,7 +193,7 @@ def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
 NOTE = """
 import sys
 from rnntrade.config import find_experiment
-from tasks import trials
+from tasks.ledger import trials
 config = find_experiment("debug").data
 shared = dict(kind="fit", attempt="x", model="m", data="", until="", run="", noted="")
 shared["markets"] = trials.markets(config)

@@ -1,0 +1,167 @@
+"""What was said, kept for good: one small Parquet file a decision, added and never changed.
+
+    2026-11-20/<digest>.parquet   a row a ticker; the digest is of what was said, not of when
+
+Saying the same again adds nothing.  Saying something else about the same session (prices revised,
+another champion) adds a second file; what counts is what was said first.  The whole folder can be
+read as one data set.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rnntrade.errors import DataError
+from rnntrade.fingerprint import fingerprint
+from rnntrade.production.signal import Signal
+from rnntrade.storage import explained, temporary_folder
+
+WHEN = ("emitted_at", "late")  # not part of what was said
+COLUMNS = (
+    *("as_of", "ticker", "task_version", "experiment", "probability", "low", "high", "regime"),
+    *("regime_ahead", "path", "target", "standing", "change", "abstain"),
+    *("prices", "code", "desk", "emitted_at", "late"),
+)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What decisions rest on, by digest."""
+
+    prices: Mapping[str, str]  # by ticker: of its bars up to the session
+    code: str
+    desk: str
+
+
+def as_rows(signal: Signal, basis: Basis, emitted_at: str, late: bool) -> pd.DataFrame:
+    """One row a ticker, columns COLUMNS; lists as JSON."""
+    rows = [
+        {
+            "as_of": signal.as_of,
+            "ticker": each.ticker,
+            "task_version": signal.versions.get("direction", ""),
+            "experiment": signal.experiment,
+            "probability": each.probability,
+            "low": each.low,
+            "high": each.high,
+            "regime": each.regime,
+            "regime_ahead": each.regime_ahead,
+            "path": json.dumps(each.path),
+            "target": each.target,
+            "standing": each.standing,
+            "change": each.change,
+            "abstain": json.dumps([*signal.abstain, *each.abstain]),
+            "prices": basis.prices.get(each.ticker, ""),
+            "code": basis.code,
+            "desk": basis.desk,
+            "emitted_at": emitted_at,
+            "late": late,
+        }
+        for each in signal.tickers
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = ["probability", "low", "high", "target", "standing", "change"]
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def add(root: Path, rows: pd.DataFrame) -> bool:
+    """Keep what was said; False if the very same stands there already.
+
+    errors  RnntradeError when the place cannot be written to
+    """
+    (as_of,) = set(rows["as_of"])
+    said = rows.drop(columns=list(WHEN))
+    name = fingerprint([tuple(map(_plain, row)) for row in said.itertuples(index=False)])
+    path = root / str(as_of) / f"{name}.parquet"
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(root) as folder:
+            made = folder / path.name
+            rows.to_parquet(made)
+            with made.open("rb") as handle:
+                os.fsync(handle.fileno())
+            try:
+                os.link(made, path)  # unlike a rename, it never replaces what is there
+            except FileExistsError:
+                return False
+    return True
+
+
+def read(root: Path) -> pd.DataFrame:
+    """Everything ever said, oldest first; DataError names a file that is damaged."""
+    tables = []
+    for path in sorted(root.glob("*-*-*/*.parquet")):
+        try:
+            table = pd.read_parquet(path)
+            tables.append(table.loc[:, list(COLUMNS)])
+        except (OSError, ValueError, LookupError) as error:
+            reason = str(error).strip().partition("\n")[0][:120]
+            raise DataError(
+                f"{path} is damaged: {reason}.  Bring it back from a copy; the journal is not "
+                "made anew, because nobody can know what was said."
+            ) from error
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
+    order = ["as_of", "emitted_at", "ticker"]
+    return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
+
+
+def first_said(journal: pd.DataFrame) -> pd.DataFrame:
+    """What counts: the first row of each session and ticker."""
+    return journal.drop_duplicates(["as_of", "ticker"], keep="first").reset_index(drop=True)
+
+
+def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Each decision beside what a fresh backtest says, and why they differ.
+
+    said     rows of the journal, from `first_said`
+    now      as_of, ticker, task_version, probability, target, prices, code, desk of the backtest
+    returns  as_of, ticker, said and now (target), probability_said and probability_now, same,
+             reason ("" if the same)
+    """
+    both = said.merge(now, on=["as_of", "ticker"], how="left", suffixes=("_said", "_now"))
+    rows = []
+    for row in both.to_dict("records"):
+        pairs = [(row[f"{name}_said"], row[f"{name}_now"]) for name in ("probability", "target")]
+        known = isinstance(row["desk_now"], str)
+        same = known and all(_plain(then) == _plain(today) for then, today in pairs)
+        rows.append(
+            {
+                "as_of": row["as_of"],
+                "ticker": row["ticker"],
+                "said": row["target_said"],
+                "now": row["target_now"],
+                "probability_said": row["probability_said"],
+                "probability_now": row["probability_now"],
+                "same": same,
+                "reason": "" if same else _why(row),
+            }
+        )
+    columns = ["as_of", "ticker", "said", "now", "probability_said", "probability_now"]
+    return pd.DataFrame(rows, columns=[*columns, "same", "reason"])
+
+
+def _why(row: Mapping[Any, Any]) -> str:
+    """What is not as it was when the decision was taken."""
+    if not isinstance(row["desk_now"], str):
+        return "no backtest: the model has learned from this session, or does not know the ticker"
+    told = []
+    if row["desk_said"] != row["desk_now"]:
+        told.append(f"model: {row['task_version_said']} then, {row['task_version_now']} now")
+    if not row["prices_now"]:
+        told.append(f"data: there are no bars of {row['ticker']} any more")
+    elif row["prices_said"] != row["prices_now"]:
+        told.append(f"data: bars of {row['ticker']} up to this session were revised")
+    if row["code_said"] != row["code_now"]:
+        told.append("code: another version of rnntrade")
+    return "; ".join(told) or "nothing that was written down differs: a defect of rnntrade"
+
+
+def _plain(value: Any) -> Any:
+    """A cell for comparing and naming: missing is None."""
+    return None if value is None or value != value else value

@@ -1,0 +1,1 @@
+"""What is only ever added to: trials, and openings of the sealed sessions."""

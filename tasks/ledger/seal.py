@@ -1,0 +1,156 @@
+"""The final holdout: the last sessions, kept from every run, opened once.
+
+`seals/seals.jsonl` in the home folder is only ever added to.  The first run with
+`split.sealed_sessions` fixes the first sealed session of this data, for good: new sessions join the
+sealed part, and no later setting opens a piece of it by stealth.
+"""
+
+import json
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
+
+from rnntrade.config import ComputeConfig, Experiment
+from rnntrade.errors import SealError
+from rnntrade.fingerprint import fingerprint
+from rnntrade.storage import explained
+from tasks import clock
+from tasks.artifacts import Ref, publish
+from tasks.home import home
+from tasks.ledger.trials import append_lines, last_session, markets, read_lines
+from tasks.tables import read_bars
+from tasks.tracking.runs import RunIds
+
+
+class Holdout(BaseModel):
+    """Which prices a run may see, and where its one test part begins if it opens the seal."""
+
+    prices: dict[str, Ref]
+    test_from: str = ""  # first sealed session, of a run that opens the holdout
+    sealed_from: str = ""  # first sealed session, of a run that must not see it
+    state: str = "none"  # "none", "sealed", "opened" or "spent"
+    note: str = ""  # in words, for the report
+
+
+@task(task_run_name="seal", cache_policy=NO_CACHE)
+def seal(
+    ids: RunIds, experiment: Experiment, prices: dict[str, Ref], opening: bool, spent: bool
+) -> Holdout:
+    """Cut the sealed sessions off; or open them, write that down, and hand on everything.
+
+    spent   open it although it was opened or seen before: the run is stamped for it
+    errors  SealError when there is nothing to open, or it was opened or seen before
+    """
+    path = home() / "seals" / "seals.jsonl"
+    own = markets(experiment.data)
+    wanted = experiment.split.sealed_sessions
+    if not wanted:
+        if opening:
+            raise SealError(
+                f"{experiment.name} has no sealed holdout.  Seal one before you look at anything: "
+                "--set split.sealed_sessions=252 with every run."
+            )
+        return Holdout(prices=prices)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            first = _first_sealed(path, own, prices, wanted)
+            if opening:
+                return _open(path, ids, experiment, prices, first, spent)
+    return Holdout(
+        prices={ticker: _before(ref, first) for ticker, ref in prices.items()},
+        sealed_from=first,
+        state="sealed",
+        note=f"Sessions from {first} on are sealed: this run has not seen them.",
+    )
+
+
+def _open(
+    path: Path, ids: RunIds, experiment: Experiment, prices: dict[str, Ref], first: str, spent: bool
+) -> Holdout:
+    """Write the opening down before anything looks; the very same run may look again."""
+    if last_session(prices) < first:
+        raise SealError(
+            f"the holdout begins on {first}, and the prices end on {last_session(prices)}: there "
+            "is nothing to open.  Set data.end to a later day."
+        )
+    asked = replace(experiment, compute=ComputeConfig())  # how long it takes is another matter
+    this = fingerprint((asked, {t: ref.digest for t, ref in prices.items()}))
+    own_markets = markets(experiment.data)
+    openings = [each for each in _read(path, own_markets) if each["event"] == "opened"]
+    before = list(takewhile(lambda each: each["what"] != this, openings))
+    own = openings[len(before) :]  # what came after its own first opening did not help this run
+    until = own[0]["at"] if own else "9999"
+    who_opened = {each["run"] for each in openings}
+    seen = [line for line in read_lines(experiment.data) if line.until >= first and line.run]
+    peeked = [line for line in seen if line.run not in who_opened and line.noted <= until]
+    reasons = [f"it was opened on {each['at'][:10]} by run {each['run'][:8]}" for each in before]
+    if peeked:
+        day, run = peeked[0].noted[:10], peeked[0].run[:8]
+        reasons.append(f"run {run} used these sessions on {day} without the seal")
+    if reasons and not spent:
+        raise SealError(
+            f"the holdout from {first} on is spent: {'; '.join(reasons)}.  What it says now has "
+            "been chosen with its help.  Use --spent to see it all the same, stamped so."
+        )
+    _add(path, own_markets, {"event": "opened", "first": first, "run": ids.parent, "what": this})
+    return Holdout(
+        prices=prices,
+        test_from=first,
+        state="spent" if reasons else "opened",
+        note=f"The holdout from {first} on is spent: {'; '.join(reasons)}."
+        if reasons
+        else f"The holdout from {first} on was opened by this run, for the first time.",
+    )
+
+
+def _first_sealed(path: Path, own: tuple[str, ...], prices: dict[str, Ref], wanted: int) -> str:
+    """Return the first sealed session of any of the tickers; else seal the `wanted` newest now."""
+    sealed = [str(each["first"]) for each in _read(path, own) if each["event"] == "sealed"]
+    if sealed:
+        return min(sealed)
+    sessions = pd.DatetimeIndex(
+        np.unique(np.concatenate([read_bars(ref).index.to_numpy() for ref in prices.values()]))
+    )
+    if wanted >= len(sessions):
+        raise SealError(
+            f"split.sealed_sessions is {wanted}, and there are only {len(sessions)} sessions.  "
+            "Seal fewer, or use an earlier start."
+        )
+    first = f"{sessions[-wanted]:%Y-%m-%d}"
+    _add(path, own, {"event": "sealed", "first": first})
+    return first
+
+
+def _before(prices: Ref, first: str) -> Ref:
+    """Publish the bars before the seal."""
+    bars = read_bars(prices)
+    with publish("prices") as out:
+        bars[bars.index < pd.Timestamp(first)].to_parquet(out.folder / "bars.parquet")
+    return out.ref
+
+
+def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the events of any of the tickers; one cut short by a kill is left out."""
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            event = json.loads(line)
+        except ValueError:  # cut short by a kill: its run saw nothing
+            continue
+        if set(own) & set(event["markets"]):
+            events.append(event)
+    return events
+
+
+def _add(path: Path, own: tuple[str, ...], event: dict[str, str]) -> None:
+    at = clock.stamp()
+    append_lines(path, [json.dumps({**event, "markets": own, "at": at})])

@@ -1,0 +1,1 @@
+"""What the champion does each evening, as tasks."""

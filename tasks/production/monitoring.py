@@ -1,0 +1,271 @@
+"""A champion's health as tasks: looked at, recorded in MLflow, shown in Prefect, and announced.
+
+A look is about a version, its bars, their newest session and the newest that is over.  What was
+recorded about these is found again by its tags, so that running twice adds nothing.  Drift
+and expiry start a retraining: they are Prefect events, and emitted once per version and session.
+"""
+
+import base64
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pandas as pd
+from filelock import FileLock
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from pydantic import BaseModel
+
+from rnntrade.config import DataConfig
+from rnntrade.data.sessions import expected_sessions, last_settled
+from rnntrade.errors import ConfigError
+from rnntrade.production.health import DECAYS, number
+from tasks.artifacts import Ref, publish
+from tasks.home import artifacts_folder, data_folder
+from tasks.production.notify import notify
+from tasks.report import data_fingerprint
+from tasks.tables import read_prices
+from tasks.tracking.champions import Version, desk_of, holder, require_champion
+from tasks.tracking.recording import write
+from tasks.tracking.runs import client, noted_run, noted_runs
+
+EXPERIMENT = "rnntrade-monitor"
+ABOUT = "Health of the champions, a run per version and session: rnntrade monitor."
+TASKS = ("direction", "regime", "forecast")
+EVENTS = {"drifted": "rnntrade.drift", "expired": "rnntrade.expired"}
+FIRST = "input_drift"  # of the figures
+SYMBOLS = {"ok": "✓", "drifted": "✗", "expired": "✗", "warning": "!", "unknown": "?"}
+
+
+class Monitored(BaseModel):
+    """What a look at one champion found."""
+
+    task: str
+    version: str  # rnntrade-direction/3
+    as_of: str  # newest session of the bars, YYYY-MM-DD
+    due: str  # newest session that is over
+    status: str  # the worst of the checks
+    sentence: str
+    checks: list[dict[str, Any]]  # of `live.health.Check`
+    figures: dict[str, float]
+    bars: str  # digest of the prices
+    newest: bool  # False: a look back, although there are newer bars
+    pictures: Ref  # NAME.png
+    events: list[str] = []  # emitted by this very look
+    mlflow_run: str = ""
+    new: bool = True  # False: the same was recorded before
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
+    warnings: list[str] = []  # about the prices
+
+    def rows(self) -> list[dict[str, str]]:
+        """The checks as a table: value, unit, p-value and limit each in a column of its own."""
+        return [
+            {
+                "check": each["name"],
+                "value": number(each["value"], each["unit"]),
+                "unit": each["unit"],
+                "p-value": number(each["p_value"]),
+                "limit": each["wanted"],
+                "status": each["status"],
+            }
+            for each in self.checks
+        ]
+
+
+def followed_versions() -> list[Version]:
+    """The champion of every task that has one; RnntradeError when none has."""
+    found = [each for each in map(holder, TASKS) if each is not None]
+    return found or [require_champion(TASKS[0])]
+
+
+def prices_of(version: Version) -> DataConfig:
+    """Which prices a version decides on."""
+    return desk_of(version).experiment.data
+
+
+@task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
+def check_champion(
+    version: Version,
+    prices: dict[str, Ref],
+    as_of: date | None,
+    missing: dict[str, str] | None = None,
+) -> Monitored:
+    """Look at inputs, hits, calibration, the bars and the age, and draw it.
+
+    as_of   the evening to look as if it were; None: now
+    missing why a ticker's newest prices could not be had, by ticker
+    errors  ConfigError when there is no bar up to that day
+    """
+    failed = missing or {}
+    from rnntrade.data.revisions import last_revision
+    from rnntrade.production import upkeep
+    from rnntrade.production.decisions import own_prices
+    from rnntrade.production.drift import feature_drift
+    from rnntrade.production.outcomes import check_health, observe
+    from rnntrade.report.canvas import png
+    from rnntrade.report.drift_figures import figures
+
+    desk, bars = desk_of(version), read_prices(prices)
+    data = desk.experiment.data
+    due = _due(data.calendar, as_of)
+    known = bars.upto(due)
+    if not len(known.sessions):
+        raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
+    known = own_prices(desk, known)
+    newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
+    revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
+    others = (
+        upkeep.freshness(newest, due, data.calendar, failed),
+        upkeep.revisions(revised),
+        upkeep.age_check(desk, due),
+    )
+    seen = observe(desk, known)
+    health = check_health(desk, known, others, seen)
+    drawn = {}
+    if len(seen.recent_rows):
+        inputs = feature_drift(desk.reference, seen.recent_rows, desk.experiment.production)
+        drawn = figures(inputs, seen.validation, seen.recent)
+    with publish("health") as out:
+        for name, figure in drawn.items():
+            (out.folder / f"{name}.png").write_bytes(png(figure))
+        (out.folder / "health.json").write_text(
+            json.dumps(health.to_json(), indent=1), encoding="utf-8"
+        )
+    get_run_logger().info("%s: %s", version.name, health.sentence)
+    return Monitored(
+        task=version.task,
+        version=version.name,
+        as_of=f"{known.sessions[-1]:%Y-%m-%d}",
+        due=f"{due:%Y-%m-%d}",
+        status=health.status,
+        sentence=health.sentence,
+        checks=[check.to_json() for check in health.checks],
+        figures={**seen.figures(), "revised": float(sum(each.revised for each in revised))},
+        bars=data_fingerprint(prices),
+        newest=bool(bars.sessions[-1] <= due),
+        pictures=out.ref,
+        missing=failed,
+    )
+
+
+@task(task_run_name="record-{found.task}", cache_policy=NO_CACHE)
+def record_look(found: Monitored) -> Monitored:
+    """Put a look into MLflow, unless the same is there."""
+    which = {"version": found.version, "session": found.as_of, "due": found.due}
+    tags = {f"monitor.{name}": value for name, value in {**which, "bars": found.bars}.items()}
+    with FileLock(artifacts_folder() / "locks" / "monitor.guard"):
+        if before := noted_runs(EXPERIMENT, tags):
+            return found.model_copy(update={"mlflow_run": before[0].info.run_id, "new": False})
+        name = f"{found.version.removeprefix('rnntrade-')} {found.due}"
+        with noted_run(EXPERIMENT, ABOUT, name, tags) as run_id:
+            said = {
+                "task": found.task,
+                "status": found.status,
+                "sentence": found.sentence,
+                "mlflow.source.name": "rnntrade monitor",
+                "mlflow.note.content": markdown(found),
+            }
+            write(client(), run_id, {}, _metrics(found), {}, said)
+            client().log_artifacts(run_id, str(found.pictures.folder))
+    return found.model_copy(update={"mlflow_run": run_id})
+
+
+@task(task_run_name="announce-{found.task}", cache_policy=NO_CACHE)
+def announce(found: Monitored) -> Monitored:
+    """Emit an event for drift and for expiry, and tell people: once per version and session.
+
+    A look back only records.
+    """
+    emitted = []
+    statuses = {each["status"] for each in found.checks if found.newest}
+    for status, event in EVENTS.items():
+        mark = f"event.{event}"
+        if status not in statuses or _announced(found, mark):
+            continue
+        sentences = [each["sentence"] for each in found.checks if each["status"] == status]
+        told = "; ".join(sentences)
+        emit_event(
+            event,
+            resource={
+                "prefect.resource.id": f"rnntrade.champion.{found.task}",
+                "prefect.resource.name": found.version,
+            },
+            payload={"version": found.version, "as_of": found.as_of, "sentence": told},
+            id=uuid5(NAMESPACE_URL, f"{event}/{found.version}/{found.as_of}/{found.mlflow_run}"),
+        )
+        where = f"Version {found.version}, session {found.as_of}, MLflow run {found.mlflow_run}."
+        notify(f"rnntrade: the {found.task} champion has {status}", f"{told}\n\n{where}")
+        client().set_tag(found.mlflow_run, mark, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        emitted.append(event)
+    return found.model_copy(update={"events": emitted})
+
+
+@task(task_run_name="show-{found.task}", cache_policy=NO_CACHE)
+def show(found: Monitored) -> None:
+    """Put the checks with their figures on Prefect's page of artifacts."""
+    pictures = [
+        f"![{path.stem.replace('_', ' ')}]({_embedded(path.read_bytes())})"
+        for path in sorted(found.pictures.folder.glob("*.png"), key=lambda each: each.stem != FIRST)
+    ]
+    create_markdown_artifact(
+        key=f"health-{found.task}",
+        markdown="\n\n".join([markdown(found), *pictures]),
+        description=f"{found.version} on {found.as_of}: {found.status}",
+    )
+
+
+def markdown(found: Monitored) -> str:
+    """The sentence, a table of the checks, and more about those that are not plain inputs."""
+    rows = [
+        "| | check | value | unit | p-value | limit |",
+        "| --- | --- | ---: | --- | ---: | --- |",
+    ]
+    rows += [
+        " | ".join([f"| {SYMBOLS[each['status']]}", *list(each.values())[:-1]]) + " |"
+        for each in found.rows()
+    ]
+    more = [
+        f"- {each['sentence']}"
+        for each in found.checks
+        if each["status"] != "ok" or not each["name"].startswith("input ")
+    ]
+    title = f"# {found.version} after {found.as_of}: {found.status}"
+    run = f"MLflow run `{found.mlflow_run}` of experiment {EXPERIMENT}" if found.mlflow_run else ""
+    warned = "\n".join(f"- warning: {each}" for each in found.warnings)
+    parts = [title, found.sentence, "\n".join(rows), "\n".join(more), warned, run]
+    return "\n\n".join(filter(None, parts))
+
+
+def _due(calendar: str, as_of: date | None) -> pd.Timestamp:
+    """Newest session that is over, by the clock or on the evening of `as_of`."""
+    settled = last_settled(calendar, datetime.now(UTC))
+    if as_of is None:
+        return settled
+    held = expected_sessions(calendar, as_of - timedelta(days=14), as_of + timedelta(days=1))
+    return min(settled, held[-1])
+
+
+def _announced(found: Monitored, mark: str) -> bool:
+    """Whether a look at this version and session has announced it, on whatever day."""
+    which = {"monitor.version": found.version, "monitor.session": found.as_of}
+    return any(mark in run.data.tags for run in noted_runs(EXPERIMENT, which))
+
+
+def _metrics(found: Monitored) -> dict[str, float]:
+    """Figures, and the value of each check, by names that MLflow takes."""
+    told: dict[str, float | None] = dict(found.figures)
+    for each in found.checks:
+        name = each["name"]
+        if name in DECAYS:
+            told[f"p.{name.replace(' ', '_')}"] = each["p_value"]
+        else:
+            plain = {"revisions": "revised_share"}.get(name, name)
+            told[plain.replace("input ", "psi.")] = each["value"]
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _embedded(picture: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"

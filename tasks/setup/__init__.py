@@ -1,0 +1,1 @@
+"""The servers, settings and machine that a command meets."""

@@ -1,0 +1,1 @@
+"""MLflow: runs, figures, registered models.  Nothing outside this package talks to it."""

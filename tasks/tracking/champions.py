@@ -1,0 +1,191 @@
+"""Who is followed: registered versions by alias, their desks, and the one place that moves aliases.
+
+`champion` is followed, `challenger` is the newest rival, `previous` was champion before.  Reasons
+are written as tags of the version before an alias moves; so a process killed in between leaves a
+version that says why, and the next start finishes the move.
+"""
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from filelock import FileLock
+from pydantic import BaseModel
+
+from rnntrade.errors import ConfigError, RnntradeError
+from rnntrade.fingerprint import folder_digest
+from rnntrade.production.desk import Desk, load_desk
+from tasks.artifacts import Ref, publish
+from tasks.home import artifacts_folder, tracking_uri
+from tasks.tracking.runs import client, fluent_api
+from tasks.tracking.silence import answered, without_password
+
+log = logging.getLogger("prefect.rnntrade")
+
+PREFIX = "rnntrade-"
+PROMOTED = "promoted"  # outcome of a decision, in a version's tags
+
+
+class Version(BaseModel):
+    """One version of a registered model."""
+
+    task: str
+    number: str
+    aliases: list[str]
+    tags: dict[str, str]
+    run_id: str
+
+    @property
+    def name(self) -> str:
+        """As MLflow and messages call it: rnntrade-direction/3."""
+        return f"{PREFIX}{self.task}/{self.number}"
+
+
+def versions(task: str = "") -> list[Version]:
+    """Return every version, of one task or of all, newest first."""
+    known = client()
+    found = []
+    for model in known.search_registered_models():
+        if not model.name.startswith(PREFIX) or task not in ("", model.name.removeprefix(PREFIX)):
+            continue
+        held: dict[str, list[str]] = {}
+        for alias, number in model.aliases.items():
+            held.setdefault(str(number), []).append(alias)
+        found += [
+            Version(
+                task=model.name.removeprefix(PREFIX),
+                number=str(each.version),
+                aliases=sorted(held.get(str(each.version), [])),
+                tags=each.tags,
+                run_id=each.run_id or "",
+            )
+            for each in known.search_model_versions(f"name='{model.name}'")
+        ]
+    return sorted(found, key=lambda each: (each.task, -int(each.number)))
+
+
+def holder(task: str, alias: str = "champion") -> Version | None:
+    """Return who carries the alias; None if nobody does."""
+    for each in versions(task):
+        if alias in each.aliases:
+            return each
+    return None
+
+
+def require_champion(task: str) -> Version:
+    """Return the champion; RnntradeError that says how to get one."""
+    found = holder(task)
+    if found is None:
+        raise RnntradeError(
+            f"there is no champion for {task} in {without_password(tracking_uri())}.  Make one: "
+            f"rnntrade retrain, or name a version by hand: rnntrade promote {task} VERSION "
+            "(rnntrade models lists them)."
+        )
+    return found
+
+
+def find_version(task: str, number: str) -> Version:
+    """Return the version of that number; ConfigError listing those that there are."""
+    known = versions(task)
+    for each in known:
+        if each.number == number:
+            return each
+    there = ", ".join(each.number for each in known) or "none"
+    raise ConfigError(f"no version {number!r} of {PREFIX}{task}; there are: {there}.")
+
+
+def desk_of(version: Version) -> Desk:
+    """Load a version's desk, from this home's artifacts or from the registry.
+
+    What does not answer to the digest in the version's tags is told, and not loaded.
+    """
+    return load_desk(desk_ref(version).folder)
+
+
+def desk_ref(version: Version) -> Ref:
+    """Return the desk's own reference, brought here from the registry where it is not intact."""
+    digest = version.tags.get("desk", "")
+    if not digest:
+        raise RnntradeError(
+            f"{version.name} was registered before versions carried their rules.  "
+            "Run its experiment again: that registers one that does."
+        )
+    ref = Ref(step="desks", digest=digest)
+    if ref.is_intact():
+        return ref
+    if ref.folder.exists():
+        log.warning("%s: %s does not answer to its digest; restored", version.name, ref.folder)
+    with TemporaryDirectory() as folder:
+        place = _download(version, ref, folder)
+        if folder_digest(place) != digest:
+            raise RnntradeError(
+                f"the files of {version.name} in {without_password(tracking_uri())} do not answer "
+                f"to their digest {digest[:16]}: truncated, or exchanged.  They are not loaded.  "
+                "Run the experiment again, or promote another version (rnntrade models)."
+            )
+        with publish("desks") as out:
+            for file in (each for each in place.rglob("*") if each.is_file()):
+                target = out.folder / file.relative_to(place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_bytes())
+    return out.ref
+
+
+def _download(version: Version, desk: Ref, folder: str) -> Path:
+    """Fetch the model's own files."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    uri = f"models:/{PREFIX}{version.task}/{version.number}"
+    try:
+        with answered(tracking_uri()), fluent_api():  # `tracking_uri=` alone does not do:
+            got = download_artifacts(uri, dst_path=folder)  # it asks another registry
+    except (MlflowException, OSError) as error:
+        raise RnntradeError(
+            f"the files of {version.name} are gone from {without_password(tracking_uri())} "
+            f"({str(error).splitlines()[0][:160]}).  Run its experiment again."
+        ) from error
+    return Path(got) / "artifacts" / desk.folder.name  # MLflow keeps the folder's own name
+
+
+def promote(version: Version, reason: str, figures: dict[str, Any] | None = None) -> None:
+    """Make a version the champion: reasons first, then the aliases.
+
+    The champion before becomes `previous`.  Idempotent: what holds already is left as it is.
+    """
+    desk_of(version)  # nobody is followed whose files are not whole
+    known, model = client(), f"{PREFIX}{version.task}"
+    locks = artifacts_folder() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / "aliases.guard"):
+        note(version, PROMOTED, reason, figures)
+        before = holder(version.task)
+        if before is not None and before.number != version.number:
+            known.set_registered_model_alias(model, "previous", before.number)
+        known.set_registered_model_alias(model, "champion", version.number)
+
+
+def rollback(task: str) -> tuple[Version, Version]:
+    """Change champion and `previous` over; return who was champion and who is now."""
+    now = require_champion(task)
+    before = holder(task, "previous")
+    if before is None or before.number == now.number:
+        raise RnntradeError(
+            f"{now.name} has no predecessor to go back to.  Name a version by hand: "
+            f"rnntrade promote {task} VERSION (rnntrade models lists them)."
+        )
+    note(now, "rolled back", f"{before.name} was taken back")
+    promote(before, f"taken back after {now.name}")
+    return now, before
+
+
+def note(
+    version: Version, outcome: str, reason: str, figures: dict[str, Any] | None = None
+) -> None:
+    """Write a decision about a version into its tags."""
+    known, model = client(), f"{PREFIX}{version.task}"
+    tags = {"decision": outcome, "decision.reason": reason[:5000]}
+    tags |= {f"decision.{name}": f"{value}" for name, value in (figures or {}).items()}
+    for name, value in tags.items():
+        known.set_model_version_tag(model, version.number, name, value)

@@ -1,0 +1,208 @@
+"""What MLflow is told, once it is finished: figures, curves, tables, and which prices."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from rnntrade.config import Experiment
+from tasks.artifacts import Ref, refs_in, write_manifest
+from tasks.audited import load_audit
+from tasks.report import ModelLine, data_fingerprint
+from tasks.summary import Summary, markdown
+from tasks.tracking.provenance import FILE, Provenance
+from tasks.tracking.runs import RunIds, client
+
+BATCH = 1000  # metrics that one request may carry
+OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
+
+
+@task(task_run_name="record", cache_policy=NO_CACHE)
+def record(
+    ids: RunIds,
+    experiment: Experiment,
+    prices: dict[str, Ref],
+    lines: dict[str, ModelLine],
+    summary: Summary,
+    page: Ref,
+    made_of: Provenance,
+    others: list[Ref],
+) -> None:
+    """Write everything down and close the runs; a failed model's run says why it failed.
+
+    made_of  all digests, for `rnntrade reproduce`
+    others   what the run made on the way: kept from cleaning, not copied into MLflow
+    """
+    known = client()
+    shared = {
+        "data.fingerprint": data_fingerprint(prices),
+        "leaky": str(experiment.labels.thresholds == "full_sample").lower(),
+        "holdout": made_of.holdout,
+    }
+    for name, run_id in ids.children.items():
+        if name in summary.failures:
+            known.set_tag(run_id, "error", summary.failures[name])
+            known.set_terminated(run_id, "FAILED")
+            continue
+        line, figures = lines[name], summary.figures[name]
+        params = _flat(
+            {
+                "model": asdict(line.model),
+                "training": asdict(experiment.training),
+                "split": asdict(experiment.split),
+                "seed": experiment.seed,
+            }
+        )
+        words = {key: value for key, value in figures.items() if isinstance(value, str)}
+        tags = {
+            **shared,
+            **words,
+            "mlflow.note.content": str(figures["sentence"]),
+        }
+        write(known, run_id, params, _numbers(figures), _curves(line), tags)
+        results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
+        for ref in filter(None, results):
+            known.log_artifacts(run_id, str(ref.folder), ref.step)
+        _log_prices(known, run_id, experiment, prices)
+        known.set_terminated(run_id)
+    compared = {
+        f"{name}.{metric}": value
+        for name, figures in summary.figures.items()
+        for metric, value in _numbers(figures).items()
+        if metric in OF_EACH_MODEL
+    }
+    tags = {
+        **shared,
+        "verdict": summary.verdict,
+        "outcome": summary.outcome,
+        "mlflow.note.content": markdown(summary),
+    }
+    write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
+    known.log_artifacts(ids.parent, str(page.folder))
+    known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
+    _log_prices(known, ids.parent, experiment, prices)
+    write_manifest(
+        ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(lines)]
+    )
+    known.set_terminated(ids.parent)
+    known.set_experiment_tag(
+        ids.experiment_id, "mlflow.note.content", _best_so_far(known, ids, experiment)
+    )
+
+
+@task(task_run_name="record_audit", cache_policy=NO_CACHE)
+def record_audit(ids: RunIds, audited: Ref) -> None:
+    """Put the audit and its outcome into the run, before anything fails because of it."""
+    known, about = client(), load_audit(audited)
+    known.log_artifacts(ids.parent, str(audited.folder), "audit")
+    outcome = "clean" if about["clean"] else f"{len(about['findings'])} findings"
+    for run_id in (ids.parent, *ids.children.values()):
+        known.set_tag(run_id, "audit", outcome)
+    known.log_metric(ids.parent, "audit.comparisons", float(about["compared"]))
+
+
+def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:
+    """Notes of the experiment: per model the run that beat, or missed, its baseline by the most."""
+    rows = ["| model | best run | over its best baseline | verdict |", "| --- | --- | --- | --- |"]
+    for name in ids.children:
+        finished = f"attributes.status = 'FINISHED' and attributes.run_name = '{name}'"
+        best = known.search_runs(
+            [ids.experiment_id], finished, max_results=1, order_by=["metrics.difference DESC"]
+        )
+        for run in best:
+            page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
+            link = f"[{run.info.run_id[:8]}]({page})"
+            rows.append(
+                f"| {name} | {link} | {run.data.metrics['difference']:+.4f} "
+                f"| {run.data.tags['verdict']} |"
+            )
+    return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)
+
+
+def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if isinstance(value, float)}
+
+
+def _curves(line: ModelLine) -> dict[str, list[float]]:
+    """What each fit's epochs led to; folds and members are told apart where there are several."""
+    curves: dict[str, list[float]] = {}
+    for fold, members in enumerate(line.fits):
+        for member, ref in enumerate(members):
+            history = json.loads((ref.folder / "fit.json").read_text(encoding="utf-8"))["history"]
+            alone = len(line.fits) == len(members) == 1
+            which = "" if alone else f"/fold_{fold}_member_{member}"
+            for name in ("training_loss", "validation_loss", "training_score", "validation_score"):
+                values = [epoch[name] for epoch in history]
+                curves[name + which] = [float("nan") if v is None else v for v in values]
+    return curves
+
+
+def write(
+    known: Any,
+    run_id: str,
+    params: Mapping[str, str],
+    figures: Mapping[str, float],
+    curves: Mapping[str, list[float]],
+    tags: Mapping[str, str],
+) -> None:
+    """Write into a run in batches: one metric at a time takes thirty times as long."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(datetime.now().timestamp() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
+    metrics += [
+        Metric(name, value, now, epoch)
+        for name, values in curves.items()
+        for epoch, value in enumerate(values)
+    ]
+    finite = [metric for metric in metrics if metric.value == metric.value]
+    for start in range(0, len(finite), BATCH):
+        known.log_batch(run_id, metrics=finite[start : start + BATCH])
+    entries = [Param(name, value[:6000]) for name, value in params.items()]
+    for start in range(0, len(entries), 100):
+        known.log_batch(run_id, params=entries[start : start + 100])
+    known.log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
+
+
+def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Mapping[str, Ref]) -> None:
+    """Name the prices by digest: logging the frame itself would profile it for seconds."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
+
+    source = CodeDatasetSource(tags={"source": experiment.data.source})
+    inputs = [
+        DatasetInput(
+            MetaDataset(
+                source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
+            )._to_mlflow_entity(),
+            [InputTag("mlflow.data.context", "training")],
+        )
+        for ticker, ref in prices.items()
+    ]
+    try:
+        known.log_inputs(run_id, inputs)
+    except MlflowException:
+        # Another run may have entered the same prices at the same moment, which MLflow refuses;
+        # then they are there by now.  Anything else is raised again.
+        known.log_inputs(run_id, inputs)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """{"training": {"patience": 3}} -> {"training.patience": "3"}; models by their names."""
+    leaves: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        elif name == "models":
+            leaves |= _flat({model["name"]: model for model in value}, f"{prefix}models.")
+        else:
+            leaves[prefix + name] = (
+                json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
+            )
+    return leaves

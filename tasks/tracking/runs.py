@@ -1,0 +1,421 @@
+"""MLflow's runs: one per pipeline run, one child per model; none outlives its process.
+
+Everything goes through MlflowClient and explicit run ids: the fluent API's active run is per
+thread, so a submitted task would log into a phantom of its own.
+"""
+
+import logging
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from getpass import getuser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from prefect.runtime import flow_run
+from pydantic import BaseModel
+
+from rnntrade.config import Experiment
+from rnntrade.errors import RnntradeError, ServerError
+from rnntrade.fingerprint import ROOT
+from rnntrade.storage import atomic_file, explained, remove_leftovers
+from tasks.home import DATABASES, artifacts_folder, database_file, home, tracking_uri
+from tasks.tracking.moving import follow_home
+from tasks.tracking.silence import Answering, answered, silent, without_password
+
+log = logging.getLogger("prefect.rnntrade")
+
+SHORTEST = 6  # characters that tell a run from the others
+IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
+
+
+class RunIds(BaseModel):
+    """The runs in MLflow that stand for this run of the pipeline."""
+
+    experiment_id: str
+    parent: str
+    children: dict[str, str]  # by model name
+
+
+def client() -> Any:
+    """A client of the tracking server or database that the environment names."""
+    return _connect(tracking_uri())
+
+
+@contextmanager
+def fluent_api() -> Iterator[None]:
+    """Let the few functions that need MLflow's fluent API use the same server.
+
+    It keeps its choice in the environment, where every later subprocess would find it: taken back.
+    """
+    from mlflow import set_tracking_uri
+
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    set_tracking_uri(tracking_uri())
+    try:
+        with answered(tracking_uri()):
+            yield
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if chosen is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = chosen
+
+
+@cache
+def _connect(uri: str) -> Any:
+    """Connect; the database is made first if need be, by one process, and appears whole."""
+    from mlflow import MlflowClient
+
+    if not uri.startswith("sqlite:///"):
+        with answered(uri):
+            return Answering(uri, MlflowClient(uri))
+    database = database_file(uri) or Path()
+    with explained(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock"), answered(uri):
+            if not database.exists():
+                _make_database(database)
+            connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
+            with sqlite3.connect(database) as connection:
+                connection.execute("pragma journal_mode=wal")  # writers wait half as long
+            follow_home(database, _home_tag())
+            return Answering(uri, connected)
+
+
+def _make_database(database: Path) -> None:
+    """Make the tables under another name: a process killed halfway leaves no half database."""
+    from mlflow import MlflowClient
+
+    for half in database.parent.glob(f".{database.name}.*.tmp*"):
+        half.unlink()
+    with atomic_file(database) as temporary:
+        MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+
+
+@contextmanager
+def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
+    """Open a run and a child per model; whatever ends the block, none of them stays RUNNING.
+
+    What is not there any more to close its runs (SIGKILL), or has no server to tell, is found by
+    the next run, by a lock file that dies with its process, and marked KILLED.
+    """
+    with _closed_at_the_end() as owner:
+        yield _open_runs(experiment, owner)
+
+
+@contextmanager
+def noted_run(experiment: str, about: str, name: str, tags: dict[str, str]) -> Iterator[str]:
+    """Open one run, of no model, and give its id; it ends as those of `tracked_run` do.
+
+    experiment, about  its MLflow experiment, made at first use, and what that is for
+    name, tags         of the run
+    """
+    with _closed_at_the_end() as owner:
+        own = {**_own_tags(owner), **tags}
+        run = client().create_run(_experiment_id(experiment, about), tags=own, run_name=name)
+        yield str(run.info.run_id)
+
+
+def noted_runs(experiment: str, tags: dict[str, str]) -> list[Any]:
+    """Finished runs of an experiment that carry all of these tags, newest first."""
+    known = client()
+    found = known.get_experiment_by_name(experiment)
+    if not found:
+        return []
+    wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    condition = " and ".join(["attributes.status = 'FINISHED'", *wanted])
+    return list(known.search_runs([found.experiment_id], condition))
+
+
+@contextmanager
+def _closed_at_the_end() -> Iterator[str]:
+    """Close every run that its owner, the name given, has opened in the block."""
+    with alive() as owner:
+        sweep_orphans()
+        try:
+            yield owner
+        except ServerError:  # who does not answer closes no run either: the next run marks them
+            raise
+        except BaseException as error:
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            _close_runs(owner, status, str(error) or type(error).__name__)
+            raise
+        _close_runs(owner, "FINISHED", "")
+
+
+@contextmanager
+def alive() -> Iterator[str]:
+    """Hold a lock that dies with this process, and give its name; tidy up if nobody else holds one.
+
+    Whoever writes artifacts holds one: a temporary folder is a leftover only when nobody does.
+    """
+    owner = uuid4().hex
+    with _starting() as locks:
+        if not someone_runs():
+            remove_leftovers(artifacts_folder())
+        lock = FileLock(locks / f"{owner}.lock")
+        lock.acquire()
+    try:
+        yield owner
+    finally:
+        lock.release()
+        (locks / f"{owner}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def nobody_runs() -> Iterator[None]:
+    """Keep every run from starting; RnntradeError if one is going on."""
+    with _starting():
+        if someone_runs():
+            raise RnntradeError(
+                "a run is going on, and what it makes is not recorded yet.  Wait for its end."
+            )
+        yield
+
+
+@contextmanager
+def _starting() -> Iterator[Path]:
+    """One process at a time looks who else is alive; give the folder of the locks."""
+    locks = artifacts_folder() / "locks"
+    with explained(locks):
+        locks.mkdir(parents=True, exist_ok=True)
+        (locks / "start.guard").touch()
+    with FileLock(locks / "start.guard"):
+        yield locks
+
+
+def someone_runs() -> bool:
+    """Whether a run is going on in this home."""
+    for lock in (artifacts_folder() / "locks").glob("*.lock"):
+        try:
+            with FileLock(lock, timeout=0):
+                continue
+        except Timeout:
+            return True
+    return False
+
+
+def is_recorded(run_id: str) -> bool:
+    """Whether MLflow knows the run, and nobody has deleted it; an error if it does not answer."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise silent(tracking_uri(), error) from error
+
+
+class Recorded(BaseModel):
+    """One pipeline run, as MLflow has it."""
+
+    run_id: str
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
+
+
+def find_run(name: str) -> Recorded:
+    """Return the pipeline run of that id, of which SHORTEST characters are enough.
+
+    name    id of the run, or of one of its models; deleted runs are found too
+    errors  RnntradeError when MLflow knows no such run, several, or does not answer
+    """
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+    wanted = name.strip().lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", wanted):
+        raise RnntradeError(
+            f"{name!r} is no run id.  Give the id that MLflow's pages or `rnntrade run --json` "
+            f"(mlflow_run) show, or its first {SHORTEST} characters or more."
+        )
+    try:
+        known = client()
+        experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+        beginning = f"attributes.run_id LIKE '{wanted}%'"
+        found = known.search_runs(experiments, beginning, ViewType.ALL, max_results=10)
+        if not found:
+            raise RnntradeError(
+                f"no run {name!r} in {without_password(tracking_uri())}.  Look its id up "
+                "(rnntrade ui), or name the server that recorded it in MLFLOW_TRACKING_URI."
+            )
+        if len(found) > 1:
+            ids = ", ".join(each.info.run_id for each in found)
+            raise RnntradeError(f"{name!r} begins the ids of several runs: {ids}.  Give one whole.")
+        parent = found[0].data.tags.get("mlflow.parentRunId")
+        info = known.get_run(parent).info if parent else found[0].info
+    except MlflowException as error:
+        raise silent(tracking_uri(), error) from error
+    return Recorded(run_id=info.run_id, status=info.status)
+
+
+def read_text_artifact(run_id: str, path: str) -> str:
+    """Return a text that a run has kept; FileNotFoundError when it kept none of that name."""
+    from mlflow.exceptions import MlflowException
+
+    known = client()
+    try:
+        if path not in {each.path for each in known.list_artifacts(run_id)}:
+            raise FileNotFoundError(path)
+        with TemporaryDirectory() as folder:
+            return Path(known.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+    except MlflowException as error:
+        raise silent(tracking_uri(), error) from error
+
+
+def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
+    """Write the ids of a run's fits into its tags, before the first of them begins."""
+    from mlflow.entities import RunTag
+
+    tags = {"data.markets": f"|{'|'.join(markets)}|", "fits": str(len(fits))}
+    tags["trials.attempt"] = attempt
+    for start in range(0, len(fits), IDS_IN_A_TAG):
+        tags[f"trials.{start // IDS_IN_A_TAG}"] = " ".join(fits[start : start + IDS_IN_A_TAG])
+    client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def recorded_trials(markets: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return the ids of all fits, and of all attempts, that runs on any of these have as tags.
+
+    Failed, killed and deleted runs count; those that `mlflow gc` removed are in the file only.
+    """
+    from mlflow.entities import ViewType
+
+    fits: set[str] = set()
+    attempts: set[str] = set()
+    known = client()
+    experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+    for market in markets:
+        condition = f"tags.`data.markets` LIKE '%|{market.replace(chr(39), '')}|%'"
+        token: str | None = None
+        more = True
+        while more:
+            found = known.search_runs(experiments, condition, ViewType.ALL, 1000, None, token)
+            for run in found:
+                for name, value in run.data.tags.items():
+                    if name == "trials.attempt":
+                        attempts.add(value)
+                    elif name.startswith("trials."):
+                        fits |= set(value.split())
+            token = found.token
+            more = bool(token)
+    return fits, attempts
+
+
+def sweep_orphans() -> int:
+    """Mark this home's runs whose process is gone as KILLED; return how many."""
+    swept = 0
+    for run in _running(f"tags.`rnntrade.home` = '{_home_tag()}'"):
+        lock = artifacts_folder() / "locks" / f"{run.data.tags['rnntrade.owner']}.lock"
+        try:
+            with FileLock(lock, timeout=0):
+                client().set_terminated(run.info.run_id, "KILLED")
+                swept += 1
+        except Timeout:  # its process lives
+            continue
+        lock.unlink(missing_ok=True)
+    return swept
+
+
+def _running(condition: str) -> list[Any]:
+    known = client()
+    experiments = [each.experiment_id for each in known.search_experiments()]
+    condition = f"attributes.status = 'RUNNING' and {condition}"
+    return list(known.search_runs(experiments, condition, max_results=1000))
+
+
+def _home_tag() -> str:
+    """Machine and folder: only there can a lock file tell whether a run's process lives."""
+    return f"{socket.gethostname()}:{home()}"
+
+
+def _open_runs(experiment: Experiment, owner: str) -> RunIds:
+    known = client()
+    experiment_id = _experiment_id(experiment.name, experiment.description)
+    tags = {**_own_tags(owner), "mlflow.source.name": f"rnntrade run {experiment.name}"}
+    name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
+    parent = known.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+    children = {}
+    for model in experiment.models:
+        own = {"mlflow.parentRunId": parent, "task": model.task, "architecture": model.architecture}
+        run = known.create_run(experiment_id, tags={**tags, **own}, run_name=model.name)
+        children[model.name] = run.info.run_id
+    return RunIds(experiment_id=experiment_id, parent=parent, children=children)
+
+
+def _own_tags(owner: str) -> dict[str, str]:
+    """Who made a run, where, and with which code."""
+    return {
+        "rnntrade.owner": owner,
+        "rnntrade.home": _home_tag(),
+        "prefect.flow_run_id": str(flow_run.id or ""),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        **commit(),
+    }
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        return str(os.getuid())
+
+
+def _close_runs(owner: str, status: str, reason: str) -> None:
+    """Close what is still open of a run's own, and say why."""
+    for run in _running(f"tags.`rnntrade.owner` = '{owner}'"):
+        if reason:
+            client().set_tag(run.info.run_id, "error", reason[:5000])
+        client().set_terminated(run.info.run_id, status)
+
+
+def _experiment_id(name: str, about: str) -> str:
+    """The MLflow experiment of that name, made at first use."""
+    from mlflow.exceptions import MlflowException
+
+    known = client()
+    found = known.get_experiment_by_name(name)
+    if not found:
+        local = tracking_uri().startswith(DATABASES)  # a server keeps the files itself
+        location = (home() / "mlartifacts" / name).as_uri() if local else None
+        tags = {"mlflow.note.content": about}
+        try:
+            return str(known.create_experiment(name, location, tags))
+        except MlflowException:  # another process was faster
+            found = known.get_experiment_by_name(name)
+    if found.lifecycle_stage == "deleted":
+        log.warning("the experiment %r was deleted in MLflow: restored, with its runs", name)
+        known.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+@cache
+def commit() -> dict[str, str]:
+    """Commit of the checkout, and whether it was edited since; nothing outside a checkout."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        edits = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {
+        "mlflow.source.git.commit": commit.stdout.strip(),
+        "git.edited": str(bool(edits.stdout.strip())).lower(),
+    }
