@@ -1,24 +1,25 @@
 """The audit of a run, as a task, and the gate behind it."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from rnntrade.audit.findings import Audited, Finding, merge
+from rnntrade.chain import Books, Predictions
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.samples.files import load_samples
 from rnntrade.storage import write_json
 from rnntrade.trading.files import load_backtest
-from rnntrade.types import Prices, Thresholds
+from rnntrade.types import Prices
 from tasks.artifacts import Ref, publish, refs_in
 from tasks.caching import cached_task
-from tasks.tables import Labels, as_boundary, read_cost_cases, read_prices
+from tasks.tables import Labels, read_cost_cases, read_folds, read_prices
 
 if TYPE_CHECKING:
     from rnntrade.audit.record import RunRecord
@@ -76,7 +77,7 @@ def audit(
     torch.set_num_threads(1)  # one order of additions, so one result
     bars = read_prices(prices)
     warmup = warmup_table()
-    record = _record(features, labels, lines, test_from)
+    record = read_record(features, labels, lines, test_from)
     where: dict[str, Any] = {"seed": experiment.seed, "test_from": record.test_from}
     checks: dict[str, Callable[[], Audited]] = {
         "files": partial(_files, prices, features, labels, lines),
@@ -123,61 +124,49 @@ def _files(
     )
 
 
-def _record(
+def read_record(
     features: dict[str, Ref], labels: Labels, lines: dict[str, AuditedLine], test_from: str
 ) -> "RunRecord":
     """The run's files as values; samples are read when asked for."""
     from rnntrade.audit.record import ModelRecord, RunRecord
     from rnntrade.training.fits import load_fit
 
-    folds = json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8"))
-    models = {}
-    for name, line in lines.items():
-        traded: dict[str, Any] = {}
-        if line.backtest:
-            folder = line.backtest.folder
-            books = ("strategy", "other", "benchmark")
-            alone = folder / "members.parquet"
-            traded = {
-                "probability": pd.read_parquet(folder / "probability.parquet"),
-                "target": pd.read_parquet(folder / "target.parquet"),
-                "backtests": {part: load_backtest(folder / part) for part in books},
-                "rules": {
-                    rule.name: load_backtest(rule) for rule in sorted((folder / "rules").iterdir())
-                },
-                "cost_cases": read_cost_cases(pd.read_parquet(folder / "cost_cases.parquet")),
-            }
-            if alone.is_file():
-                traded["traded_members"] = pd.read_parquet(alone)
-        members = line.predictions.folder / "members.parquet"
-        if members.is_file():
-            traded["members"] = pd.read_parquet(members)
-        models[name] = ModelRecord(
-            model=line.model,
-            samples=partial(load_samples, line.samples.folder),
-            fits=[[load_fit(ref.folder) for ref in members] for members in line.fits],
-            predictions=pd.read_parquet(line.predictions.folder / "predictions.parquet"),
-            baselines=pd.read_parquet(line.baselines.folder / "predictions.parquet")
-            if line.baselines
-            else None,
-            **traded,
-        )
     return RunRecord(
         features={
             ticker: pd.read_parquet(ref.folder / "features.parquet")
             for ticker, ref in features.items()
         },
-        folds=[as_boundary(each) for each in folds],
-        regimes=[
-            pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
-            for each in folds
-        ],
-        thresholds=[
-            {ticker: Thresholds(**values) for ticker, values in each["thresholds"].items()}
-            for each in folds
-        ],
-        models=models,
+        labels=read_folds(labels),
+        models={
+            name: ModelRecord(
+                model=line.model,
+                samples=partial(load_samples, line.samples.folder),
+                fits=[[load_fit(ref.folder) for ref in members] for members in line.fits],
+                predictions=Predictions(
+                    _read(line.predictions, "predictions"), _read(line.predictions, "members")
+                ),
+                baselines=_read(line.baselines, "predictions") if line.baselines else None,
+                books=_read_books(line.backtest) if line.backtest else None,
+            )
+            for name, line in lines.items()
+        },
         test_from=pd.Timestamp(test_from) if test_from else None,
+    )
+
+
+def _read(ref: Ref, table: str) -> pd.DataFrame:
+    """A table that a step wrote; empty if it had nothing to write."""
+    file = ref.folder / f"{table}.parquet"
+    return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
+
+
+def _read_books(ref: Ref) -> Books:
+    parts = ("strategy", "other", "benchmark")
+    return Books(
+        **{name: _read(ref, name) for name in ("probability", "target", "folds", "members")},
+        **{part: load_backtest(ref.folder / part) for part in parts},
+        rules={rule.name: load_backtest(rule) for rule in sorted((ref.folder / "rules").iterdir())},
+        cost_cases=read_cost_cases(_read(ref, "cost_cases")),
     )
 
 
@@ -186,16 +175,20 @@ def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device:
     from rnntrade.audit.replay import audit_served
 
     tolerance = 0.0 if device == "cpu" else OTHER_DEVICE
-    parts = []
-    for each in record.models.values():
-        mine = each.predictions
-        newest = mine[(mine["part"] == "test") & (mine["fold"] == mine["fold"].max())]
-        days = sorted(newest["decision"].unique())
-        chosen = {days[round(step * (len(days) - 1) / (SERVED - 1))] for step in range(SERVED)}
-        asked = [pd.Timestamp(day) for day in sorted(chosen)]
-        about: dict[str, Any] = {
-            "tolerance": tolerance,
-            "sessions_per_year": experiment.backtest.sessions_per_year,
-        }
-        parts.append(audit_served(prices, each.fits[-1], each.predictions, asked, **about))
+    year, parts = experiment.backtest.sessions_per_year, []
+    for own in record.models.values():
+        table = own.predictions.table
+        newest = table[(table["part"] == "test") & (table["fold"] == table["fold"].max())]
+        days = pd.DatetimeIndex(np.sort(newest["decision"].unique()))
+        asked = sorted({*days[np.linspace(0, len(days) - 1, SERVED).round().astype(int)]})
+        parts.append(
+            audit_served(
+                prices,
+                own.fits[-1],
+                table,
+                asked,
+                tolerance=tolerance,
+                sessions_per_year=year,
+            )
+        )
     return merge(parts)
