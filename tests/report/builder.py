@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.config import MODELS, DataConfig, Experiment, ModelConfig, ReportConfig
-from rnntrade.evaluation.comparison import Comparison
+from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.strategies import evaluate_strategy
-from rnntrade.evaluation.trials import Trials
+from rnntrade.evaluation.verdict import Trials
 from rnntrade.features.sets import ticker_features
 from rnntrade.report.contents import (
     AttentionExample,
