@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import ATTENTION
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Fold, FoldTargets, Predictions, Scaler, Windows
 from tasks.refs import ModelRefs, put
 from tasks.report import _attention
+from tests.configs import ATTENTION
 from tests.report.builder import fit
 
 
