@@ -12,20 +12,28 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from rnntrade.chain import CHAIN
+from rnntrade.chain import CHAIN, Chain
 from rnntrade.config import BacktestConfig, Experiment, ModelConfig, TradingConfig
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import sharpe_ratio
-from rnntrade.evaluation.paths import Overfitting, PathRatios, overfitting, path_ratios, stitch
+from rnntrade.evaluation.paths import (
+    Overfitting,
+    PathRatios,
+    TradedPaths,
+    overfitting,
+    path_ratios,
+    stitch,
+)
 from rnntrade.features.sets import check_names
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
-from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import require_samples
-from rnntrade.types import Prices
-from tasks.artifacts import Ref, publish
-from tasks.caching import cached_task
-from tasks.tables import read_bars, read_prices
+from rnntrade.samples.windows import make_samples
+from rnntrade.trading.backtest import backtest as run_backtest
+from rnntrade.trading.positions import decide
+from rnntrade.types import FoldTargets, Predictions, Prices, Windows
+from tasks.caching import step
+from tasks.refs import Ref, Tables, put, read_prices
 
 Row = dict[str, str]
 
@@ -76,22 +84,22 @@ def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
     return models
 
 
-@cached_task("make_combinatorial_windows-{model.name}", steps=("samples", "target"))
+@step(
+    "make_combinatorial_windows-{model.name}",
+    of=(make_samples, Chain.make_targets, combinatorial_folds),
+)
 def make_combinatorial_windows(
     model: ModelConfig,
-    features: dict[str, Ref],
-    prices: dict[str, Ref],
+    features: Tables,
+    prices: Tables,
     groups: int,
     test_groups: int,
     validation_fraction: float,
-) -> Ref:
+) -> Ref[Windows]:
     """Write a direction model's samples, and which of them each choice of test groups trains on."""
     check_names(model.inputs)
-    tables = {
-        ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(model.inputs))
-        for ticker, ref in features.items()
-    }
-    closes = {ticker: read_bars(ref)["close"] for ticker, ref in prices.items()}
+    tables = {ticker: ref.load()[list(model.inputs)] for ticker, ref in features.items()}
+    closes = {ticker: ref.load()["close"] for ticker, ref in prices.items()}
     objective = objective_of(model)
     targets = {t: CHAIN.target(objective, close, close * math.nan) for t, close in closes.items()}
     samples = CHAIN.samples(tables, targets, model.lookback, model.horizon)
@@ -102,34 +110,29 @@ def make_combinatorial_windows(
     unknown = np.full(len(samples), math.nan)
     for fold in folds:
         require_samples(samples.target, fold, model.name, model.horizon)
-    with publish("windows") as out:
-        save_samples(
-            out.folder, samples, [FoldTargets(fold, samples.target, unknown, {}) for fold in folds]
-        )
-    return out.ref
+    targeted = (FoldTargets(fold, samples.target, unknown, {}) for fold in folds)
+    return put("windows", Windows(samples, tuple(targeted)))
 
 
-@cached_task("trade_paths-{name}", steps=("decide", "allocate", "backtest", "hold"))
+@step("trade_paths-{name}", of=(stitch, decide, run_backtest, first_sessions))
 def trade_paths(
     name: str,
-    predictions: Ref,
-    prices: dict[str, Ref],
+    predictions: Ref[Predictions],
+    prices: Tables,
     trading: TradingConfig,
     config: BacktestConfig,
     groups: int,
     test_groups: int,
-) -> Ref:
+) -> Ref[TradedPaths]:
     """Backtest a model along every path: as the experiment trades it, and as it might have.
 
-    Writes returns per session: paths.parquet, configurations.parquet (each member alone with each
-    dead band, averaged over paths) and hold.parquet.  A regime filter is left out.
+    A regime filter is left out.
     """
     bars = read_prices(prices)
     assignment, first = paths(groups, test_groups), first_sessions(bars.sessions, groups)
-    table = pd.read_parquet(predictions.folder / "predictions.parquet")
-    together = table[table["part"] == "test"]
-    apart = predictions.folder / "members.parquet"
-    alone = pd.read_parquet(apart) if apart.is_file() else together.assign(member=0)
+    made = predictions.load()
+    together = made.table[made.table["part"] == "test"]
+    alone = together.assign(member=0) if made.members.empty else made.members
 
     def earned(rows: pd.DataFrame, dead_band: float) -> pd.DataFrame:
         rule = replace(trading, dead_band=dead_band)
@@ -146,11 +149,7 @@ def trade_paths(
         for band in sorted({*DEAD_BANDS, trading.dead_band})
     }
     held = CHAIN.hold(bars, pd.DatetimeIndex(traded.index), config).returns
-    with publish("paths") as out:
-        traded.to_parquet(out.folder / "paths.parquet")
-        pd.DataFrame(tried).to_parquet(out.folder / "configurations.parquet")
-        held.to_frame("hold").to_parquet(out.folder / "hold.parquet")
-    return out.ref
+    return put("paths", TradedPaths(traded, pd.DataFrame(tried), held))
 
 
 @task(task_run_name="judge_paths", cache_policy=NO_CACHE)
@@ -159,7 +158,7 @@ def judge_paths(
     groups: int,
     test_groups: int,
     fits: int,
-    traded: dict[str, Ref],
+    traded: dict[str, Ref[TradedPaths]],
     failures: dict[str, str],
 ) -> Diagnosis:
     """Put the paths beside buy and hold, judge the choosing, and show it on Prefect's pages."""
@@ -168,11 +167,10 @@ def judge_paths(
     count, folds = paths(groups, test_groups).shape[0], math.comb(groups, test_groups)
     ratios, sharpe, tried = {}, {}, []
     for name, ref in traded.items():
-        own = pd.read_parquet(ref.folder / "paths.parquet")
-        held = pd.read_parquet(ref.folder / "hold.parquet")["hold"]
-        sharpe[name] = [sharpe_ratio(own[path], risk_free, year) for path in own]
-        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(held, risk_free, year))
-        tried.append(pd.read_parquet(ref.folder / "configurations.parquet"))
+        own = ref.load()
+        sharpe[name] = [sharpe_ratio(own.paths[path], risk_free, year) for path in own.paths]
+        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(own.hold, risk_free, year))
+        tried.append(own.configurations)
     table = pd.concat(tried, axis=1) if tried else pd.DataFrame()
     draws = max(experiment.report.bootstrap_draws // 20, 10)  # each costs what a whole figure does
     chosen = overfitting(table - risk_free, draws, experiment.seed)

@@ -3,16 +3,18 @@
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from rnntrade.codec import save
 from rnntrade.config import DataConfig
 from rnntrade.data import store
 from rnntrade.data.bars import cut
 from rnntrade.errors import DataError, RnntradeError
 from rnntrade.fingerprint import folder_digest
-from tasks.artifacts import Ref
 from tasks.home import data_folder, home
+from tasks.refs import Ref
 from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import Recorded, read_text_artifact
 
@@ -88,13 +90,13 @@ def copy_inputs(recorded: Provenance, scratch: Path) -> None:
             shutil.copytree(home() / name, scratch / name, ignore=left_out)
 
 
-def _rebuild(data: DataConfig, ticker: str, ref: Ref, place: Path) -> None:
+def _rebuild(data: DataConfig, ticker: str, ref: Ref[Any], place: Path) -> None:
     """Write the bars of the vintage whose cut has that digest, newest first."""
     known = store.vintages(data_folder(), data.source, ticker)
     for vintage in reversed(known):
         bars = store.read_vintage(data_folder(), data.source, ticker, vintage.id)
         with TemporaryDirectory() as folder:
-            cut(bars, data.start, data.end).to_parquet(Path(folder) / "bars.parquet")
+            save(cut(bars, data.start, data.end), Path(folder))
             if folder_digest(Path(folder)) == ref.digest:
                 shutil.copytree(folder, place, dirs_exist_ok=True)
                 return

@@ -39,11 +39,10 @@ from rnntrade.audit.stages import (
     few,
     spread,
 )
-from rnntrade.chain import Chain, Predictions, chain_of
+from rnntrade.chain import Chain, chain_of
 from rnntrade.config import Experiment
 from rnntrade.features.sets import FEATURES as EVERY_FEATURE
-from rnntrade.samples.splits import Boundary
-from rnntrade.types import Fold, Prices, Spans
+from rnntrade.types import Boundary, Fold, Predictions, Prices, Spans
 
 SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 3}
 LEARNING_RATE = 1e-2  # so that a few epochs differ

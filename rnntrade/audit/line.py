@@ -18,9 +18,7 @@ from rnntrade.config import Experiment, ModelConfig
 from rnntrade.features.sets import FEATURES
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
-from rnntrade.samples.splits import Boundary
-from rnntrade.types import Prices, Samples, turbulent_classes
+from rnntrade.types import Boundary, FoldTargets, Prices, Samples, turbulent_classes
 
 NEWEST = {"training": 160, "validation": 60, "test": 50}  # sessions of a part that fits see
 

@@ -6,7 +6,7 @@ in single precision (loss, temperature) must agree to a share that is named with
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
@@ -14,14 +14,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.chain import Books, Chain, Labels, Predictions, chain_of
+from rnntrade.chain import Chain, chain_of
 from rnntrade.config import Experiment, ModelConfig
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.predict import predict
-from rnntrade.types import Backtest, Fit, Prices, Rows, Samples, Spans, turbulent_classes
+from rnntrade.types import (
+    Backtest,
+    Books,
+    Fit,
+    FoldTargets,
+    Predictions,
+    Prices,
+    Rows,
+    Samples,
+    Spans,
+    Windows,
+    turbulent_classes,
+)
 
 PARTS = ("training", "validation", "test")
 BOOKS = ("equity", "returns", "turnover", "weights", "costs", "trades")
@@ -37,7 +49,7 @@ class ModelRecord:
     """What a run recorded of one model."""
 
     model: ModelConfig
-    samples: Callable[[int], tuple[Samples, FoldTargets]]  # by fold, read when asked for
+    windows: Windows
     fits: Sequence[Sequence[Fit]]  # by fold, then by member
     predictions: Predictions  # the network's alone, validation and test parts
     baselines: pd.DataFrame | None = None  # of the same samples; the newest fold's are compared
@@ -84,7 +96,7 @@ def audit_record(
             parts += _fold(chain, prices, record.features, labels, own, device)
         if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
             number = len(record.labels) - 1
-            samples, targets = own.samples(number)
+            samples, targets = own.windows.fold(number)
             asked = objective_of(own.model, targets.classes)
             again = chain.predict_baselines(samples, targets, asked, experiment.seed)
             recorded = _of_fold(own.baselines, number)
@@ -106,10 +118,12 @@ def _fold(
 ) -> Iterator[Audited]:
     """One model's samples, fits and predictions of one fold."""
     model, number = own.model, labels.boundary.number
-    name, (samples, targets) = f"{model.name}, fold {number}", own.samples(number)
+    name, (samples, targets) = f"{model.name}, fold {number}", own.windows.fold(number)
     due = chain.sample(features, chain.make_targets(prices, labels, model), labels, model)
-    for table, kind in ((_sample_table, ""), (_rows, ", rows")):
-        yield compare("samples", name + kind, table(samples, targets), table(*due), "decision")
+    tables = _sample_table(samples, targets), _sample_table(*due)
+    yield compare("samples", name, *tables, "decision")
+    rows = (pd.DataFrame(both.rows, columns=list(both.features)) for both in (samples, due[0]))
+    yield compare("samples", f"{name}, rows", *rows)
 
     validation: dict[int, Array] = {}
 
@@ -321,10 +335,6 @@ def _sample_table(samples: Samples, targets: FoldTargets) -> pd.DataFrame:
     width = targets.target.shape[1]
     columns |= {f"target_{step + 1}": targets.target[:, step] for step in range(width)}
     return pd.DataFrame(columns)
-
-
-def _rows(samples: Samples) -> pd.DataFrame:
-    return pd.DataFrame(samples.rows, columns=list(samples.features))
 
 
 def _of_fold(table: pd.DataFrame, number: int) -> pd.DataFrame:

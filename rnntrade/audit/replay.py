@@ -11,11 +11,11 @@ import pandas as pd
 
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.record import ModelRecord, RunRecord, compare
-from rnntrade.chain import Books, Chain, chain_of
+from rnntrade.chain import Chain, chain_of
 from rnntrade.config import SESSIONS_PER_YEAR, Experiment
 from rnntrade.errors import DataError
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.types import Fit, Prices, turbulent_classes
+from rnntrade.types import Books, Fit, Prices, turbulent_classes
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Array = np.ndarray

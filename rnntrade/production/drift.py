@@ -23,10 +23,7 @@ What this rule misses is a change no larger than those that the training part it
 A false alarm costs a retraining, whose challenger must still win.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -109,16 +106,6 @@ class Reference:
             fewest,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain values; `from_json` gives back the same to the last bit."""
-        result: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
-        return result
-
-    @staticmethod
-    def from_json(told: Mapping[str, Any]) -> "Reference":
-        """Return what `to_json` told."""
-        return Reference(**{name: _tuples(value) for name, value in told.items()})
-
 
 def feature_drift(
     reference: Reference, recent_rows: ArrayLike, config: ProductionConfig
@@ -187,11 +174,6 @@ def _whole(rows: ArrayLike, width: int) -> Floats:
     if not np.isfinite(values).all():
         raise ValueError("rows have missing values: give those of whole windows")
     return values
-
-
-def _tuples(value: Any) -> Any:
-    """Lists, of lists too, as tuples."""
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 def _edges(column: Floats) -> tuple[float, ...]:

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnntrade.codec import plain
 from rnntrade.config import ProductionConfig
-from rnntrade.evaluation.plain import plain_fields
 from rnntrade.production.decay import (
     Decay,
     Outcomes,
@@ -56,7 +56,7 @@ class Check:
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
-        return {**plain_fields(self), "wanted": self.wanted}
+        return {**plain(self), "wanted": self.wanted}
 
 
 def number(value: float | None, unit: str = "") -> str:

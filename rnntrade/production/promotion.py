@@ -27,9 +27,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from rnntrade.codec import plain
 from rnntrade.config import SESSIONS_PER_YEAR, ProductionConfig
 from rnntrade.evaluation.metrics import max_drawdown
-from rnntrade.evaluation.plain import plain_fields
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import mean_difference_interval
 
@@ -70,7 +70,7 @@ class Decision:
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
-        return plain_fields(self)
+        return plain(self)
 
 
 def decide(

@@ -5,7 +5,7 @@ from math import isfinite
 
 import pandas as pd
 
-from rnntrade.evaluation.comparison import OVERFITTING_NEEDED, Comparison
+from rnntrade.evaluation.compare import OVERFITTING_NEEDED, Comparison
 from rnntrade.evaluation.verdict import Interval, plain
 from rnntrade.report.contents import AuditSummary, ReportContents
 from rnntrade.report.markup import bullets, folded, paragraph

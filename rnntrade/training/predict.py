@@ -8,6 +8,7 @@ beside it.
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from rnntrade.models.build import build
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
-from rnntrade.types import Fit, Rows, Samples
+from rnntrade.types import Fit, Fold, Rows, Samples
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,16 @@ def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Ar
     if not attends(fit):
         raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
     return np.asarray(_run(fit, samples, rows, device, _attention_weights).numpy())
+
+
+def newest_attention(fit: Fit, samples: Samples, fold: Fold) -> pd.DataFrame | None:
+    """(K, L) attention in the newest test window of each ticker; None for other architectures."""
+    if not attends(fit):
+        return None
+    test = fold.test[::-1]
+    tickers, newest = np.unique(samples.spans.ticker[test], return_index=True)
+    weights = attention(fit, samples, test[newest])
+    return pd.DataFrame(weights, index=tickers, columns=[str(i) for i in range(weights.shape[1])])
 
 
 def restore(fit: Fit) -> nn.Module:

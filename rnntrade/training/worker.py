@@ -4,14 +4,14 @@ Reads a JSON job a line from standard input, and writes JSON lines: {"epoch": {.
 epoch, then {"done": true}, or {"error": "...", "kind": "..."}.  It ends with its input, or as soon
 as nobody reads its output: so it never outlives its parent by more than an epoch.  A job:
 
-samples     folder that rnntrade.samples.files wrote
+samples     folder of the `Windows`
 fold        number of the fold to train
 model       fields of ModelConfig
 training    fields of TrainingConfig
 seed        of this fit
 device      auto, cpu, cuda or mps
 checkpoint  file to go on from, or null; removed once the fit is written
-output      folder for the fit
+output      folder for the `Fit`
 source      digest of the code that the job was made for; optional
 """
 
@@ -26,12 +26,12 @@ from typing import Any, TextIO
 
 import torch
 
+from rnntrade.codec import load, save
 from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.fingerprint import source_digest
-from rnntrade.samples.files import load_samples
-from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
+from rnntrade.types import Windows
 
 SOURCE = source_digest("rnntrade.training.worker")  # of what this process runs
 
@@ -70,7 +70,7 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
             f"{job['model']['name']}, fold {job['fold']}: the code was edited while this run was "
             "going on.  Start the run again: what is finished is kept."
         )
-    samples, targets = load_samples(Path(job["samples"]), job["fold"])
+    samples, targets = load(Windows, Path(job["samples"])).fold(job["fold"])
     checkpoint = Path(job["checkpoint"]) if job["checkpoint"] else None
     fit = train(
         samples,
@@ -84,7 +84,7 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
         checkpoint=checkpoint,
         on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
     )
-    save_fit(fit, Path(job["output"]))
+    save(fit, Path(job["output"]))
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
 

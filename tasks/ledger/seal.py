@@ -23,17 +23,16 @@ from rnntrade.errors import SealError
 from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
 from tasks import clock
-from tasks.artifacts import Ref, publish
 from tasks.home import home
 from tasks.ledger.trials import append_lines, last_session, markets, read_lines
-from tasks.tables import read_bars
+from tasks.refs import Ref, Tables, put
 from tasks.tracking.runs import RunIds
 
 
 class Holdout(BaseModel):
     """Which prices a run may see, and where its one test part begins if it opens the seal."""
 
-    prices: dict[str, Ref]
+    prices: Tables
     test_from: str = ""  # first sealed session, of a run that opens the holdout
     sealed_from: str = ""  # first sealed session, of a run that must not see it
     state: str = "none"  # "none", "sealed", "opened" or "spent"
@@ -42,7 +41,7 @@ class Holdout(BaseModel):
 
 @task(task_run_name="seal", cache_policy=NO_CACHE)
 def seal(
-    ids: RunIds, experiment: Experiment, prices: dict[str, Ref], opening: bool, spent: bool
+    ids: RunIds, experiment: Experiment, prices: Tables, opening: bool, spent: bool
 ) -> Holdout:
     """Cut the sealed sessions off; or open them, write that down, and hand on everything.
 
@@ -74,7 +73,7 @@ def seal(
 
 
 def _open(
-    path: Path, ids: RunIds, experiment: Experiment, prices: dict[str, Ref], first: str, spent: bool
+    path: Path, ids: RunIds, experiment: Experiment, prices: Tables, first: str, spent: bool
 ) -> Holdout:
     """Write the opening down before anything looks; the very same run may look again."""
     if last_session(prices) < first:
@@ -112,13 +111,13 @@ def _open(
     )
 
 
-def _first_sealed(path: Path, own: tuple[str, ...], prices: dict[str, Ref], wanted: int) -> str:
+def _first_sealed(path: Path, own: tuple[str, ...], prices: Tables, wanted: int) -> str:
     """Return the first sealed session of any of the tickers; else seal the `wanted` newest now."""
     sealed = [str(each["first"]) for each in _read(path, own) if each["event"] == "sealed"]
     if sealed:
         return min(sealed)
     sessions = pd.DatetimeIndex(
-        np.unique(np.concatenate([read_bars(ref).index.to_numpy() for ref in prices.values()]))
+        np.unique(np.concatenate([ref.load().index.to_numpy() for ref in prices.values()]))
     )
     if wanted >= len(sessions):
         raise SealError(
@@ -130,12 +129,10 @@ def _first_sealed(path: Path, own: tuple[str, ...], prices: dict[str, Ref], want
     return first
 
 
-def _before(prices: Ref, first: str) -> Ref:
+def _before(prices: Ref[pd.DataFrame], first: str) -> Ref[pd.DataFrame]:
     """Publish the bars before the seal."""
-    bars = read_bars(prices)
-    with publish("prices") as out:
-        bars[bars.index < pd.Timestamp(first)].to_parquet(out.folder / "bars.parquet")
-    return out.ref
+    bars = prices.load()
+    return put("prices", bars[bars.index < pd.Timestamp(first)])
 
 
 def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -26,15 +26,13 @@ from pydantic import BaseModel
 
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.evaluation.metrics import sharpe_ratio
-from rnntrade.evaluation.trials import Trials
+from rnntrade.evaluation.verdict import Trials
 from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
-from rnntrade.trading.files import load_backtest
+from rnntrade.types import Books, Windows
 from tasks import clock
-from tasks.artifacts import Ref
 from tasks.home import home
-from tasks.report import data_fingerprint
-from tasks.tables import read_bars
+from tasks.refs import Ref, Tables, data_fingerprint
 from tasks.tracking.runs import RunIds, recorded_trials, tag_trials
 
 
@@ -62,13 +60,17 @@ def markets(config: DataConfig) -> tuple[str, ...]:
 
 @task(task_run_name="note_fits", cache_policy=NO_CACHE)
 def note_fits(
-    ids: RunIds, experiment: Experiment, prices: dict[str, Ref], samples: dict[str, Ref], folds: int
+    ids: RunIds,
+    experiment: Experiment,
+    prices: Tables,
+    windows: dict[str, Ref[Windows]],
+    folds: int,
 ) -> Trials:
     """Write down every fit that is about to begin; say what was tried so far, these included."""
     about = _about(ids, experiment.data, prices)
     lines = []
     for model in experiment.models:
-        asked = (samples[model.name].digest, model, experiment.training, experiment.seed)
+        asked = (windows[model.name].digest, model, experiment.training, experiment.seed)
         attempt = fingerprint((*asked, experiment.members, folds))
         lines += [
             Line(
@@ -90,7 +92,7 @@ def note_fits(
 
 @task(task_run_name="note_strategies", cache_policy=NO_CACHE)
 def note_strategies(
-    ids: RunIds, experiment: Experiment, prices: dict[str, Ref], backtests: dict[str, Ref]
+    ids: RunIds, experiment: Experiment, prices: Tables, backtests: dict[str, Ref[Books]]
 ) -> Trials:
     """Write down what each strategy earned, before anyone judges it; say what was tried so far."""
     year = experiment.backtest.sessions_per_year
@@ -98,7 +100,7 @@ def note_strategies(
     about = _about(ids, experiment.data, prices)
     lines = []
     for name, ref in backtests.items():
-        returns = load_backtest(ref.folder / "strategy").returns
+        returns = ref.load().strategy.returns
         ratio = sharpe_ratio(returns, risk_free, year) / year**0.5
         lines.append(
             Line(
@@ -151,12 +153,12 @@ def _all_lines() -> list[Line]:
     return lines
 
 
-def last_session(prices: dict[str, Ref]) -> str:
+def last_session(prices: Tables) -> str:
     """Return the newest session of any ticker, YYYY-MM-DD."""
-    return str(max(pd.Timestamp(read_bars(ref).index[-1]) for ref in prices.values()).date())
+    return str(max(pd.Timestamp(ref.load().index[-1]) for ref in prices.values()).date())
 
 
-def _about(ids: RunIds, config: DataConfig, prices: dict[str, Ref]) -> dict[str, Any]:
+def _about(ids: RunIds, config: DataConfig, prices: Tables) -> dict[str, Any]:
     """What all lines of a run share."""
     return {
         "markets": markets(config),

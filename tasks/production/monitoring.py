@@ -23,11 +23,9 @@ from rnntrade.config import DataConfig
 from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.production.health import DECAYS, number
-from tasks.artifacts import Ref, publish
 from tasks.home import artifacts_folder, data_folder
 from tasks.production.notify import notify
-from tasks.report import data_fingerprint
-from tasks.tables import read_prices
+from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
 from tasks.tracking.recording import write
 from tasks.tracking.runs import client, noted_run, noted_runs
@@ -53,7 +51,7 @@ class Monitored(BaseModel):
     figures: dict[str, float]
     bars: str  # digest of the prices
     newest: bool  # False: a look back, although there are newer bars
-    pictures: Ref  # NAME.png
+    pictures: Ref[None]  # NAME.png
     events: list[str] = []  # emitted by this very look
     mlflow_run: str = ""
     new: bool = True  # False: the same was recorded before
@@ -89,7 +87,7 @@ def prices_of(version: Version) -> DataConfig:
 @task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
 def check_champion(
     version: Version,
-    prices: dict[str, Ref],
+    prices: Tables,
     as_of: date | None,
     missing: dict[str, str] | None = None,
 ) -> Monitored:

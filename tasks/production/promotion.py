@@ -11,11 +11,9 @@ from rnntrade.config import Experiment
 from rnntrade.production.desk import Desk, narrowed
 from rnntrade.production.promotion import Decision, decide
 from rnntrade.production.scores import same_question, score, shared_tickers
-from tasks.artifacts import Ref
 from tasks.home import artifacts_folder
-from tasks.report import data_fingerprint
+from tasks.refs import Tables, data_fingerprint, read_prices
 from tasks.summary import Summary
-from tasks.tables import read_prices
 from tasks.tracking import champions
 from tasks.tracking.champions import PROMOTED, Version
 
@@ -32,7 +30,7 @@ class Judged(BaseModel):
 
 
 @task(task_run_name="judge-{asked}", cache_policy=NO_CACHE)
-def judge(asked: str, experiment: Experiment, prices: dict[str, Ref], summary: Summary) -> Judged:
+def judge(asked: str, experiment: Experiment, prices: Tables, summary: Summary) -> Judged:
     """Compare the run's best model of a task with the champion; promote it if it is better.
 
     asked    "direction", "regime" or "forecast"
@@ -117,7 +115,7 @@ def _compare(
     champion: Version | None,
     rival: Desk | None,
     experiment: Experiment,
-    prices: dict[str, Ref],
+    prices: Tables,
     clean: bool,
 ) -> tuple[Decision, tuple[str, ...]]:
     """Score both on the tickers that both decide on, and sessions that neither has learned from.

@@ -19,12 +19,11 @@ from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.storage import explained
 from tasks import clock
-from tasks.artifacts import Ref
 from tasks.home import artifacts_folder, home
 from tasks.ledger.trials import append_lines, last_session
 from tasks.production.promotion import Judged
-from tasks.report import data_fingerprint
-from tasks.tracking.provenance import STEPS
+from tasks.refs import Tables, data_fingerprint
+from tasks.steps import sources
 
 
 class Retraining(BaseModel):
@@ -83,7 +82,7 @@ def one_at_a_time() -> Iterator[None]:
         lock.release()
 
 
-def done_before(experiment: Experiment, prices: dict[str, Ref]) -> Retraining | None:
+def done_before(experiment: Experiment, prices: Tables) -> Retraining | None:
     """Return the finished retraining of the same experiment, prices and code, if there is one."""
     wanted = _key(experiment, prices)
     for line in reversed(_lines()):
@@ -94,7 +93,7 @@ def done_before(experiment: Experiment, prices: dict[str, Ref]) -> Retraining | 
 
 
 @task(task_run_name="finish_retraining", cache_policy=NO_CACHE)
-def finish(experiment: Experiment, prices: dict[str, Ref], done: Retraining) -> Retraining:
+def finish(experiment: Experiment, prices: Tables, done: Retraining) -> Retraining:
     """Show what was decided on Prefect's pages, then write the retraining down as done."""
     done = done.model_copy(update={"until": last_session(prices), "at": clock.stamp()})
     create_markdown_artifact(
@@ -127,9 +126,8 @@ def markdown(done: Retraining) -> str:
     return "\n\n".join([*parts, f"Report: `{done.report}`"])
 
 
-def _key(experiment: Experiment, prices: dict[str, Ref]) -> str:
-    modules = sorted({*STEPS.values(), "tasks.production.promotion"})
-    code = [source_digest(module) for module in modules]
+def _key(experiment: Experiment, prices: Tables) -> str:
+    code = (sources(), source_digest("tasks.production.promotion"))
     return fingerprint((asdict(experiment), data_fingerprint(prices), code))
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
-from tasks.artifacts import Ref, refs_in, write_manifest
-from tasks.audited import load_audit
-from tasks.report import ModelLine, data_fingerprint
+from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
 from tasks.summary import Summary, markdown
 from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import RunIds, client
@@ -25,12 +24,12 @@ OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # 
 def record(
     ids: RunIds,
     experiment: Experiment,
-    prices: dict[str, Ref],
-    lines: dict[str, ModelLine],
+    prices: Tables,
+    models: dict[str, ModelRefs],
     summary: Summary,
-    page: Ref,
+    page: Ref[None],
     made_of: Provenance,
-    others: list[Ref],
+    others: list[Ref[Any]],
 ) -> None:
     """Write everything down and close the runs; a failed model's run says why it failed.
 
@@ -48,10 +47,10 @@ def record(
             known.set_tag(run_id, "error", summary.failures[name])
             known.set_terminated(run_id, "FAILED")
             continue
-        line, figures = lines[name], summary.figures[name]
+        refs, figures = models[name], summary.figures[name]
         params = _flat(
             {
-                "model": asdict(line.model),
+                "model": asdict(refs.model),
                 "training": asdict(experiment.training),
                 "split": asdict(experiment.split),
                 "seed": experiment.seed,
@@ -63,9 +62,9 @@ def record(
             **words,
             "mlflow.note.content": str(figures["sentence"]),
         }
-        write(known, run_id, params, _numbers(figures), _curves(line), tags)
-        results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
-        for ref in filter(None, results):
+        write(known, run_id, params, _numbers(figures), _curves(refs), tags)
+        results = (refs.predictions, refs.baselines, refs.evaluation, refs.books, refs.strategy)
+        for ref in refs_in(results):
             known.log_artifacts(run_id, str(ref.folder), ref.step)
         _log_prices(known, run_id, experiment, prices)
         known.set_terminated(run_id)
@@ -86,7 +85,7 @@ def record(
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
     _log_prices(known, ids.parent, experiment, prices)
     write_manifest(
-        ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(lines)]
+        ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(models)]
     )
     known.set_terminated(ids.parent)
     known.set_experiment_tag(
@@ -95,14 +94,14 @@ def record(
 
 
 @task(task_run_name="record_audit", cache_policy=NO_CACHE)
-def record_audit(ids: RunIds, audited: Ref) -> None:
+def record_audit(ids: RunIds, audited: Ref[AuditReport]) -> None:
     """Put the audit and its outcome into the run, before anything fails because of it."""
-    known, about = client(), load_audit(audited)
+    known, audit = client(), audited.load().merged
     known.log_artifacts(ids.parent, str(audited.folder), "audit")
-    outcome = "clean" if about["clean"] else f"{len(about['findings'])} findings"
+    outcome = "clean" if audit.clean else f"{len(audit.findings)} findings"
     for run_id in (ids.parent, *ids.children.values()):
         known.set_tag(run_id, "audit", outcome)
-    known.log_metric(ids.parent, "audit.comparisons", float(about["compared"]))
+    known.log_metric(ids.parent, "audit.comparisons", float(audit.compared))
 
 
 def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:
@@ -127,17 +126,16 @@ def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if isinstance(value, float)}
 
 
-def _curves(line: ModelLine) -> dict[str, list[float]]:
+def _curves(refs: ModelRefs) -> dict[str, list[float]]:
     """What each fit's epochs led to; folds and members are told apart where there are several."""
     curves: dict[str, list[float]] = {}
-    for fold, members in enumerate(line.fits):
+    for fold, members in enumerate(refs.fits):
         for member, ref in enumerate(members):
-            history = json.loads((ref.folder / "fit.json").read_text(encoding="utf-8"))["history"]
-            alone = len(line.fits) == len(members) == 1
+            history = ref.load().history
+            alone = len(refs.fits) == len(members) == 1
             which = "" if alone else f"/fold_{fold}_member_{member}"
             for name in ("training_loss", "validation_loss", "training_score", "validation_score"):
-                values = [epoch[name] for epoch in history]
-                curves[name + which] = [float("nan") if v is None else v for v in values]
+                curves[name + which] = [getattr(epoch, name) for epoch in history]
     return curves
 
 
@@ -168,7 +166,7 @@ def write(
     known.log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
 
 
-def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Mapping[str, Ref]) -> None:
+def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Tables) -> None:
     """Name the prices by digest: logging the frame itself would profile it for seconds."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset

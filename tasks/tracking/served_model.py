@@ -19,9 +19,10 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow is not typed her
         """Read weights, scaler, thresholds and rules from safetensors, JSON and Parquet."""
         from pathlib import Path
 
-        from rnntrade.production.desk import load_desk
+        from rnntrade.codec import load
+        from rnntrade.production.desk import Desk
 
-        self.desk = load_desk(Path(context.artifacts["desk"]))
+        self.desk = load(Desk, Path(context.artifacts["desk"]))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

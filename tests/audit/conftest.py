@@ -1,10 +1,9 @@
 """One small run in memory, which every test of its record looks at."""
 
-import pandas as pd
 import pytest
 
 from rnntrade.audit.record import ModelRecord, RunRecord
-from rnntrade.chain import CHAIN, Predictions
+from rnntrade.chain import CHAIN
 from rnntrade.config import Experiment
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Prices
@@ -15,34 +14,24 @@ from tests.audit.made_run import small_experiment
 def run(prices: Prices) -> tuple[Prices, Experiment, RunRecord]:
     """Two folds of three tiny models, two members each, on two tickers."""
     bars, experiment = prices.of(["WHOLE", "HALTED"]), small_experiment()
-    folds = CHAIN.boundaries(bars.sessions, experiment.split, None)
-    labels = [CHAIN.label(bars, experiment.labels, fold, bars.sessions) for fold in folds]
+    labels = CHAIN.label_folds(bars, experiment.labels, experiment.split)
     features = CHAIN.compute_features(bars)
     models = {}
     for model in experiment.models:
-        sampled = [
-            CHAIN.sample(features, CHAIN.make_targets(bars, fold, model), fold, model)
-            for fold in labels
-        ]
+        windows = CHAIN.sample_folds(features, bars, labels, model)
+        sampled = [windows.fold(number) for number in range(len(labels))]
         fits = [
-            [CHAIN.fit(*own, model, experiment, member) for member in range(experiment.members)]
-            for own in sampled
+            [CHAIN.fit(*fold, model, experiment, member) for member in range(experiment.members)]
+            for fold in sampled
         ]
-        by_fold = [CHAIN.predict_fold(own, *fold) for own, fold in zip(fits, sampled, strict=True)]
-        predictions = Predictions(
-            pd.concat([fold.table for fold in by_fold], ignore_index=True),
-            pd.concat([fold.members for fold in by_fold], ignore_index=True),
-        )
-        asked = objective_of(model)
+        predictions, asked = CHAIN.predict_folds(fits, windows), objective_of(model)
         rules = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
         models[model.name] = ModelRecord(
             model=model,
-            samples=sampled.__getitem__,
+            windows=windows,
             fits=fits,
             predictions=predictions,
-            baselines=pd.concat(
-                [CHAIN.predict_baselines(*own, asked, experiment.seed) for own in sampled]
-            ),
+            baselines=CHAIN.predict_baselines(*sampled[-1], asked, experiment.seed),
             books=CHAIN.trade(predictions, bars, *rules) if asked.traded else None,
         )
     return bars, experiment, RunRecord(features, labels, models)

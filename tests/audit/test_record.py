@@ -40,7 +40,7 @@ def with_fit(record: RunRecord, name: str, **changes) -> RunRecord:
 
 def test_a_scaler_of_the_whole_sample_is_told(run):
     record = run[2]
-    samples, _ = record.models[FORECAST].samples(1)
+    samples, _ = record.models[FORECAST].windows.fold(1)
     scaler = record.models[FORECAST].fits[1][1].scaler
     rows = samples.rows[np.isfinite(samples.rows).all(axis=1)]
     whole = replace(scaler, mean=rows.mean(axis=0), deviation=rows.std(axis=0))
@@ -88,11 +88,9 @@ def test_thresholds_of_the_whole_sample_are_told(run):
 def test_targets_a_session_late_are_told(run):
     record = run[2]
 
-    def late(fold):
-        samples, targets = record.models[DIRECTION].samples(fold)
-        return samples, replace(targets, target=np.roll(targets.target, 1, axis=0))
-
-    stages = found(run, only(record, DIRECTION, samples=late))
+    windows = record.models[DIRECTION].windows
+    late = tuple(replace(fold, target=np.roll(fold.target, 1, axis=0)) for fold in windows.folds)
+    stages = found(run, only(record, DIRECTION, windows=replace(windows, folds=late)))
     assert stages[0] == ("samples", "recorded value is not what its inputs give")
 
 
@@ -117,7 +115,7 @@ def test_other_fold_dates_are_told(run):
 
 def test_spans_that_reach_into_the_next_part_are_told(run):
     bars, experiment, record = run
-    samples, targets = record.models[REGIME].samples(0)  # horizon 20
+    samples, targets = record.models[REGIME].windows.fold(0)  # horizon 20
     boundary = boundaries(bars.sessions, experiment.split)[0]
     assert audit_spans(samples.spans, targets.fold, boundary, "fold 0").clean
     decision = samples.spans.decision

@@ -9,8 +9,8 @@ from rnntrade.production.desk import Desk, narrowed
 from rnntrade.production.promotion import Candidate
 from rnntrade.production.scores import score
 from rnntrade.types import Prices
-from tasks.artifacts import publish
 from tasks.production.promotion import _by_hand, _compare
+from tasks.refs import put
 from tasks.tracking.champions import Version
 from tests.production.made_desk import Made
 from tests.production.made_desk import made as make
@@ -33,12 +33,7 @@ def flat(desk: Desk) -> Desk:
 
 @pytest.fixture
 def stored(made, home):
-    refs = {}
-    for ticker in made.prices.tickers:
-        with publish("prices") as out:
-            made.prices.bars(ticker).to_parquet(out.folder / "bars.parquet")
-        refs[ticker] = out.ref
-    return refs
+    return {ticker: put("prices", made.prices.bars(ticker)) for ticker in made.prices.tickers}
 
 
 @pytest.mark.parametrize("there", [["WHOLE"], ["WHOLE", "HALTED"]])

@@ -8,13 +8,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from rnntrade.codec import load, save
 from rnntrade.errors import DataError, TrainingError
-from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.training import workers
-from rnntrade.training.fits import load_fit
 from rnntrade.training.loop import train
 from rnntrade.training.workers import Workers
-from rnntrade.types import Thresholds
+from rnntrade.types import Fit, FoldTargets, Thresholds, Windows
 from tests.training.made import FAST, TINY, assert_same_weights, made_samples
 
 MODEL = replace(TINY["regime_lstm"], max_epochs=3)
@@ -25,14 +24,10 @@ THRESHOLDS = {"AAA": Thresholds(0.1, 0.2)}
 def job(tmp_path):
     samples, fold = made_samples(MODEL)
     unknown = np.full(len(samples), np.nan)
-    (tmp_path / "samples").mkdir()
     fold = replace(fold, number=0)
     empty = replace(fold, number=1, training=fold.training[:0])
-    save_samples(
-        tmp_path / "samples",
-        samples,
-        [FoldTargets(each, samples.target, unknown, THRESHOLDS) for each in (fold, empty)],
-    )
+    folds = [FoldTargets(each, samples.target, unknown, THRESHOLDS) for each in (fold, empty)]
+    save(Windows(samples, tuple(folds)), tmp_path / "samples")
     return {
         "samples": str(tmp_path / "samples"),
         "fold": 0,
@@ -71,7 +66,7 @@ def test_a_worker_trains_what_the_loop_trains_and_serves_again(job, expected, st
     epochs = []
     with Workers(1) as pool:
         pool.train(job, epochs.append)
-        fit = load_fit(tmp_path / "fit")
+        fit = load(Fit, tmp_path / "fit")
         assert_same_weights(fit, expected)
         assert (fit.thresholds, fit.fold) == (THRESHOLDS, 0)
         assert tuple(epochs) == expected.history
@@ -79,10 +74,10 @@ def test_a_worker_trains_what_the_loop_trains_and_serves_again(job, expected, st
 
         with pytest.raises(DataError, match="regime_lstm, fold 1: training has no samples"):
             pool.train({**job, "fold": 1})
-        with pytest.raises(TrainingError, match=r"regime_lstm, fold 9: FileNotFoundError"):
+        with pytest.raises(TrainingError, match=r"regime_lstm, fold 9: IndexError"):
             pool.train({**job, "fold": 9})
         pool.train({**job, "output": str(tmp_path / "again"), "checkpoint": None})
-        assert_same_weights(load_fit(tmp_path / "again"), expected)
+        assert_same_weights(load(Fit, tmp_path / "again"), expected)
     assert len(started) == 1
     assert started[0].poll() is not None  # gone with the block
 
@@ -99,7 +94,7 @@ def test_a_killed_worker_is_told_and_the_next_one_resumes(job, expected, started
         pool.train(job, epochs.append)
     assert len(started) == 2
     assert len(epochs) < MODEL.max_epochs
-    assert_same_weights(load_fit(tmp_path / "fit"), expected)
+    assert_same_weights(load(Fit, tmp_path / "fit"), expected)
 
 
 def test_a_listener_that_fails_ends_its_worker(job, started):
@@ -118,17 +113,17 @@ def test_jobs_from_many_threads_share_the_workers(job, expected, started, tmp_pa
         list(threads.map(pool.train, jobs))
     assert len(started) == 2
     for i in range(4):
-        assert_same_weights(load_fit(tmp_path / f"{i}"), expected)
+        assert_same_weights(load(Fit, tmp_path / f"{i}"), expected)
 
 
 def test_a_worker_speaks_clean_json_and_ends_with_its_input(job):
     script = (
         "import os, rnntrade.training.worker as worker\n"
-        "real = worker.load_samples\n"
+        "real = worker.load\n"
         "def noisy(*arguments):\n"
         "    print('noise'); os.system('echo noise')\n"
         "    return real(*arguments)\n"
-        "worker.load_samples = noisy\n"
+        "worker.load = noisy\n"
         "raise SystemExit(worker.main())\n"
     )
     ended = subprocess.run(
