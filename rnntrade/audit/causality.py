@@ -203,34 +203,31 @@ def audit_spans(spans: Spans, fold: Fold, boundary: Boundary, name: str) -> Audi
     if boundary.end is not None:
         outside |= spans.decision >= np.datetime64(boundary.end)
     order = (spans.feature_start > spans.decision) | (spans.label_start <= spans.decision)
-    rules = {"test": [(outside, "test decision outside the test part")]}
-    for part, later in (
-        ("training", {"test": test, "validation": validation}),
-        ("validation", {"test": test}),
+    rules = [("test", fold.test, outside, "test decision outside the test part")]
+    order |= spans.label_end < spans.label_start
+    rules.append(("", np.arange(len(spans)), order, "span out of order"))
+    for part, rows, later in (
+        ("training", fold.training, {"test": test, "validation": validation}),
+        ("validation", fold.validation, {"test": test}),
     ):
-        rules[part] = [
-            (spans.decision >= first, f"{part} samples come from the {other} part")
-            for other, first in later.items()
-        ] + [
-            (~(spans.label_end <= first), f"label of a {part} sample overlaps the {other} part")
-            for other, first in later.items()
-        ]
-    rules["every"] = [(order | (spans.label_end < spans.label_start), "span out of order")]
-    findings = []
-    for part, tests in rules.items():
-        rows = np.arange(len(spans)) if part == "every" else getattr(fold, part)
-        for wrong, kind in tests:
-            if (strangers := rows[wrong[rows]]).size:
-                first = strangers[np.argmin(spans.decision[strangers])]
-                day, end = (
-                    np.datetime_as_string(dates[first], unit="D")
-                    for dates in (spans.decision, spans.label_end)
-                )
-                detail = f"{len(strangers)} samples, the first with a label until {end}"
-                series = f"{name} {part}, {spans.ticker[first]}"
-                findings.append(Finding("causality", "split", series, str(day), kind, detail))
-                break
-    return Audited({"split": len(spans)}, tuple(findings))
+        for other, first in later.items():
+            come = f"{part} samples come from the {other} part"
+            rules.append((part, rows, spans.decision >= first, come))
+        for other, first in later.items():
+            overlap = f"label of a {part} sample overlaps the {other} part"
+            rules.append((part, rows, ~(spans.label_end <= first), overlap))
+    findings: dict[str, Finding] = {}
+    for part, rows, wrong, kind in rules:
+        strangers = rows[wrong[rows]]
+        if len(strangers) and part not in findings:
+            row = strangers[np.argmin(spans.decision[strangers])]
+            day, end = (
+                np.datetime_as_string(d[row], "D") for d in (spans.decision, spans.label_end)
+            )
+            detail = f"{len(strangers)} samples, the first with a label until {end}"
+            series = f"{name} {part}, {spans.ticker[row]}"
+            findings[part] = Finding("causality", "split", series, str(day), kind, detail)
+    return Audited({"split": len(spans)}, tuple(findings.values()))
 
 
 def traded(line: Line) -> Line:

@@ -148,8 +148,8 @@ def _alone(prices: Prices, ticker: str) -> Prices:
 def _features(
     line: Line, features: Mapping[str, pd.DataFrame], probe: Probe
 ) -> dict[str, pd.DataFrame]:
-    rng, after = line.rng(probe), _decided(line, probe)
-    return {t: replace_rows(table, after, probe.way, rng) for t, table in features.items()}
+    after = _decided(line, probe)
+    return {t: replace_rows(table, after, probe.way) for t, table in features.items()}
 
 
 def _targets(

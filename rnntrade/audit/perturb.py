@@ -47,10 +47,8 @@ def replace_future(prices: Prices, last: int, way: str, rng: np.random.Generator
     )
 
 
-def replace_rows(
-    table: pd.DataFrame, after: pd.Timestamp, way: str, rng: np.random.Generator
-) -> pd.DataFrame:
-    """A table of anything whose rows after a session are others, in the same seven ways.
+def replace_rows(table: pd.DataFrame, after: pd.Timestamp, way: str) -> pd.DataFrame:
+    """A table of anything whose rows after a session are others: cut off, x1000 or reversed.
 
     table    (T, C) of numbers by session
     returns  as many rows, but for "cut"; those up to `after` are the very same
@@ -59,17 +57,7 @@ def replace_rows(
     if way == "cut":
         return table.iloc[:stays]
     values = table.to_numpy(float, copy=True)
-    future = values[stays:]
-    past = values[stays - 1] if stays else np.zeros(values.shape[1])
-    ways: Mapping[str, Callable[[], Array]] = {
-        "jitter 1 %": lambda: future * np.exp(0.01 * rng.standard_normal(future.shape)),
-        "volatility x10": lambda: past + 10.0 * (future - past),
-        "flat": lambda: np.where(np.isfinite(future), past, np.nan),
-        "x1000": lambda: future * 1000.0,
-        "reversed": lambda: future[::-1].copy(),
-        "missing": lambda: np.where(rng.random((len(future), 1)) < HOLES, np.nan, future),
-    }
-    values[stays:] = ways[way]()
+    values[stays:] = {"x1000": values[stays:] * 1000.0, "reversed": values[stays:][::-1]}[way]
     return pd.DataFrame(values, table.index, table.columns)
 
 
