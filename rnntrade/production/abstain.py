@@ -1,7 +1,6 @@
 """Reasons not to follow a decision, each in a sentence that says what would mend it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -16,27 +15,20 @@ from rnntrade.production.upkeep import expiry
 HALT = 5  # sessions without a bar that are taken for a halt
 
 
-@dataclass(frozen=True)
-class Reasons:
-    """Why not: of everything, and of single tickers."""
-
-    everything: tuple[str, ...] = ()
-    tickers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 def find_reasons(
     evening: Evening,
     due: pd.Timestamp,
     health: Health | None = None,
     asked: Sequence[str] = (),
     missing: Mapping[str, str] = MappingProxyType({}),
-) -> Reasons:
+) -> tuple[list[str], dict[str, list[str]]]:
     """Look for everything that speaks against following the decisions of an evening.
 
     due     newest session that is over: an older evening is stale
     health  what monitoring found; None: not looked at
     asked   tickers that somebody wants to hear of; others than the desk's are unknown
     missing why the newest prices of a ticker could not be had, by ticker
+    returns what speaks against all of them, and by ticker against each; none where nothing does
     """
     desk, day, test = evening.desk, evening.day, evening.desk.fold.test
     last = expiry(desk)
@@ -49,11 +41,10 @@ def find_reasons(
         f"until {last:%Y-%m-%d}.  Retrain, and promote what is better.": max(day, due) >= last,
         f"drift: {health.sentence if health else ''}": health is not None and health.drifted,
     }
-    tickers = {
-        ticker: tuple(_of_ticker(evening, ticker, missing.get(ticker)))
+    return [reason for reason, holds in everything.items() if holds], {
+        ticker: _of_ticker(evening, ticker, missing.get(ticker))
         for ticker in dict.fromkeys([*desk.tickers, *asked])
     }
-    return Reasons(tuple(reason for reason, holds in everything.items() if holds), tickers)
 
 
 def _of_ticker(evening: Evening, ticker: str, missing: str | None) -> list[str]:

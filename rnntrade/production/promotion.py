@@ -29,7 +29,6 @@ from scipy.stats import t
 
 from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig, ProductionConfig
 from rnntrade.evaluation.metrics import max_drawdown
-from rnntrade.evaluation.plain import plain_fields
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import mean_difference_interval
 from rnntrade.objectives.lookup import objective_of
@@ -74,10 +73,6 @@ class Decision:
     promoted: bool
     reasons: tuple[str, ...]  # every rule that failed, or what it won by
     figures: Mapping[str, float]
-
-    def to_json(self) -> dict[str, object]:
-        """Everything as plain values, NaN as null."""
-        return plain_fields(self)
 
 
 def same_question(one: Desk, other: Desk) -> str:

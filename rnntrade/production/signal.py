@@ -104,12 +104,12 @@ def make_signal(
     now = max(as_of, due)
     aged = [age_check(desk, now)]
     health = monitor(desk.reference, observe(evening), desk.experiment.production, aged)
-    reasons = find_reasons(evening, due, health, asked, missing)
+    reasons, by_ticker = find_reasons(evening, due, health, asked, missing)
     decided = _decided(evening)
     ahead = _outlook(seats.get("regime"), everything, as_of)
     path = _outlook(seats.get("forecast"), everything, as_of)
     tickers = []
-    for ticker, abstain in reasons.tickers.items():
+    for ticker, abstain in by_ticker.items():
         regimes = ahead.get(ticker, {})
         tickers.append(
             replace(
@@ -117,7 +117,7 @@ def make_signal(
                 regime_ahead=regimes.pop("regime", None),
                 regime_probabilities=regimes,
                 path=list(path.get(ticker, {}).values()),
-                abstain=list(abstain),
+                abstain=abstain,
             )
         )
     return Signal(
@@ -128,7 +128,7 @@ def make_signal(
         expires=f"{expiry(desk):%Y-%m-%d}",
         verdict=seat.verdict,
         health=health.sentence,
-        abstain=list(reasons.everything),
+        abstain=reasons,
         tickers=tickers,
     )
 
@@ -138,8 +138,10 @@ def _decided(evening: Evening) -> dict[str, TickerSignal]:
     desk, day = evening.desk, evening.day
     decisions = decide(evening)
     standing = decisions.target.ffill().fillna(0.0)
-    change = standing.diff().fillna(standing).loc[day].astype(float)
-    held, target = standing.loc[day].astype(float), decisions.target.loc[day].astype(float)
+    held, change, target = (
+        pd.Series(table.loc[day]).astype(float)
+        for table in (standing, standing.diff().fillna(standing), decisions.target)
+    )
     regimes = regimes_of(desk, closes_of(evening)).loc[day]
     signals = {}
     for ticker in desk.tickers:

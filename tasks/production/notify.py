@@ -108,7 +108,8 @@ def _send(receiver: str, subject: str, body: str) -> None:
 
         blocks: Any = Block  # whose `_sync`, needed in a hook, its types leave out
         block = blocks.load(receiver, _sync=True)
-        if not isinstance(block, NotificationBlock):
+        notifies = isinstance(block, NotificationBlock)
+        if not notifies:
             raise ConfigError("it is no notification block")
         with block.raise_on_failure():
             block.notify(body, subject, _sync=True)

@@ -50,12 +50,16 @@ def record(
             known.set_terminated(run_id, "FAILED")
             continue
         line, figures = lines[name], summary.figures[name]
-        sections = {"model": line.model, "training": experiment.training, "split": experiment.split}
-        params = _flat({section: asdict(value) for section, value in sections.items()})
+        sections = {
+            "model": asdict(line.model),
+            "training": asdict(experiment.training),
+            "split": asdict(experiment.split),
+            "seed": experiment.seed,
+        }
         words = {key: value for key, value in figures.items() if isinstance(value, str)}
         write(
             run_id,
-            params=params | {"seed": str(experiment.seed)},
+            params=_flat(sections),
             figures=_numbers(figures),
             curves=_curves(line),
             tags={**shared, **words, "mlflow.note.content": str(figures["sentence"])},
