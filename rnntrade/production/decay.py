@@ -102,7 +102,7 @@ SCORES = {
 
 @dataclass(frozen=True)
 class Decay:
-    """A score then and now; NaN p where it cannot be told."""
+    """A score then and now; p is NaN where there is too little to test."""
 
     before: float
     now: float

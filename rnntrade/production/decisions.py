@@ -79,9 +79,21 @@ def ask(desk: Desk, prices: Prices, before: Evening | None = None) -> Evening:
 
 
 def make_windows(desk: Desk, prices: Prices) -> Samples:
-    """Every window of the desk's inputs; no target is known, nor asked for."""
-    features = _chain(desk).compute_features(prices.of(desk.tickers), desk.model.inputs)
-    return CHAIN.windows(features, desk.model)
+    """Every window of the desk's inputs in the prices; no target is known, nor asked for."""
+    return CHAIN.windows(_chain(desk).compute_features(prices, desk.model.inputs), desk.model)
+
+
+def predict_newest(desk: Desk, prices: Prices) -> dict[str, dict[str, float | str]]:
+    """What the desk's members predict, by name, of each ticker with a window on the newest session.
+
+    Any ticker will do: the desk need not have learned from it.
+    """
+    samples = make_windows(desk, prices)
+    rows = np.flatnonzero(samples.spans.decision == prices.sessions[-1].to_datetime64())
+    answers = CHAIN.answer(desk.fits, samples, rows)
+    objective = objective_of(desk.model, desk.fits[0].classes)
+    tickers = samples.spans.ticker[rows]
+    return {str(t): objective.named(own) for t, own in zip(tickers, answers, strict=True)}
 
 
 def decide(evening: Evening) -> Decisions:
@@ -100,8 +112,8 @@ def decide(evening: Evening) -> Decisions:
             "Ask for a later session."
         )
     spans = evening.samples.spans[evening.rows]
-    index = pd.MultiIndex.from_arrays([spans.decision, spans.ticker], names=["decision", "ticker"])
-    table = pd.Series(evening.answers[:, 0], index).unstack("ticker")
+    rise = {"decision": spans.decision, "ticker": spans.ticker, "p_up": evening.answers[:, 0]}
+    table = pd.DataFrame(rise).pivot(index="decision", columns="ticker", values="p_up")
     probability = table.reindex(index=sessions, columns=list(desk.tickers))
     probability = probability.rename_axis(index="decision", columns="ticker")
     return Decisions(probability, _target(desk, probability, closes_of(evening)))

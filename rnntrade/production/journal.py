@@ -1,10 +1,9 @@
-"""What was said, kept for good: one small Parquet file a decision, added and never changed.
+"""Every decision, kept for good: one small Parquet file each, added and never changed.
 
-    2026-11-20/<digest>.parquet   a row a ticker; the digest is of what was said, not of when
+    2026-11-20/<digest>.parquet   a row a ticker; the digest is of the decision, not of its time
 
-Saying the same again adds nothing.  Saying something else about the same session (prices revised,
-another champion) adds a second file; what counts is what was said first.  The whole folder can be
-read as one data set.
+The same decision again adds nothing.  Another one about the same session (prices revised, another
+champion) adds a second file; the first one counts.  The whole folder can be read as one data set.
 """
 
 import json
@@ -21,7 +20,7 @@ from rnntrade.fingerprint import fingerprint
 from rnntrade.production.signal import Signal
 from rnntrade.storage import explained, temporary_folder
 
-WHEN = ("emitted_at", "late")  # not part of what was said
+WHEN = ("emitted_at", "late")  # not part of the decision
 COLUMNS = (
     *("as_of", "ticker", "task_version", "experiment", "probability", "low", "high", "regime"),
     *("regime_ahead", "path", "target", "standing", "change", "abstain"),
@@ -61,13 +60,13 @@ def as_rows(signal: Signal, basis: Basis, emitted_at: str, late: bool) -> pd.Dat
 
 
 def add(root: Path, rows: pd.DataFrame) -> bool:
-    """Keep what was said; False if the very same stands there already.
+    """Keep a decision; False if the very same stands there already.
 
     errors  RnntradeError when the place cannot be written to
     """
     (as_of,) = set(rows["as_of"])
-    said = rows.drop(columns=list(WHEN))
-    name = fingerprint([tuple(map(_plain, row)) for row in said.itertuples(index=False)])
+    decision = rows.drop(columns=list(WHEN))
+    name = fingerprint([tuple(map(_plain, row)) for row in decision.itertuples(index=False)])
     path = root / str(as_of) / f"{name}.parquet"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +83,7 @@ def add(root: Path, rows: pd.DataFrame) -> bool:
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Everything ever said, oldest first; DataError names a file that is damaged."""
+    """Every decision, oldest first; DataError names a file that is damaged."""
     tables = []
     for path in sorted(root.glob("*-*-*/*.parquet")):
         try:

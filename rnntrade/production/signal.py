@@ -14,17 +14,16 @@ from rnntrade.errors import DataError
 from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import (
     Evening,
-    answer,
     ask,
     closes_of,
     decide,
     observe,
+    predict_newest,
     regimes_of,
 )
 from rnntrade.production.desk import Desk
 from rnntrade.production.health import monitor
 from rnntrade.production.upkeep import age, age_check, expiry
-from rnntrade.training.latest import has_window
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
@@ -106,17 +105,19 @@ def make_signal(
     health = monitor(desk.reference, observe(evening), desk.experiment.production, aged)
     reasons, by_ticker = find_reasons(evening, due, health, asked, missing)
     decided = _decided(evening)
-    ahead = _outlook(seats.get("regime"), everything, as_of)
-    path = _outlook(seats.get("forecast"), everything, as_of)
+    ahead, path = (
+        predict_newest(seats[task].desk, everything) if task in seats else {}
+        for task in ("regime", "forecast")
+    )
     tickers = []
     for ticker, abstain in by_ticker.items():
-        regimes = ahead.get(ticker, {})
+        regimes: dict[str, Any] = dict(ahead.get(ticker, {}))
         tickers.append(
             replace(
                 decided.get(ticker, TickerSignal(ticker)),
                 regime_ahead=regimes.pop("regime", None),
                 regime_probabilities=regimes,
-                path=list(path.get(ticker, {}).values()),
+                path=[float(step) for step in path.get(ticker, {}).values()],
                 abstain=abstain,
             )
         )
@@ -159,22 +160,6 @@ def _decided(evening: Evening) -> dict[str, TickerSignal]:
             change=float(change[ticker]),
         )
     return signals
-
-
-def _outlook(seat: Seat | None, prices: Prices, as_of: pd.Timestamp) -> dict[str, dict[str, Any]]:
-    """Columns of a regime or forecast model's answer to each ticker with a window on `as_of`."""
-    if seat is None:
-        return {}
-    bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
-    rows = [
-        table[["close"]].assign(ticker=ticker).reset_index()
-        for ticker, table in bars.items()
-        if as_of in table.index and has_window(table, seat.desk.model)
-    ]
-    if not rows:
-        return {}
-    table = answer(seat.desk, pd.concat(rows)).drop(columns="as_of").set_index("ticker")
-    return {str(ticker): {str(k): v for k, v in row.items()} for ticker, row in table.iterrows()}
 
 
 def rise_interval(

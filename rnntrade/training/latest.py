@@ -3,15 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import ModelConfig
 from rnntrade.errors import DataError
-from rnntrade.features.sets import ticker_features
-
-
-def has_window(bars: pd.DataFrame, model: ModelConfig) -> bool:
-    """Whether a complete window ends on the newest of one ticker's bars."""
-    newest = ticker_features(bars, model.inputs).iloc[-model.lookback :].to_numpy(dtype=float)
-    return len(newest) == model.lookback and bool(np.isfinite(newest).all())
 
 
 def newest_window(ticker: str, features: pd.DataFrame, lookback: int) -> pd.DataFrame:

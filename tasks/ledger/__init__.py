@@ -33,7 +33,9 @@ class Ledger:
     def read(self, parse: Callable[[Any], T]) -> list[T]:
         """Every line, oldest first; one cut short by a kill is left out: it had no effect yet."""
         lines = []
-        for text in self.path.read_text("utf-8").splitlines() if self.path.is_file() else []:
+        for text in (
+            self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        ):
             try:
                 lines.append(parse(json.loads(text)))
             except ValueError:

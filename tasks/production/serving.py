@@ -31,7 +31,7 @@ log = logging.getLogger("prefect.rnntrade")
 
 REFRESH = 30.0  # seconds after which the aliases are looked at again
 LARGEST = 16 * 2**20  # bytes of a request: 20 years of 40 tickers
-LONGEST = 100  # characters of a field's name that are told back
+LONGEST = 100  # characters of a field's name that are repeated
 WHERE = {404: "  There are POST /signal and GET /health."}
 
 
@@ -71,7 +71,7 @@ class Followed:
 def make_app(followed: Followed, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
     """Build the application that answers for the champions.
 
-    on_ready  called once the server runs, and from when on it ends cleanly when told to
+    on_ready  called once the server runs, from when on it can be ended cleanly
     """
     import torch
 

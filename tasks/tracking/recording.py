@@ -1,4 +1,4 @@
-"""What MLflow is told, once it is finished: figures, curves, tables, and which prices."""
+"""What is recorded in MLflow at the end of a run: figures, curves, tables, and which prices."""
 
 import json
 from collections.abc import Mapping
@@ -127,7 +127,7 @@ def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:
 
 
 def _curves(line: ModelLine) -> dict[str, list[float]]:
-    """What each fit's epochs led to; folds and members are told apart where there are several."""
+    """What each fit's epochs led to; fold and member are named where there are several."""
     curves: dict[str, list[float]] = {}
     for fold, members in enumerate(line.fits):
         for member, ref in enumerate(members):
