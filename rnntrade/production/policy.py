@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import pandas as pd
@@ -68,16 +69,24 @@ def sessions_between(policy: str) -> int | None:
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class History:
+    """The decisions of one policy, (T, K), and its retrainings."""
+
+    probability: pd.DataFrame
+    target: pd.DataFrame
+    retrainings: pd.DataFrame  # session, reason, replaced
+
+
 def live_through(
     policy: str, prices: Prices, sessions: pd.DatetimeIndex, retrain: Retrain
-) -> dict[str, pd.DataFrame]:
+) -> History:
     """Live through the sessions, one evening after the other, knowing nothing later.
 
     policy    as `due` takes it
     sessions  (T,) ascending; on the evening of the first the first model is trained
     retrain   (session, retrainings before, the desk so far) -> the desk that is followed now
-    returns   probability and target, (T, K), each row decided that evening by the desk that was
-              followed then; retrainings: session, reason, replaced
+    returns   the row of each session, decided that evening by the desk that was followed then
     """
     evening: Evening | None = None  # of the desk that is followed
     rows: dict[str, list[pd.Series]] = {"probability": [], "target": []}
@@ -99,12 +108,11 @@ def live_through(
         rows["probability"].append(pd.Series(decided.probability.loc[day]))
         rows["target"].append(pd.Series(decided.target.loc[day]))
         elapsed += 1
-    tables = {
-        name: pd.DataFrame(part).rename_axis(index="decision", columns="ticker")
-        for name, part in rows.items()
-    }
+    probability, target = (
+        pd.DataFrame(part).rename_axis(index="decision", columns="ticker") for part in rows.values()
+    )
     columns = pd.Index(["session", "reason", "replaced"])
-    return {**tables, "retrainings": pd.DataFrame(events, columns=columns)}
+    return History(probability, target, pd.DataFrame(events, columns=columns))
 
 
 def _drifted(evening: Evening, elapsed: int) -> bool:

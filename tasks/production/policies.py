@@ -106,8 +106,8 @@ def follow(
 
     lived = live_through(policy, bars, bars.sessions[first:], next_desk)
     with publish("policies") as out:
-        for name, table in lived.items():
-            table.to_parquet(out.folder / f"{name}.parquet")
+        for name in ("probability", "target", "retrainings"):
+            getattr(lived, name).to_parquet(out.folder / f"{name}.parquet")
     return out.ref
 
 

@@ -16,7 +16,7 @@ def lived(made, monkeypatch):
 
     def of(policy: str) -> pd.DataFrame:
         sessions = made.target.index[:150]
-        return live_through(policy, made.prices, sessions, lambda *_: made.desk)["retrainings"]
+        return live_through(policy, made.prices, sessions, lambda *_: made.desk).retrainings
 
     return of, list(made.target.index[:150])
 
@@ -36,5 +36,5 @@ def test_drift_is_nothing_to_other_policies(lived):
 def test_the_decisions_are_the_desks_own(made):
     lived = live_through("never", made.prices, made.target.index, lambda *_: made.desk)
     pd.testing.assert_frame_equal(
-        lived["target"], made.target, check_exact=True, check_names=False, check_freq=False
+        lived.target, made.target, check_exact=True, check_names=False, check_freq=False
     )
