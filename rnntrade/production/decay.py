@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtr
 
 from rnntrade.evaluation.power import block_length
 from rnntrade.protocols import Objective
@@ -124,7 +124,7 @@ def decay(name: str, validation: Outcomes, recent: Outcomes) -> Decay:
         return Decay(before, now, math.nan, len(last))
     deviation = math.sqrt(variance * (1.0 / len(first) + 1.0 / len(last)))
     worse = score.better * (before - now)
-    return Decay(before, now, float(t.sf(worse / deviation, blocks - 1.0)), len(last))
+    return Decay(before, now, float(stdtr(blocks - 1.0, -worse / deviation)), len(last))
 
 
 def _long_run_variance(series: Floats, horizon: int) -> tuple[float, float]:

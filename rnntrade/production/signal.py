@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from rnntrade.errors import DataError
 from rnntrade.production.abstain import find_reasons
@@ -27,7 +27,6 @@ from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -174,9 +173,16 @@ def rise_interval(
         return None, None
     distance = (known["p_up"] - probability).abs().to_numpy()
     chosen = np.argsort(distance, kind="stable")[:NEAREST]
-    rises = binomtest(int(known["truth"].to_numpy()[chosen].sum()), len(chosen))
-    interval = rises.proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    return wilson_interval(float(known["truth"].to_numpy()[chosen].sum()), len(chosen))
+
+
+def wilson_interval(hits: float, tries: int) -> tuple[float, float]:
+    """95 % interval of a share; source: Wilson (1927), Probable Inference."""
+    share, z = hits / tries, NormalDist().inv_cdf(0.975)
+    middle = share + z**2 / (2 * tries)
+    half = z * math.sqrt(share * (1 - share) / tries + z**2 / (4 * tries**2))
+    scale = 1 + z**2 / tries
+    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
 
 
 def words(signal: Signal) -> list[str]:

@@ -14,7 +14,7 @@ from rnntrade.errors import DataError
 from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import ask
 from rnntrade.production.health import Check, Health
-from rnntrade.production.signal import Seat, make_signal, rise_interval, words
+from rnntrade.production.signal import Seat, make_signal, rise_interval, wilson_interval, words
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import FIELDS, Prices
 
@@ -216,17 +216,15 @@ def test_a_ticker_with_too_few_bars_abstains(made, seats):
 
 def test_wilsons_interval_by_the_published_example():
     # Newcombe (1998), Two-sided confidence intervals for the single proportion, table I, method 3
-    few = pd.DataFrame({"p_up": [0.5] * 20, "truth": [0.0] * 20})
-    assert rise_interval(0.5, few) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    some = few.assign(truth=[1.0] + [0.0] * 19)
-    assert rise_interval(0.5, some) == pytest.approx((0.0089, 0.2361), abs=5e-5)  # by hand
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
 
 
 def test_a_probability_is_held_against_the_decisions_most_like_it():
     table = pd.DataFrame({"p_up": np.linspace(0.4, 0.6, 400)})
     table["truth"] = (table["p_up"] > 0.5).astype(float)
     low, high = rise_interval(0.41, table)
-    assert (low, high) == pytest.approx((0.0, 0.0370), abs=5e-5)
-    assert rise_interval(0.59, table) == pytest.approx((0.9630, 1.0), abs=5e-5)
+    assert (low, high) == wilson_interval(0, 100)
+    assert rise_interval(0.59, table) == wilson_interval(100, 100)
     assert rise_interval(None, table) == (None, None)
     assert rise_interval(0.5, pd.DataFrame({"p_0": [0.2], "truth": [1.0]})) == (None, None)
