@@ -18,7 +18,7 @@ def figures(
 ) -> dict[str, Figure]:
     """Return figures by file name without its ending.
 
-    inputs              of `live.drift.feature_drift`
+    inputs              of `production.drift.feature_drift`
     validation, recent  what was said and came, then and now; None: not known, and not drawn
     """
     drawn = {"input_drift": input_drift(inputs)}
@@ -83,10 +83,10 @@ def calibration_then_and_now(validation: Outcomes, recent: Outcomes) -> Figure:
     title += f"{before:.3f} on the validation part"
     figure, (upper, lower) = c.canvas(title, rows=(2.6, 1.0), height=4.6, below=0.55)
     upper.plot([0, 1], [0, 1], color=c.INK, linewidth=0.8, linestyle="--", label="as promised")
-    two = validation.said.shape[1] == 2
+    two = validation.predicted.shape[1] == 2
     ends = []
     for place, (who, outcomes, colour, marker) in enumerate(parts):
-        table = reliability(outcomes.truth, outcomes.said)
+        table = reliability(outcomes.truth, outcomes.predicted)
         weight = table["count"] / table["count"].sum()
         upper.plot(table["confidence"], table["accuracy"], color=colour, linewidth=1.0, alpha=0.5)
         upper.scatter(

@@ -15,10 +15,8 @@ from rnntrade.evaluation import metrics
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import sharpe_difference_interval
 from rnntrade.production.desk import Desk
-from rnntrade.production.history import History, live_through
-from rnntrade.production.policy import sessions_between
-from rnntrade.production.promotion import decide as promoted
-from rnntrade.production.scores import score
+from rnntrade.production.policy import History, live_through, sessions_between
+from rnntrade.production.promotion import judge, score
 from rnntrade.trading.backtest import backtest
 from rnntrade.types import Backtest
 from tasks.caching import step
@@ -97,11 +95,11 @@ def follow(
         log.info("%s: retrained on %s", policy, f"{day:%Y-%m-%d}")
         if now is None or not gate:
             return desk
-        known = bars.upto(day)
-        start = max(desk.fold.test, now.fold.test)
-        fixed = (known, start, experiment.backtest, experiment.report.cost_cases, now)
-        own, other = score("challenger", desk, *fixed), score("champion", now, *fixed)
-        return desk if promoted(own, other, True, experiment.production).promoted else now
+        known, start = bars.upto(day), max(desk.fold.test, now.fold.test)
+        money, cases = experiment.backtest, experiment.report.cost_cases
+        own = score("challenger", desk, known, start, money, cases, now)
+        other = score("champion", now, known, start, money, cases, now)
+        return desk if judge(own, other, True, experiment.production).promoted else now
 
     return put("policies", live_through(policy, bars, bars.sessions[first:], next_desk))
 
@@ -112,21 +110,25 @@ def compare_policies(
 ) -> list[PolicyRow]:
     """Trade each policy's decisions with the same engine and costs; the first is the yardstick."""
     bars, config = read_prices(prices), experiment.backtest
+    year, report = config.sessions_per_year, experiment.report
+    risk_free = config.risk_free_rate / year
     rows: list[PolicyRow] = []
     yardstick: Backtest | None = None
     for policy, ref in followed.items():
         lived = ref.load()
         done = backtest(lived.target, bars, config)
         yardstick = yardstick or done
-        year = config.sessions_per_year
-        risk_free = config.risk_free_rate / year
-        own, other = (each.returns - risk_free for each in (done, yardstick))
-        block, report = block_length(len(own), horizon=1), experiment.report
-        bounds = sharpe_difference_interval(
-            *(own, other, block, report.bootstrap_draws, report.confidence),
+        low, high = sharpe_difference_interval(
+            done.returns - risk_free,
+            yardstick.returns - risk_free,
+            block_length(len(done.returns), horizon=1),
+            report.bootstrap_draws,
+            report.confidence,
             sessions_per_year=year,
         )
-        sharpe = metrics.sharpe_ratio(done.returns, risk_free, year)
+        sharpe, rival = (
+            metrics.sharpe_ratio(each.returns, risk_free, year) for each in (done, yardstick)
+        )
         rows.append(
             PolicyRow(
                 policy=policy,
@@ -135,11 +137,9 @@ def compare_policies(
                 annual_return=metrics.annual_return(done.returns, year),
                 sharpe=_known(sharpe),
                 max_drawdown=metrics.max_drawdown(done.returns),
-                turnover=float(done.turnover.sum() * year / len(own)),
-                difference=_known(
-                    sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free, year)
-                ),
-                interval=(_known(bounds[0]), _known(bounds[1])),
+                turnover=float(done.turnover.sum() * year / len(done.returns)),
+                difference=_known(sharpe - rival),
+                interval=(_known(low), _known(high)),
                 folder=str(ref.folder),
             )
         )

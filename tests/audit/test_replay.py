@@ -8,8 +8,8 @@ import pytest
 
 from rnntrade.audit.record import positions
 from rnntrade.audit.replay import audit_replay, audit_served
+from rnntrade.chain import predict_latest
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.training.latest import predict_latest
 from rnntrade.types import STATES
 from tasks.audit import _record
 from tasks.refs import read_prices

@@ -51,13 +51,11 @@ def test_every_choice_of_groups_is_fitted_and_every_path_is_beside_buy_and_hold(
     assert len(new["fits"]) == found.fits
     (ratios,) = found.ratios.values()
     assert list(found.ratios) == ["many_to_one_lstm"]
-    known = [ratio for ratio in found.sharpe["many_to_one_lstm"] if ratio is not None]
-    assert len(known) + ratios["undefined"] == found.paths
-    assert ratios["share_below"] == sum(r < ratios["hold"] for r in known) / found.paths
+    known = [ratio for ratio in found.sharpe["many_to_one_lstm"] if math.isfinite(ratio)]
+    assert len(known) + ratios.undefined == found.paths
+    assert ratios.share_below == sum(r < ratios.hold for r in known) / found.paths
     assert (
-        len(found.configurations)
-        == MEMBERS * len(DEAD_BANDS)
-        == found.overfitting["configurations"]
+        len(found.configurations) == MEMBERS * len(DEAD_BANDS) == found.overfitting.configurations
     )
     assert found.failures == {}
 

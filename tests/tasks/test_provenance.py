@@ -14,7 +14,7 @@ from tasks.refs import ModelRefs, Ref
 from tasks.reproduction import Reproduction, compare, read_provenance
 from tasks.steps import sources
 from tasks.tracking.provenance import Provenance, provenance
-from tasks.tracking.runs import Recorded, client, find_run, tracked_run
+from tasks.tracking.runs import client, find_run, tracked_run
 
 DEBUG = find_experiment("debug")
 ONE = replace(DEBUG, models=DEBUG.models[2:3])
@@ -158,11 +158,11 @@ def test_a_run_is_found_by_its_id_its_beginning_or_one_of_its_models(home):
     with tracked_run(ONE) as ids:
         assert find_run(ids.parent).status == "RUNNING"
     found = find_run(ids.parent)
-    assert found == Recorded(run_id=ids.parent, status="FINISHED")
-    assert find_run(ids.parent[:6].upper()) == found
-    assert find_run(ids.children["many_to_one_lstm"]) == found
+    assert (found.run_id, found.status) == (ids.parent, "FINISHED")
+    assert find_run(ids.parent[:6].upper()).run_id == ids.parent
+    assert find_run(ids.children["many_to_one_lstm"]).run_id == ids.parent
     client().delete_run(ids.parent)
-    assert find_run(ids.parent) == found
+    assert find_run(ids.parent).run_id == ids.parent
     with pytest.raises(RnntradeError, match=r"no run 'ffffffff'.* in sqlite"):
         find_run("ffffffff")
     for name in (ids.parent[:5], "last", "", "ffffff%", "'ffffff"):

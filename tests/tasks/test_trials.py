@@ -74,7 +74,7 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
 
 
 def path() -> Path:
-    return trials._path()
+    return trials.TRIALS.path
 
 
 def test_every_fold_and_member_is_a_fit_and_every_model_an_attempt():
@@ -159,7 +159,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_the_next_one_stands_alone():
         path().write_bytes(whole[:cut])
         left = 1 if cut < len(whole) - 1 else 2  # only the line's end is missing
         assert len(read_lines(TWO.data)) == left
-        trials._note([Line(**{**read_lines(TWO.data)[0].model_dump(), "id": "new"})])
+        trials.note([read_lines(TWO.data)[0].model_copy(update={"id": "new"})])
         assert [line.id for line in read_lines(TWO.data)][left:] == ["new"]
 
 
@@ -178,7 +178,7 @@ def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
         shared["markets"] = markets(TWO.data)
         for each in range(10):
             line = Line(id=f"{number}-{each}", noted="", **shared)
-            trials._note([line, line.model_copy(update={"id": "shared"})])
+            trials.note([line, line.model_copy(update={"id": "shared"})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(8)))
@@ -196,7 +196,7 @@ shared["markets"] = trials.markets(config)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(50):
-    trials._note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
+    trials.note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
 """
 
 
