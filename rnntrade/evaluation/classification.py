@@ -48,7 +48,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
         **_agreement(true, predicted, classes),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
-        "ece": _calibration_error(truth, probabilities),
+        "ece": calibration_error(reliability(truth, probabilities)),
     }
     if len(classes) == 2:
         result["brier"] /= 2.0
@@ -113,6 +113,12 @@ def reliability(
     return result.rename_axis("bin")
 
 
+def calibration_error(table: pd.DataFrame) -> float:
+    """Mean gap between confidence and accuracy of a reliability table, over its samples."""
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float((gap * table["count"]).sum() / table["count"].sum())
+
+
 def transition_recall(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
 ) -> float:
@@ -157,12 +163,6 @@ def _changes(
 
 def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
     return float(right[among].mean()) if among.any() else float("nan")
-
-
-def _calibration_error(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
-    table = reliability(truth, probabilities)
-    gap = (table["confidence"] - table["accuracy"]).abs()
-    return float((gap * table["count"]).sum() / table["count"].sum())
 
 
 def _agreement(

@@ -79,14 +79,6 @@ class Picture:
     png: bytes
 
 
-@dataclass(frozen=True)
-class Section:
-    """A titled part of the page: HTML that is escaped already, and pictures."""
-
-    title: str
-    parts: Sequence[str | Picture]
-
-
 def picture(name: str, figure: Figure) -> Picture:
     """Draw a figure now, so that only its bytes are kept."""
     return Picture(name, figure.texts[0].get_text(), canvas.png(figure))

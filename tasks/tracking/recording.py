@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import Experiment
+from rnntrade.report.catalogue import figure, glossary
 from tasks.artifacts import Ref, refs_in, write_manifest
 from tasks.audited import load_audit
 from tasks.report import ModelLine, data_fingerprint
@@ -84,6 +85,7 @@ def record(
     write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
     known.log_artifacts(ids.parent, str(page.folder))
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
+    known.log_text(ids.parent, glossary(), "glossary.md")  # names, units and meanings of metrics
     _log_prices(known, ids.parent, experiment, prices)
     write_manifest(
         ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(lines)]
@@ -117,7 +119,7 @@ def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:
             page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
             link = f"[{run.info.run_id[:8]}]({page})"
             rows.append(
-                f"| {name} | {link} | {run.data.metrics['difference']:+.4f} "
+                f"| {name} | {link} | {figure('difference').text(run.data.metrics['difference'])} "
                 f"| {run.data.tags['verdict']} |"
             )
     return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)

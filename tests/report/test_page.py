@@ -76,7 +76,7 @@ def test_every_section_is_there(folder, drawn):
     assert page.open == []  # every tag is closed
     assert page.headings == [
         "Models beside their best baselines",
-        "Strategies beside buy and hold",
+        "Strategies beside buy & hold",
         "All models together",
         "Leak audit",
         "Data warnings",
