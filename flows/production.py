@@ -282,7 +282,7 @@ def _print_signal(said: Any) -> None:
         row(
             ticker=each["ticker"],
             p_up=each["probability"],
-            interval=figure("p_up").between((each["low"], each["high"])),
+            rise_interval=figure("p_up").between((each["low"], each["high"])),
             regime=each["regime"] or None,
             regime_ahead=each["regime_ahead"] or None,
             path=" ".join(f"{100 * step:+.2f}" for step in each["path"]) or None,

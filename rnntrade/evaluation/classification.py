@@ -128,41 +128,9 @@ def transition_recall(
                                NaN: not known, left out
     returns                    0 for persistence; NaN where nothing changed
     """
-    return _share(*_changes(truth, predicted, current, truth))
-
-
-def transition_precision(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of predicted changes of regime that came, the new regime named right.
-
-    returns  NaN where no change was predicted, as by persistence; else as `transition_recall`
-    """
-    return _share(*_changes(truth, predicted, current, predicted))
-
-
-def false_alarm_rate(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of samples whose regime stayed that were predicted to change; NaN where none stayed."""
     known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    stayed = known & (truth == current)
-    return _share(predicted != current, stayed)
-
-
-def _changes(
-    truth: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    current: NDArray[np.float64],
-    of: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N,) where the prediction is right, and where `of` differs from the current class."""
-    known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    return predicted == truth, known & (of != current)
-
-
-def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
-    return float(right[among].mean()) if among.any() else float("nan")
+    changed = known & (truth != current)
+    return float((predicted == truth)[changed].mean()) if changed.any() else float("nan")
 
 
 def _agreement(
