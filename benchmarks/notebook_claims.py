@@ -41,8 +41,6 @@ import pandas as pd
 from machine import describe_machine
 
 from rnntrade.config import (
-    DIRECTION,
-    REGIME,
     BacktestConfig,
     DataConfig,
     LabelConfig,
@@ -60,14 +58,15 @@ from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
 from rnntrade.labels.targets import direction, future_regime
 from rnntrade.samples.scaling import fit_scaler
-from rnntrade.samples.splits import Boundary, assign, boundaries
+from rnntrade.samples.splits import assign, boundaries
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import decide
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.training.seeds import derive_seed
-from rnntrade.types import Fit, Fold, Prices, Rows, Samples, Scaler
+from rnntrade.types import Boundary, Fit, Fold, Prices, Rows, Samples, Scaler
+from tests.configs import DIRECTION, REGIME
 
 SEED = 0
 EPOCHS = 12

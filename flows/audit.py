@@ -10,8 +10,7 @@ from flows.runner import THREADS
 from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
-from tasks.audit import audit, to_audit
-from tasks.audited import load_audit
+from tasks.audit import audit
 from tasks.ledger.seal import seal
 from tasks.tracking.runs import RunIds, alive
 from tasks.training import prepare_device
@@ -26,18 +25,19 @@ def audit_experiment(experiment: Experiment) -> dict[str, Any]:
     A leak is in the steps, not in the size of a network: 4 units and 2 epochs show it too.
     returns  clean, compared, comparisons by stage, findings, checks
     """
-    models = tuple(
+    small = tuple(
         replace(model, hidden_size=4, num_layers=1, dropout=0.0, max_epochs=2)
         for model in experiment.models
     )
-    asked = with_sessions_per_year(replace(experiment, models=models, members=1))
+    asked = with_sessions_per_year(replace(experiment, models=small, members=1))
     device = prepare_device(asked.compute.device)
     with alive():
         fetched, _ = fetch(asked.data)
         prices = seal(NOBODY, asked, fetched, opening=False, spent=False).prices
         made = prepare(asked, prices)
-        training = start_training(asked, made.samples, made.labels.folds, device)
-        lines, failures = finish_training(asked, prices, made, training, device)
+        training = start_training(asked, made.windows, len(made.labels), device)
+        models, failures = finish_training(asked, prices, made, training, device)
         for name, reason in failures.items():
             raise TrainingError(f"{name} could not be trained, so not be audited: {reason}")
-        return load_audit(audit(asked, prices, made.features, made.labels, to_audit(lines), device))
+        audited = audit(asked, prices, made.features, made.labels, models, device)
+        return audited.load().as_json()

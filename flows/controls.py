@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from rnntrade.controls.rules import ControlResult, ControlRow, ControlsReport
 from rnntrade.storage import write_json
-from tasks.artifacts import publish
+from tasks.refs import publish
 from tasks.tracking.runs import alive
 
 

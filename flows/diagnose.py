@@ -22,10 +22,9 @@ from tasks.diagnosis import (
     trade_paths,
     traded_models,
 )
-from tasks.features import compute_indicators
 from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits
-from tasks.prediction import predict
+from tasks.steps import compute_indicators, predict
 from tasks.tracking.runs import RunIds, alive
 from tasks.training import prepare_device
 

@@ -9,11 +9,10 @@ from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.production.desk import terms
-from tasks.artifacts import Ref
-from tasks.prediction import predict
-from tasks.production.desk import make_desk
+from rnntrade.production.desk import Desk
 from tasks.production.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
+from tasks.refs import Ref
+from tasks.steps import make_desk, predict
 from tasks.tracking.runs import alive
 from tasks.training import prepare_device
 
@@ -39,16 +38,16 @@ def backtest_policy(
     with alive():
         prices, _ = fetch(asked.data)
 
-        def retrain(session: str, before: int) -> Ref:
+        def retrain(session: str, before: int) -> Ref[Desk]:
             """The desk of one evening, from the bars up to it."""
             known = {ticker: cut_prices(ticker, ref, session) for ticker, ref in prices.items()}
             evening = tonight(asked, gate)
             made = prepare(evening, known, judged=gate)
-            fits = start_training(evening, made.samples, 1, device, before)[model.name]
+            fits = start_training(evening, made.windows, 1, device, before)[model.name]
             done = [[each.result() for each in members] for members in fits]
-            samples = made.samples[model.name]
-            said = predict(samples, done, model, device)
-            return make_desk(terms(evening, model), model, done[0], samples, said, made.labels)
+            windows = made.windows[model.name]
+            predictions = predict(windows, done, model, device)
+            return make_desk(evening, model, done[0], windows, predictions, made.labels[-1])
 
         followed = {}
         for policy in policies or POLICIES:

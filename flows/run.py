@@ -1,5 +1,6 @@
 """One experiment, from prices to a recorded run, registered models and a report."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from prefect import flow, get_run_logger
@@ -8,31 +9,43 @@ from flows.runner import THREADS
 from rnntrade.config import DataConfig, Experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import RnntradeError, TrainingError
+from rnntrade.evaluation.verdict import Trials
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.production.desk import terms
-from rnntrade.types import turbulent_classes
-from tasks.artifacts import Ref
-from tasks.audit import audit, to_audit
-from tasks.audited import require_clean
-from tasks.comparison import compare
-from tasks.data import DataWarning, Download, download_prices, shown_warnings, stored_prices
-from tasks.evaluation import evaluate, evaluate_trading
-from tasks.features import compute_indicators
+from rnntrade.production.desk import Desk
+from rnntrade.types import Windows, regime_names, turbulent_classes
+from tasks.audit import audit, require_clean
+from tasks.data import (
+    DataWarning,
+    Download,
+    download_prices,
+    partly_used,
+    shown_warnings,
+    stored_prices,
+)
 from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits, note_strategies
-from tasks.partial import partly_used
-from tasks.prediction import fit_baselines, predict
-from tasks.production.desk import make_desk
-from tasks.report import ModelLine, describe, report
-from tasks.samples import label_regimes, make_windows
+from tasks.refs import ModelRefs, Ref, Tables
+from tasks.report import describe, report
+from tasks.steps import (
+    backtest,
+    compare,
+    compute_indicators,
+    evaluate,
+    evaluate_trading,
+    fit_baselines,
+    label_regimes,
+    make_desk,
+    make_windows,
+    predict,
+    train_model,
+)
 from tasks.summary import Summary, summarise
-from tasks.tables import Labels
 from tasks.tracking.provenance import provenance
 from tasks.tracking.recording import record, record_audit
 from tasks.tracking.registry import register
 from tasks.tracking.runs import tracked_run
-from tasks.trading import backtest
-from tasks.training import prepare_device, train_model
+from tasks.training import prepare_device
 
 
 @flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)
@@ -40,7 +53,7 @@ def run(
     experiment: Experiment,
     open_holdout: bool = False,
     spent: bool = False,
-    given: dict[str, Ref] | None = None,
+    given: Tables | None = None,
     noticed: list[DataWarning] | None = None,
 ) -> Summary:
     """Download, label, train, predict, trade, audit, judge, report, record, register.
@@ -58,72 +71,94 @@ def run(
         holdout = seal(ids, experiment, fetched, open_holdout, spent)
         prices = holdout.prices
         made = prepare(experiment, prices, holdout.test_from)
-        found = [*found, *partly_used(prices, made.labels, made.samples)]
+        found = [*found, *partly_used(prices, made.labels, made.windows)]
         warnings = shown_warnings(found, holdout.sealed_from)
         for warning in warnings:
             get_run_logger().warning("%s", warning)
 
-        tried = note_fits(ids, experiment, prices, made.samples, made.labels.folds)
-        training = start_training(experiment, made.samples, made.labels.folds, device)
-        rivals = {
+        tried = note_fits(ids, experiment, prices, made.windows, len(made.labels))
+        training = start_training(experiment, made.windows, len(made.labels), device)
+        baselines = {
             model.name: fit_baselines(
-                model.name,
-                made.samples[model.name],
-                model.task,
-                model.horizon,
-                made.labels.folds,
-                experiment.seed,
+                model.name, made.windows[model.name], model.task, model.horizon, experiment.seed
             )
             for model in experiment.models
         }  # while the networks train
-        lines, failures = finish_training(experiment, prices, made, training, device)
-        for name, line in lines.items():
-            line.baselines = rivals[name]
+        models, failures = finish_training(experiment, prices, made, training, device)
+        models = {n: replace(refs, baselines=baselines[n]) for n, refs in models.items()}
 
-        checked = (prices, made.features, made.labels, to_audit(lines))
-        audited = audit(experiment, *checked, device, holdout.test_from)
+        audited = audit(
+            experiment, prices, made.features, made.labels, models, device, holdout.test_from
+        )
         record_audit(ids, audited)
         leaky = experiment.labels.thresholds == "full_sample"  # asked for: tagged and stamped
         require_clean(audited, tolerated="thresholds" if leaky else "")
 
-        earned = {name: line.backtest for name, line in lines.items() if line.backtest}
-        tried = note_strategies(ids, experiment, prices, earned)
-        for name, line in lines.items():
-            judged = (line.predictions, rivals[name], line.model, experiment.report)
-            line.evaluation = evaluate(*judged, tried, made.labels.classes)
-            if line.backtest:
-                money = (line.backtest, experiment.backtest, experiment.report, tried)
-                line.strategy = evaluate_trading(name, *money)
-        together = compare(
-            {name: line.model for name, line in lines.items()},
-            {name: (line.predictions, rivals[name]) for name, line in lines.items()},
-            *(earned, experiment.report),
-        )
+        books = {name: refs.books for name, refs in models.items() if refs.books}
+        tried = note_strategies(ids, experiment, prices, books)
+        compared = compare(models, experiment.report)
+        models = {name: judge(experiment, refs, tried) for name, refs in models.items()}
 
         about = describe(experiment, prices, device, holdout.note)
-        shown = (made.features, made.labels, lines, about, audited, together)
-        page = report(experiment, prices, warnings, *shown)
-        summary = summarise(experiment, ids, lines, failures, page, together, audited, warnings)
-        steps = (made.features, made.labels.ref, lines, device)
-        made_of = provenance(experiment, fetched, holdout, *steps)
-        others = [*made.features.values(), made.labels.ref, together, audited]
-        for line in lines.values():
-            kept = (terms(experiment, line.model), line.model, line.fits[-1])
-            line.desk = make_desk(*kept, line.samples, line.predictions, made.labels)
-        record(ids, experiment, prices, lines, summary, page, made_of, others)
-        versions = {name: register(ids, each, prices, summary) for name, each in lines.items()}
+        page = report(
+            experiment,
+            prices,
+            warnings,
+            made.features,
+            made.labels,
+            models,
+            about,
+            audited,
+            compared,
+        )
+        summary = summarise(experiment, ids, models, failures, page, compared, audited, warnings)
+        made_of = provenance(
+            experiment, fetched, holdout, made.features, made.labels, models, device
+        )
+        models = {
+            name: replace(refs, desk=newest_desk(experiment, refs, made.labels))
+            for name, refs in models.items()
+        }
+        others: list[Ref[Any]] = [
+            *made.features.values(),
+            *made.labels,
+            *compared.values(),
+            audited,
+        ]
+        record(ids, experiment, prices, models, summary, page, made_of, others)
+        versions = {name: register(ids, refs, prices, summary) for name, refs in models.items()}
     return summary.model_copy(update={"versions": versions})
+
+
+def judge(experiment: Experiment, refs: ModelRefs, tried: Trials) -> ModelRefs:
+    """The model with its evaluation, and that of its trading."""
+    assert refs.baselines is not None
+    classes = regime_names(experiment.labels)
+    config, rules = experiment.report, experiment.backtest
+    name, books = refs.model.name, refs.books
+    return replace(
+        refs,
+        evaluation=evaluate(refs.predictions, refs.baselines, refs.model, config, tried, classes),
+        strategy=evaluate_trading(name, books, rules, config, tried) if books else None,
+    )
+
+
+def newest_desk(experiment: Experiment, refs: ModelRefs, labels: list[Ref[Labels]]) -> Ref[Desk]:
+    """What is registered of a model."""
+    return make_desk(
+        experiment, refs.model, refs.fits[-1], refs.windows, refs.predictions, labels[-1]
+    )
 
 
 class Made(NamedTuple):
     """What is ready before anything trains."""
 
-    features: dict[str, Ref]  # by ticker
-    labels: Labels
-    samples: dict[str, Ref]  # by model
+    features: Tables
+    labels: list[Ref[Labels]]  # by fold
+    windows: dict[str, Ref[Windows]]  # by model
 
 
-def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[DataWarning]]:
+def fetch(config: DataConfig) -> tuple[Tables, list[DataWarning]]:
     """Every ticker's prices, and what was noticed about them."""
     asked = [download_prices.submit(config, each) for each in config.tickers]
     downloads = [each.result() for each in asked]
@@ -134,7 +169,7 @@ def fetch(config: DataConfig) -> tuple[dict[str, Ref], list[DataWarning]]:
 class Fetched(NamedTuple):
     """What could be had of the tickers asked for."""
 
-    prices: dict[str, Ref]
+    prices: Tables
     warnings: list[DataWarning]
     missing: dict[str, str]  # by ticker, why its newest prices could not be had
 
@@ -166,7 +201,7 @@ def fetch_available(config: DataConfig) -> Fetched:
 
 
 def prepare(
-    experiment: Experiment, prices: dict[str, Ref], test_from: str = "", judged: bool = True
+    experiment: Experiment, prices: Tables, test_from: str = "", judged: bool = True
 ) -> Made:
     """Features, regimes with the folds' dates, and every model's windows.
 
@@ -175,22 +210,35 @@ def prepare(
     year = experiment.backtest.sessions_per_year
     features = {ticker: compute_indicators(ticker, ref, year) for ticker, ref in prices.items()}
     labels = label_regimes(prices, experiment.labels, experiment.split, test_from)
-    samples = {
+    windows = {
         model.name: make_windows(features, prices, labels, model, judged)
         for model in experiment.models
     }
-    return Made(features, labels, samples)
+    return Made(features, labels, windows)
 
 
 def start_training(
-    experiment: Experiment, samples: dict[str, Ref], folds: int, device: str, retrained: int = 0
+    experiment: Experiment,
+    windows: dict[str, Ref[Windows]],
+    folds: int,
+    device: str,
+    retrained: int = 0,
 ) -> dict[str, list[list[Any]]]:
     """Futures of all fits: by model, fold and member; `retrained` as for `train_model`."""
-    fixed = (experiment.training, experiment.seed, device, experiment.compute.workers, retrained)
     return {
         model.name: [
             [
-                train_model.submit(samples[model.name], model, fold, member, *fixed)
+                train_model.submit(
+                    windows[model.name],
+                    model,
+                    fold,
+                    member,
+                    experiment.training,
+                    experiment.seed,
+                    device,
+                    experiment.compute.workers,
+                    retrained,
+                )
                 for member in range(experiment.members)
             ]
             for fold in range(folds)
@@ -201,27 +249,34 @@ def start_training(
 
 def finish_training(
     experiment: Experiment,
-    prices: dict[str, Ref],
+    prices: Tables,
     made: Made,
     training: dict[str, list[list[Any]]],
     device: str,
-) -> tuple[dict[str, ModelLine], dict[str, str]]:
+) -> tuple[dict[str, ModelRefs], dict[str, str]]:
     """Predict and trade with every model that was trained; the others, and why they were not."""
-    trades = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
     filtered = made.labels if experiment.trading.regime_filter != "off" else None
     turbulent = tuple(sorted(turbulent_classes(experiment.labels)))
-    lines: dict[str, ModelLine] = {}
+    models: dict[str, ModelRefs] = {}
     failures: dict[str, str] = {}
     for model in experiment.models:
-        samples = made.samples[model.name]
+        windows, books = made.windows[model.name], None
         try:
             fits = [[each.result() for each in members] for members in training[model.name]]
         except TrainingError as error:
             failures[model.name] = str(error)
             continue
-        said = predict(samples, fits, model, device)
-        line = ModelLine(model=model, samples=samples, fits=fits, predictions=said)
+        predictions = predict(windows, fits, model, device)
         if objective_of(model).traded:
-            line.backtest = backtest(model.name, said, prices, *trades, filtered, turbulent)
-        lines[model.name] = line
-    return lines, failures
+            books = backtest(
+                model.name,
+                predictions,
+                prices,
+                experiment.trading,
+                experiment.backtest,
+                experiment.report.cost_cases,
+                filtered,
+                turbulent,
+            )
+        models[model.name] = ModelRefs(model, windows, fits, predictions, books=books)
+    return models, failures

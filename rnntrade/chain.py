@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import (
+    SESSIONS_PER_YEAR,
     BacktestConfig,
     Experiment,
     LabelConfig,
@@ -28,33 +29,36 @@ from rnntrade.config import (
     TradingConfig,
 )
 from rnntrade.errors import DataError
-from rnntrade.features.sets import FEATURES, ticker_features
-from rnntrade.labels.regimes import Regimes, StateModel, learn_regimes
+from rnntrade.features.sets import FEATURES, check_names, ticker_features
+from rnntrade.labels.regimes import Labels, Regimes, learn_regimes
 from rnntrade.models.baselines import baselines
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.predictions import prediction_table
-from rnntrade.samples.splits import Boundary, assign, boundaries
+from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter, stitch_regimes
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 from rnntrade.trading.rules import RULES
-from rnntrade.training.latest import predict_latest
+from rnntrade.training.latest import history, newest_window
 from rnntrade.training.loop import train
-from rnntrade.training.predict import predict
+from rnntrade.training.predict import newest_attention, predict
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import (
     Backtest,
+    Books,
+    Boundary,
     Fit,
     Fold,
+    FoldTargets,
+    Predictions,
     Prices,
     Rows,
     Samples,
     Spans,
-    Thresholds,
+    Windows,
     regime_names,
 )
 
@@ -63,40 +67,6 @@ Array = NDArray[np.float64]
 Execution = Literal["next_open", "close"]
 PARTS = ("validation", "test")  # those that are predicted
 RANDOM_SEED = 0  # of the positions at another time
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """Regimes of all tickers, as one fold's training part defines them."""
-
-    boundary: Boundary
-    regimes: pd.DataFrame  # (T, K) class; NaN: not known, or not traded
-    thresholds: Mapping[str, Thresholds]  # by ticker
-    states: Mapping[str, StateModel]  # by ticker; of the statistical kinds
-    classes: tuple[str, ...]  # names, by number
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What networks predict of one fold or of several."""
-
-    table: pd.DataFrame  # members of an ensemble averaged
-    members: pd.DataFrame  # test rows of each member alone, told apart by `member`; may be empty
-
-
-@dataclass(frozen=True, eq=False)
-class Books:
-    """A traded model: its decisions, its money, and what stands beside it."""
-
-    probability: pd.DataFrame  # (T, K) of a rise
-    target: pd.DataFrame  # (T, K) weights decided
-    folds: pd.DataFrame  # (decisions, 1) fold of each
-    strategy: Backtest
-    other: Backtest  # filled at the other moment
-    benchmark: Backtest  # buy and hold
-    rules: Mapping[str, Backtest]  # strategies that learned nothing
-    cost_cases: pd.DataFrame  # (T, cases) returns; columns (bps, "strategy" or "buy_and_hold")
-    members: pd.DataFrame  # (T, members) returns of each member traded alone; may have no column
 
 
 def target(objective: Objective, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
@@ -117,6 +87,33 @@ def as_configured(
     predictions  (n, …) table of one fold, both parts
     """
     return trading
+
+
+def predict_latest(
+    fits: Sequence[Fit], bars: pd.DataFrame, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
+    """One row a ticker: its newest session, and the mean answer of the fits.
+
+    fits     members of an ensemble: one model, different seeds
+    bars     one row a bar: date, ticker, close (adjusted); in any order
+    returns  ticker, as_of (YYYY-MM-DD) and, by task, p_<regime> and regime, p_up, or r_1 .. r_h
+    errors   DataError naming the ticker whose history is too short, unsorted or wrong
+    """
+    chain, model, windows = chain_of(sessions_per_year), fits[0].model, {}
+    for name, table in bars.groupby("ticker", sort=True):
+        ticker = str(name)
+        features = chain.features(history(ticker, table), model.inputs)
+        windows[ticker] = newest_window(ticker, features, model.lookback)
+    if not windows:
+        raise DataError("there are no bars: give date, ticker and close of at least one ticker.")
+    samples, objective = chain.windows(windows, model), objective_of(model, fits[0].classes)
+    answers = chain.answer(fits, samples, np.arange(len(samples)))
+    return pd.DataFrame(
+        [
+            {"ticker": t, "as_of": f"{table.index[-1]:%Y-%m-%d}", **objective.named(own)}
+            for (t, table), own in zip(windows.items(), answers, strict=True)
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +170,20 @@ class Chain:
             regime_names(config),
         )
 
+    def label_folds(
+        self,
+        prices: Prices,
+        config: LabelConfig,
+        split: SplitConfig,
+        test_from: pd.Timestamp | None = None,
+    ) -> list[Labels]:
+        """Place the folds in time, and label every session by what each fold's own past taught.
+
+        test_from  first session of the final holdout, when it is opened
+        """
+        folds = self.boundaries(prices.sessions, split, test_from)
+        return [self.label(prices, config, fold, prices.sessions) for fold in folds]
+
     def make_targets(
         self, prices: Prices, labels: Labels, model: ModelConfig
     ) -> dict[str, pd.DataFrame]:
@@ -203,6 +214,27 @@ class Chain:
             thresholds=labels.thresholds if asked else {},
             classes=labels.classes,
         )
+
+    def sample_folds(
+        self,
+        features: Tables,
+        prices: Prices,
+        labels: Sequence[Labels],
+        model: ModelConfig,
+        judged: bool = True,
+    ) -> Windows:
+        """The model's samples, and what each fold makes of them.
+
+        judged  whether the test part needs a known label; it has none on a retraining's evening
+        """
+        check_names(model.inputs)
+        folds = []
+        for each in labels:
+            targets = self.make_targets(prices, each, model)
+            samples, fold = self.sample(features, targets, each, model)
+            require_samples(samples.target, fold.fold, model.name, model.horizon, judged)
+            folds.append(fold)
+        return Windows(samples, tuple(folds))
 
     def windows(self, features: Tables, model: ModelConfig) -> Samples:
         """The model's samples where nothing of the future is known, or asked for."""
@@ -262,6 +294,21 @@ class Chain:
                 alone += [table.assign(member=m) for m, table in enumerate(by_member[1:])]
         members = pd.concat(alone, ignore_index=True) if alone else pd.DataFrame()
         return Predictions(pd.concat(tables, ignore_index=True), members)
+
+    def predict_folds(
+        self, fits: Sequence[Sequence[Fit]], windows: Windows, device: str = "cpu"
+    ) -> Predictions:
+        """The predictions of all folds, in order of time; `fits` by fold, then by member."""
+        folds = [
+            self.predict_fold(members, *windows.fold(number), device=device)
+            for number, members in enumerate(fits)
+        ]
+        samples, newest = windows.fold(len(fits) - 1)
+        return Predictions(
+            pd.concat([fold.table for fold in folds], ignore_index=True),
+            pd.concat([fold.members for fold in folds], ignore_index=True),
+            newest_attention(fits[-1][0], samples, newest.fold),
+        )
 
     def predict_baselines(
         self,

@@ -20,7 +20,7 @@ NAMED = (ast.FunctionDef, ast.ClassDef)
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where the two names differ
 VALUES_ONLY = frozenset({"rnntrade.config"})  # its values are in every key already
 BASELINES = "rnntrade.models.baselines"  # of an objective; the chain's own step runs them
-CHAIN = "rnntrade.chain"  # imports all stages; which of them a task uses, `step_digest` tells
+CHAIN = "rnntrade.chain"  # imports all stages; which of them a step uses, `step_digest` tells
 
 
 def fingerprint(value: object) -> str:
@@ -57,8 +57,6 @@ def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")
         if name not in seen and name not in VALUES_ONLY:
             seen.add(name)
             for found in _imports(name):
-                if found == CHAIN and name.startswith("tasks."):
-                    continue
                 if found.startswith(BASELINES) and name.startswith("rnntrade.objectives."):
                     continue
                 if found.split(".")[0] in packages:
@@ -111,6 +109,17 @@ def step_digest(step: str) -> str:
     return fingerprint((lines, [source_digest(module) for module in sorted(used)]))
 
 
+@cache
+def own_lines(module: str, function: str) -> str:
+    """The source of a module's function, without comments."""
+    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
+    return next(
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == function
+    )
+
+
 def _body(part: ast.AST) -> list[ast.AST]:
     """What runs of a definition: neither its annotations, nor the types of a dataclass' fields."""
     if isinstance(part, ast.ClassDef):
@@ -120,9 +129,13 @@ def _body(part: ast.AST) -> list[ast.AST]:
 
 
 def _imports(module: str) -> list[str]:
-    """Modules, or names in them, that a module's source imports, anywhere in it."""
+    """Modules, or names in them, that a module imports anywhere but for type hints alone."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(_file(module).read_text(encoding="utf-8"))):
+    waiting: list[ast.AST] = [ast.parse(_file(module).read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -5,7 +5,7 @@ new value.  Times are dates of sessions; everything is joined on them, never on 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -154,6 +154,17 @@ class Samples:
         return len(self.last)
 
 
+@dataclass(frozen=True)
+class Boundary:
+    """First session of each part of a fold; a part ends where the next begins."""
+
+    number: int
+    training: pd.Timestamp
+    validation: pd.Timestamp
+    test: pd.Timestamp
+    end: pd.Timestamp | None  # first session after the test part; None: it is open-ended
+
+
 @dataclass(frozen=True, eq=False)
 class Fold:
     """Positions in Samples: what trains, what chooses the epoch, what is judged."""
@@ -180,6 +191,30 @@ class Thresholds:
 
     median: float
     upper: float  # the 75 % quantile
+
+
+@dataclass(frozen=True, eq=False)
+class FoldTargets:
+    """A fold, the targets as its training part defines them, and what is known at the decision."""
+
+    fold: Fold
+    target: NDArray[np.float64]  # (N, O)
+    current: NDArray[np.float64]  # (N,) regime at the decision; NaN where none is predicted
+    thresholds: Mapping[str, Thresholds]  # by ticker, as the training part defines them
+    classes: tuple[str, ...] = REGIMES  # what the regimes are called
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """A model's samples, and what each fold makes of them."""
+
+    samples: Samples  # with the targets of the last fold
+    folds: tuple[FoldTargets, ...]  # in order of time
+
+    def fold(self, number: int) -> tuple[Samples, FoldTargets]:
+        """The samples with the targets of one fold, and that fold."""
+        targets = self.folds[number]
+        return replace(self.samples, target=targets.target), targets
 
 
 @dataclass(frozen=True)
@@ -225,3 +260,27 @@ class Backtest:
         pd.DataFrame
     )  # (T, kinds) money: commission, spread, slippage, borrow, financing, interest
     trades: pd.DataFrame  # the ledger, one row a trade
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What networks predict of one fold or of several."""
+
+    table: pd.DataFrame  # members of an ensemble averaged
+    members: pd.DataFrame  # test rows of each member alone, told apart by `member`; may be empty
+    attention: pd.DataFrame | None = None  # (K, L) of each ticker's newest window; None: no network
+
+
+@dataclass(frozen=True, eq=False)
+class Books:
+    """A traded model: its decisions, its money, and what stands beside it."""
+
+    probability: pd.DataFrame  # (T, K) of a rise
+    target: pd.DataFrame  # (T, K) weights decided
+    folds: pd.DataFrame  # (decisions, 1) fold of each
+    strategy: Backtest
+    other: Backtest  # filled at the other moment
+    benchmark: Backtest  # buy and hold
+    rules: Mapping[str, Backtest]  # strategies that learned nothing
+    cost_cases: pd.DataFrame  # (T, cases) returns; columns (bps, "strategy" or "buy_and_hold")
+    members: pd.DataFrame  # (T, members) returns of each member traded alone; may have no column

@@ -1,24 +1,20 @@
 """The audit of a run, as a task, and the gate behind it."""
 
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.config import Experiment, ModelConfig
-from rnntrade.samples.files import load_samples
-from rnntrade.storage import write_json
-from rnntrade.trading.files import load_backtest
-from rnntrade.types import Prices, Thresholds
-from tasks.artifacts import Ref, publish, refs_in
-from tasks.caching import cached_task
-from tasks.tables import Labels, as_boundary, read_cost_cases, read_prices
+from rnntrade.audit.findings import Audited, AuditReport, Finding, merge
+from rnntrade.codec import VALUE
+from rnntrade.config import Experiment
+from rnntrade.labels.regimes import Labels
+from rnntrade.types import Prices
+from tasks.caching import step
+from tasks.refs import ModelRefs, Ref, Tables, put, read_prices, refs_in
 
 if TYPE_CHECKING:
     from rnntrade.audit.record import RunRecord
@@ -29,41 +25,21 @@ SERVED = 5  # sessions that the registered model is asked about
 OTHER_DEVICE = 1e-5  # how far a GPU's prediction may be from the served model's, which uses the CPU
 
 
-class AuditedLine(BaseModel):
-    """What one model's steps made, as far as it is audited; `ModelLine` has all of it."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    model: ModelConfig
-    samples: Ref
-    fits: list[list[Ref]]  # by fold, then by member
-    predictions: Ref
-    baselines: Ref | None = None  # predictions of the same samples
-    backtest: Ref | None = None
-
-
-def to_audit(lines: Mapping[str, Any]) -> dict[str, AuditedLine]:
-    """The part of each `ModelLine` that the audit reads, so that no other part is in its key."""
-    return {name: AuditedLine.model_validate(line) for name, line in lines.items()}
-
-
-@cached_task("audit")
+@step("audit", of=__name__)
 def audit(
     experiment: Experiment,
-    prices: dict[str, Ref],
-    features: dict[str, Ref],
-    labels: Labels,
-    lines: dict[str, AuditedLine],
+    prices: Tables,
+    features: Tables,
+    labels: list[Ref[Labels]],
+    models: dict[str, ModelRefs],
     device: str = "cpu",
     test_from: str = "",
-) -> Ref:
+) -> Ref[AuditReport]:
     """Hunt leaks in the library on these prices, and compare the run's record with both.
 
-    lines      of the models that were trained, see `to_audit`
+    models     that were trained; not yet evaluated
     device     that the run predicted on
     test_from  first session of an opened holdout, as `label_regimes` was given it
-    returns    audit.json (see `Audited.as_json`, and `checks`: comparisons and findings of each)
-               and warmup.parquet
     """
     import torch
 
@@ -76,10 +52,10 @@ def audit(
     torch.set_num_threads(1)  # one order of additions, so one result
     bars = read_prices(prices)
     warmup = warmup_table()
-    record = _record(features, labels, lines, test_from)
+    record = _record(features, labels, models, test_from)
     where: dict[str, Any] = {"seed": experiment.seed, "test_from": record.test_from}
     checks: dict[str, Callable[[], Audited]] = {
-        "files": partial(_files, prices, features, labels, lines),
+        "files": partial(_files, prices, features, labels, models),
         "record": partial(audit_record, bars, experiment, record, device),
         "replay": partial(audit_replay, bars, experiment, record, device),
         "served model": partial(_served, bars, experiment, record, device),
@@ -91,27 +67,27 @@ def audit(
     for name, check in checks.items():
         started = time.perf_counter()
         found[name] = check()
-        count, seconds = sum(found[name].comparisons.values()), time.perf_counter() - started
+        count, seconds = found[name].compared, time.perf_counter() - started
         log.info(
             "audit, %s: %d comparisons, %d findings, %.1f s",
             *(name, count, len(found[name].findings), seconds),
         )
-    about = merge(found.values()).as_json()
-    about["checks"] = {
-        name: {"compared": sum(each.comparisons.values()), "findings": len(each.findings)}
-        for name, each in found.items()
-    }
-    with publish("audits") as out:
-        write_json(out.folder / "audit.json", about)
-        warmup.to_parquet(out.folder / "warmup.parquet")
-    return out.ref
+    return put("audits", AuditReport(found, warmup))
+
+
+def require_clean(audited: Ref[AuditReport], tolerated: str = "") -> None:
+    """Raise LeakError naming the first findings, if there are any.
+
+    tolerated  stage whose findings are let pass: a leak that was asked for by name
+    """
+    audited.load().require_clean(audited.folder / VALUE, tolerated)
 
 
 def _files(
-    prices: dict[str, Ref], features: dict[str, Ref], labels: Labels, lines: dict[str, AuditedLine]
+    prices: Tables, features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs]
 ) -> Audited:
     """Every file is as it was written."""
-    refs = list(dict.fromkeys(refs_in([prices, features, labels, lines])))
+    refs = list(dict.fromkeys(refs_in([prices, features, labels, models])))
     broken = [ref for ref in refs if not ref.is_intact()]
     kind = "files changed since they were written"
     return Audited(
@@ -124,59 +100,45 @@ def _files(
 
 
 def _record(
-    features: dict[str, Ref], labels: Labels, lines: dict[str, AuditedLine], test_from: str
+    features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs], test_from: str
 ) -> "RunRecord":
     """The run's files as values; samples are read when asked for."""
     from rnntrade.audit.record import ModelRecord, RunRecord
-    from rnntrade.training.fits import load_fit
 
-    folds = json.loads((labels.ref.folder / "folds.json").read_text(encoding="utf-8"))
-    models = {}
-    for name, line in lines.items():
+    folds = [ref.load() for ref in labels]
+    records = {}
+    for name, refs in models.items():
         traded: dict[str, Any] = {}
-        if line.backtest:
-            folder = line.backtest.folder
-            books = ("strategy", "other", "benchmark")
-            alone = folder / "members.parquet"
+        if refs.books:
+            books = refs.books.load()
             traded = {
-                "probability": pd.read_parquet(folder / "probability.parquet"),
-                "target": pd.read_parquet(folder / "target.parquet"),
-                "backtests": {part: load_backtest(folder / part) for part in books},
-                "rules": {
-                    rule.name: load_backtest(rule) for rule in sorted((folder / "rules").iterdir())
+                "probability": books.probability,
+                "target": books.target,
+                "backtests": {
+                    "strategy": books.strategy,
+                    "other": books.other,
+                    "benchmark": books.benchmark,
                 },
-                "cost_cases": read_cost_cases(pd.read_parquet(folder / "cost_cases.parquet")),
+                "rules": books.rules,
+                "cost_cases": books.cost_cases,
+                "traded_members": books.members,
             }
-            if alone.is_file():
-                traded["traded_members"] = pd.read_parquet(alone)
-        members = line.predictions.folder / "members.parquet"
-        if members.is_file():
-            traded["members"] = pd.read_parquet(members)
-        models[name] = ModelRecord(
-            model=line.model,
-            samples=partial(load_samples, line.samples.folder),
-            fits=[[load_fit(ref.folder) for ref in members] for members in line.fits],
-            predictions=pd.read_parquet(line.predictions.folder / "predictions.parquet"),
-            baselines=pd.read_parquet(line.baselines.folder / "predictions.parquet")
-            if line.baselines
-            else None,
+        predictions = refs.predictions.load()
+        records[name] = ModelRecord(
+            model=refs.model,
+            samples=refs.windows.load().fold,
+            fits=[[ref.load() for ref in members] for members in refs.fits],
+            predictions=predictions.table,
+            baselines=refs.baselines.load() if refs.baselines else None,
+            members=predictions.members,
             **traded,
         )
     return RunRecord(
-        features={
-            ticker: pd.read_parquet(ref.folder / "features.parquet")
-            for ticker, ref in features.items()
-        },
-        folds=[as_boundary(each) for each in folds],
-        regimes=[
-            pd.read_parquet(labels.ref.folder / f"regimes_{each['number']}.parquet")
-            for each in folds
-        ],
-        thresholds=[
-            {ticker: Thresholds(**values) for ticker, values in each["thresholds"].items()}
-            for each in folds
-        ],
-        models=models,
+        features={ticker: ref.load() for ticker, ref in features.items()},
+        folds=[fold.boundary for fold in folds],
+        regimes=[fold.regimes for fold in folds],
+        thresholds=[fold.thresholds for fold in folds],
+        models=records,
         test_from=pd.Timestamp(test_from) if test_from else None,
     )
 

@@ -16,37 +16,41 @@ from prefect.context import TaskRunContext
 from prefect.serializers import JSONSerializer
 from pydantic import Field
 
-from rnntrade.fingerprint import fingerprint, source_digest, step_digest
-from tasks.artifacts import refs_in
+from rnntrade.fingerprint import CHAIN, fingerprint, own_lines, source_digest, step_digest
 from tasks.home import artifacts_folder
+from tasks.refs import refs_in
 
 log = logging.getLogger("prefect.rnntrade")
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Wrapped = str | Callable[..., Any]
 
 
 @dataclass
 class ByContent(CachePolicy):
     """Key a result on the task's name, its inputs' content, and the source that it runs.
 
-    The source is the task's module and everything of ours that it imports, however deep, and of
-    the chain the steps that it calls: so editing the report retrains nothing, and editing an
-    indicator does.
+    The source is the step's own lines, the codec, and the library function that it wraps: with its
+    module and everything of ours that this imports, however deep, or with the steps of the chain
+    that it calls.  So editing the report retrains nothing, and editing an indicator does.
     """
 
-    modules: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()  # of the chain
-    sources: tuple[str, ...] = field(default=(), init=False)  # as this process has loaded them
+    step: str = ""  # module:function
+    of: tuple[str, ...] = ()  # modules, and methods of the chain
     not_in_key: tuple[str, ...] = ()  # arguments that change how, not what
+    sources: tuple[str, ...] = field(default=(), init=False)  # as this process has loaded them
 
     def __post_init__(self) -> None:
         self.sources = self.digests()
 
     def digests(self) -> tuple[str, ...]:
-        """What the source of the modules and steps is called."""
-        modules = tuple(source_digest(module) for module in self.modules)
-        return modules + tuple(step_digest(step) for step in self.steps)
+        """What the source behind the step is called."""
+        parts = [own_lines(*self.step.split(":")), source_digest("rnntrade.codec")]
+        for name in self.of:
+            module, _, method = name.partition(":")
+            parts.append(step_digest(method) if method else source_digest(module))
+        return tuple(parts)
 
     def compute_key(
         self,
@@ -57,7 +61,7 @@ class ByContent(CachePolicy):
     ) -> str:
         """Return the digest."""
         what = {name: value for name, value in inputs.items() if name not in self.not_in_key}
-        return fingerprint((task_ctx.task.name, _plain(what), self.sources))
+        return fingerprint((task_ctx.task.name, what, self.sources))
 
 
 class RefSerializer(JSONSerializer[Any]):
@@ -75,38 +79,46 @@ class RefSerializer(JSONSerializer[Any]):
         return result
 
 
-def cached_task(
+def step(
     run_name: str | None = None,
-    steps: tuple[str, ...] = (),
+    *,
+    of: Wrapped | tuple[Wrapped, ...],
     not_in_key: tuple[str, ...] = (),
-    runs: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a step a task whose result is kept, and reused while nothing behind it changes.
+    """Make a function a task whose result is kept, and reused while nothing behind it changes.
 
-    steps  methods of `rnntrade.chain.Chain` that the task calls
-    runs   modules that the step starts as a process, rather than importing them
+    run_name    of the task run, with arguments in braces
+    of          what the step wraps: functions of the library, methods of the chain, or the name of
+                a module that it starts as a process
+    not_in_key  arguments that change how something is done, not what comes out
     """
+    wrapped = of if isinstance(of, tuple) else (of,)
 
-    def make(step: Callable[P, R]) -> Task[P, R]:
+    def make(function: Callable[P, R]) -> Task[P, R]:
         return task(
             task_run_name=run_name,
             cache_policy=ByContent(
-                modules=(step.__module__, *runs), steps=steps, not_in_key=not_in_key
+                step=f"{function.__module__}:{function.__name__}",
+                of=tuple(_source(each) for each in wrapped),
+                not_in_key=not_in_key,
             ),
             persist_result=True,
             result_storage=artifacts_folder() / "results",
             result_serializer=RefSerializer(),
-        )(step)
+        )(function)
 
     return make
 
 
-def _plain(value: Any) -> Any:
-    """Pydantic models as dicts, for the fingerprint."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump()
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value
+def _source(wrapped: Wrapped) -> str:
+    if isinstance(wrapped, str):
+        return wrapped
+    owner, _, method = wrapped.__qualname__.partition(".")
+    return f"{CHAIN}:{method}" if owner == "Chain" else wrapped.__module__
+
+
+def source_of(task: Task[..., Any]) -> str:
+    """Digest of the code behind a step."""
+    policy = task.cache_policy
+    assert isinstance(policy, ByContent)
+    return fingerprint(policy.sources)

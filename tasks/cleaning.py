@@ -4,8 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tasks.artifacts import read_manifest
 from tasks.home import artifacts_folder
+from tasks.refs import read_manifest
 from tasks.tracking.runs import is_recorded
 
 KEPT = {"runs", "locks", "results", "controls", "policies"}  # not outputs of steps

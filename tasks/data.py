@@ -1,7 +1,10 @@
 """Prices as tasks: the one place where the outside world is asked, hence retried."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -10,9 +13,11 @@ from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
 from rnntrade.errors import DownloadError
+from rnntrade.labels.regimes import Labels
+from rnntrade.types import Windows
 from tasks import clock
-from tasks.artifacts import Ref, publish
 from tasks.home import data_folder
+from tasks.refs import Ref, Tables, put
 
 
 class DataWarning(BaseModel):
@@ -26,7 +31,7 @@ class Download(BaseModel):
     """One ticker's bars between start and end, and what was noticed about them."""
 
     ticker: str
-    prices: Ref  # bars.parquet
+    prices: Ref[pd.DataFrame]
     first: str
     last: str
     sessions: int
@@ -58,11 +63,9 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
         log.warning("%s: the vendor revised %d sessions; fetched anew", ticker, done.revised)
     if done.findings:  # in words only after the seal: see `shown_warnings`
         log.warning("%s: %d warning(s) about its prices", ticker, len(done.findings))
-    with publish("prices") as out:
-        done.bars.to_parquet(out.folder / "bars.parquet")
     return Download(
         ticker=ticker,
-        prices=out.ref,
+        prices=put("prices", done.bars),
         first=f"{done.bars.index[0]:%Y-%m-%d}",
         last=f"{done.bars.index[-1]:%Y-%m-%d}",
         sessions=len(done.bars),
@@ -80,11 +83,9 @@ def stored_prices(config: DataConfig, ticker: str) -> Download | None:
     bars = stored_bars(data_folder(), config, ticker)
     if bars is None:
         return None
-    with publish("prices") as out:
-        bars.to_parquet(out.folder / "bars.parquet")
     return Download(
         ticker=ticker,
-        prices=out.ref,
+        prices=put("prices", bars),
         first=f"{bars.index[0]:%Y-%m-%d}",
         last=f"{bars.index[-1]:%Y-%m-%d}",
         sessions=len(bars),
@@ -107,3 +108,56 @@ def shown_warnings(warnings: list[DataWarning], sealed_from: str = "") -> list[s
         return shown
     number, are = ("warnings", "are") if hidden > 1 else ("warning", "is")
     return [*shown, f"{hidden} {number} about sealed sessions {are} not shown."]
+
+
+def partly_used(
+    prices: Tables, labels: list[Ref[Labels]], windows: Mapping[str, Ref[Windows]]
+) -> list[DataWarning]:
+    """Name the tickers that not every fold trains on, judges or knows a regime of.
+
+    windows  by model
+    """
+    learned = [ref.load() for ref in labels]
+    trains = {ticker: [False] * len(labels) for ticker in prices}
+    judges = {ticker: [False] * len(labels) for ticker in prices}
+    models: dict[str, set[str]] = {ticker: set() for ticker in prices}  # with windows of a ticker
+    for name, stored in windows.items():
+        known = stored.load()
+        tickers = known.samples.spans.ticker
+        for number, targets in enumerate(known.folds):
+            fold = targets.fold
+            taught = np.isfinite(targets.target[fold.training]).all(axis=1)
+            for rows, used in ((fold.training[taught], trains), (fold.test, judges)):
+                for ticker in np.unique(tickers[rows]):
+                    used[str(ticker)][number] = True
+        for ticker in np.unique(tickers):
+            models[str(ticker)].add(name)
+    found = []
+    for ticker, ref in prices.items():
+        regimes = [np.isfinite(fold.thresholds[ticker].median) for fold in learned]
+        lacking = {
+            "trains no model": trains[ticker],
+            "is not judged": judges[ticker],
+            "has no regime": regimes,
+        }
+        parts = [
+            f"{what} in {used.count(False)} of {len(labels)} folds"
+            for what, used in lacking.items()
+            if not all(used)
+        ]
+        if without := [name for name in windows if name not in models[ticker]]:
+            parts = [f"has too few sessions for one window of {', '.join(without)}", *parts]
+        if parts:
+            found.append(_partly(ticker, ref.load(), parts, bool(models[ticker])))
+    return found
+
+
+def _partly(ticker: str, bars: pd.DataFrame, parts: list[str], used: bool) -> DataWarning:
+    """The warning about one ticker that is used in part, or not at all."""
+    span = f"{bars.index[0]:%Y-%m-%d} to {bars.index[-1]:%Y-%m-%d}" if len(bars) else "nowhere"
+    what = "; it ".join(parts) if used else f"left out: it {parts[0]}"
+    return DataWarning(
+        message=f"{ticker}: bars from {span}; {'it ' if used else ''}{what}.  The other tickers "
+        "go on.  Change data.start, data.end or split, or leave it out of data.tickers.",
+        until=f"{bars.index[-1]:%Y-%m-%d}" if len(bars) else "",
+    )

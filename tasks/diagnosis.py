@@ -1,7 +1,8 @@
 """Combinatorial purged cross-validation as tasks: how far choosing among models flatters."""
 
+import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,28 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from rnntrade.chain import CHAIN
+from rnntrade.chain import CHAIN, Chain
 from rnntrade.config import BacktestConfig, Experiment, ModelConfig, TradingConfig
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import sharpe_ratio
-from rnntrade.evaluation.paths import Overfitting, PathRatios, overfitting, path_ratios, stitch
+from rnntrade.evaluation.paths import (
+    Overfitting,
+    PathRatios,
+    TradedPaths,
+    overfitting,
+    path_ratios,
+    stitch,
+)
 from rnntrade.features.sets import check_names
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
-from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.splits import require_samples
-from rnntrade.types import Prices
-from tasks.artifacts import Ref, publish
-from tasks.caching import cached_task
-from tasks.tables import read_bars, read_prices
+from rnntrade.samples.windows import make_samples
+from rnntrade.trading.backtest import backtest as run_backtest
+from rnntrade.trading.positions import decide
+from rnntrade.types import FoldTargets, Predictions, Windows
+from tasks.caching import step
+from tasks.refs import Ref, Tables, put, read_prices
 
 Row = dict[str, str]
 
@@ -37,7 +46,7 @@ NOTICE = (
 
 
 class Diagnosis(BaseModel):
-    """The result of the flow `diagnose`; None where a figure is undefined."""
+    """The result of the flow `diagnose`; NaN, null in JSON, where a figure is undefined."""
 
     notice: str = NOTICE
     experiment: str
@@ -47,22 +56,23 @@ class Diagnosis(BaseModel):
     folds: int
     fits: int
     paths: int
-    ratios: dict[str, dict[str, float | int | None]]  # by model: fields of PathRatios
-    sharpe: dict[str, list[float | None]]  # by model: of each path, after costs
-    overfitting: dict[str, float | int | None]  # fields of Overfitting
-    configurations: dict[str, float | None]  # Sharpe ratio of their returns, averaged over paths
+    ratios: dict[str, PathRatios]  # by model
+    sharpe: dict[str, list[float]]  # by model: of each path, after costs
+    overfitting: Overfitting
+    configurations: dict[str, float]  # Sharpe ratio of their returns, averaged over paths
     failures: dict[str, str]  # by model, why
     text: str
     prefect_run: str
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return self.model_dump()
+        plain: dict[str, Any] = json.loads(self.model_dump_json())
+        return plain
 
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         title = f"Sharpe ratios after costs on {self.paths} paths (a diagnosis, not a result)"
-        return {title: [_row(name, PathRatios(**_nan(r))) for name, r in self.ratios.items()]}
+        return {title: [_row(name, ratios) for name, ratios in self.ratios.items()]}
 
 
 def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
@@ -76,22 +86,22 @@ def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
     return models
 
 
-@cached_task("make_combinatorial_windows-{model.name}", steps=("samples", "target"))
+@step(
+    "make_combinatorial_windows-{model.name}",
+    of=(make_samples, Chain.make_targets, combinatorial_folds),
+)
 def make_combinatorial_windows(
     model: ModelConfig,
-    features: dict[str, Ref],
-    prices: dict[str, Ref],
+    features: Tables,
+    prices: Tables,
     groups: int,
     test_groups: int,
     validation_fraction: float,
-) -> Ref:
+) -> Ref[Windows]:
     """Write a direction model's samples, and which of them each choice of test groups trains on."""
     check_names(model.inputs)
-    tables = {
-        ticker: pd.read_parquet(ref.folder / "features.parquet", columns=list(model.inputs))
-        for ticker, ref in features.items()
-    }
-    closes = {ticker: read_bars(ref)["close"] for ticker, ref in prices.items()}
+    tables = {ticker: ref.load()[list(model.inputs)] for ticker, ref in features.items()}
+    closes = {ticker: ref.load()["close"] for ticker, ref in prices.items()}
     objective = objective_of(model)
     targets = {t: CHAIN.target(objective, close, close * math.nan) for t, close in closes.items()}
     samples = CHAIN.samples(tables, targets, model.lookback, model.horizon)
@@ -102,40 +112,37 @@ def make_combinatorial_windows(
     unknown = np.full(len(samples), math.nan)
     for fold in folds:
         require_samples(samples.target, fold, model.name, model.horizon)
-    with publish("windows") as out:
-        save_samples(
-            out.folder, samples, [FoldTargets(fold, samples.target, unknown, {}) for fold in folds]
-        )
-    return out.ref
+    targeted = (FoldTargets(fold, samples.target, unknown, {}) for fold in folds)
+    return put("windows", Windows(samples, tuple(targeted)))
 
 
-@cached_task("trade_paths-{name}", steps=("decide", "allocate", "backtest", "hold"))
+@step("trade_paths-{name}", of=(stitch, decide, run_backtest, first_sessions))
 def trade_paths(
     name: str,
-    predictions: Ref,
-    prices: dict[str, Ref],
+    predictions: Ref[Predictions],
+    prices: Tables,
     trading: TradingConfig,
     config: BacktestConfig,
     groups: int,
     test_groups: int,
-) -> Ref:
+) -> Ref[TradedPaths]:
     """Backtest a model along every path: as the experiment trades it, and as it might have.
 
-    Writes returns per session: paths.parquet, configurations.parquet (each member alone with each
-    dead band, averaged over paths) and hold.parquet.  A regime filter is left out.
+    A regime filter is left out.
     """
     bars = read_prices(prices)
     assignment, first = paths(groups, test_groups), first_sessions(bars.sessions, groups)
-    table = pd.read_parquet(predictions.folder / "predictions.parquet")
-    together = table[table["part"] == "test"]
-    apart = predictions.folder / "members.parquet"
-    alone = pd.read_parquet(apart) if apart.is_file() else together.assign(member=0)
+    made = predictions.load()
+    together = made.table[made.table["part"] == "test"]
+    alone = together.assign(member=0) if made.members.empty else made.members
 
     def earned(rows: pd.DataFrame, dead_band: float) -> pd.DataFrame:
         rule = replace(trading, dead_band=dead_band)
         returns = {}
         for number, path in enumerate(stitch(rows, assignment, first)):
-            target = CHAIN.allocate(CHAIN.decide(_on_sessions(path, bars), rule))
+            during = (bars.sessions >= path.index[0]) & (bars.sessions <= path.index[-1])
+            probability = path.reindex(index=bars.sessions[during], columns=bars.tickers)
+            target = CHAIN.allocate(CHAIN.decide(probability, rule))
             returns[str(number)] = CHAIN.backtest(target, bars, config).returns
         return pd.DataFrame(returns)
 
@@ -146,11 +153,7 @@ def trade_paths(
         for band in sorted({*DEAD_BANDS, trading.dead_band})
     }
     held = CHAIN.hold(bars, pd.DatetimeIndex(traded.index), config).returns
-    with publish("paths") as out:
-        traded.to_parquet(out.folder / "paths.parquet")
-        pd.DataFrame(tried).to_parquet(out.folder / "configurations.parquet")
-        held.to_frame("hold").to_parquet(out.folder / "hold.parquet")
-    return out.ref
+    return put("paths", TradedPaths(traded, pd.DataFrame(tried), held))
 
 
 @task(task_run_name="judge_paths", cache_policy=NO_CACHE)
@@ -159,7 +162,7 @@ def judge_paths(
     groups: int,
     test_groups: int,
     fits: int,
-    traded: dict[str, Ref],
+    traded: dict[str, Ref[TradedPaths]],
     failures: dict[str, str],
 ) -> Diagnosis:
     """Put the paths beside buy and hold, judge the choosing, and show it on Prefect's pages."""
@@ -168,11 +171,10 @@ def judge_paths(
     count, folds = paths(groups, test_groups).shape[0], math.comb(groups, test_groups)
     ratios, sharpe, tried = {}, {}, []
     for name, ref in traded.items():
-        own = pd.read_parquet(ref.folder / "paths.parquet")
-        held = pd.read_parquet(ref.folder / "hold.parquet")["hold"]
-        sharpe[name] = [sharpe_ratio(own[path], risk_free, year) for path in own]
-        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(held, risk_free, year))
-        tried.append(pd.read_parquet(ref.folder / "configurations.parquet"))
+        own = ref.load()
+        sharpe[name] = [sharpe_ratio(own.paths[path], risk_free, year) for path in own.paths]
+        ratios[name] = path_ratios(sharpe[name], sharpe_ratio(own.hold, risk_free, year))
+        tried.append(own.configurations)
     table = pd.concat(tried, axis=1) if tried else pd.DataFrame()
     draws = max(experiment.report.bootstrap_draws // 20, 10)  # each costs what a whole figure does
     chosen = overfitting(table - risk_free, draws, experiment.seed)
@@ -184,12 +186,10 @@ def judge_paths(
         folds=folds,
         fits=fits,
         paths=count,
-        ratios={name: _none(asdict(each)) for name, each in ratios.items()},
-        sharpe={name: [_defined(each) for each in known] for name, known in sharpe.items()},
-        overfitting=_none(asdict(chosen)),
-        configurations={
-            str(name): _defined(sharpe_ratio(table[name], risk_free, year)) for name in table
-        },
+        ratios=ratios,
+        sharpe=sharpe,
+        overfitting=chosen,
+        configurations={str(name): sharpe_ratio(table[name], risk_free, year) for name in table},
         failures=failures,
         text=_text(count, ratios, chosen),
         prefect_run=str(flow_run.id or ""),
@@ -214,23 +214,16 @@ def markdown(diagnosis: Diagnosis) -> str:
     return "\n\n".join(parts)
 
 
-def _on_sessions(probability: pd.DataFrame, bars: Prices) -> pd.DataFrame:
-    """On every session from the first decision to the last, and for every ticker."""
-    days = bars.sessions
-    during = (days >= probability.index[0]) & (days <= probability.index[-1])
-    return probability.reindex(index=days[during], columns=bars.tickers)
-
-
 def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str:
     """What was found, in sentences that claim nothing about the future."""
     sentences = [
-        f"{name}: the Sharpe ratio after costs lies between {_shown(each.lowest)} and "
-        f"{_shown(each.highest)} on {count} paths, median {_shown(each.median)}, beside "
-        f"{_shown(each.hold)} for buy and hold; {_shown(100 * each.share_below, 0)} % of the paths "
-        f"are below it, and {each.undefined} never held anything."
-        if each.undefined < count
+        f"{name}: the Sharpe ratio after costs lies between {_shown(own.lowest)} and "
+        f"{_shown(own.highest)} on {count} paths, median {_shown(own.median)}, beside "
+        f"{_shown(own.hold)} for buy and hold; {_shown(100 * own.share_below, 0)} % of the paths "
+        f"are below it, and {own.undefined} never held anything."
+        if own.undefined < count
         else f"{name} never held anything on any of {count} paths."
-        for name, each in ratios.items()
+        for name, own in ratios.items()
     ]
     if not math.isfinite(chosen.probability):
         why = "two configurations that held something, and 32 sessions, are wanted"
@@ -261,17 +254,3 @@ def _row(name: str, each: PathRatios) -> Row:
 
 def _shown(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "none"
-
-
-def _defined(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _none(figures: dict[str, Any]) -> dict[str, float | int | None]:
-    """Undefined figures as None, which JSON can hold."""
-    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
-
-
-def _nan(figures: dict[str, float | int | None]) -> dict[str, Any]:
-    """And back."""
-    return {key: math.nan if value is None else value for key, value in figures.items()}

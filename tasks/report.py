@@ -6,13 +6,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 
 import pandas as pd
-from pydantic import BaseModel
 
-from rnntrade.audit.findings import Finding
-from rnntrade.config import OPEN_END, Experiment, ModelConfig
-from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.audit.findings import AuditReport
+from rnntrade.config import OPEN_END, Experiment
+from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
+from rnntrade.labels.regimes import Labels
 from rnntrade.report.contents import (
     AttentionExample,
     AuditSummary,
@@ -20,77 +20,61 @@ from rnntrade.report.contents import (
     StrategyContents,
 )
 from rnntrade.report.page import write_report
-from rnntrade.samples.files import load_samples
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
-from rnntrade.trading.files import load_backtest
-from rnntrade.types import Fit
-from tasks.artifacts import Ref, publish
-from tasks.audited import load_audit
-from tasks.caching import cached_task
-from tasks.comparison import load_comparisons
-from tasks.evaluation import load_evaluation
-from tasks.tables import Labels, read_predictions, read_prices
+from rnntrade.types import Books
+from tasks.caching import step
+from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.runs import commit
 
 
-class ModelLine(BaseModel):
-    """What one model's steps made."""
-
-    model: ModelConfig
-    samples: Ref
-    fits: list[list[Ref]]  # by fold, then by member
-    predictions: Ref
-    baselines: Ref | None = None
-    evaluation: Ref | None = None
-    backtest: Ref | None = None
-    strategy: Ref | None = None  # its evaluation
-    desk: Ref | None = None  # what is registered
-
-
-@cached_task("report")
+@step("report", of=__name__)
 def report(
     experiment: Experiment,
-    prices: dict[str, Ref],
+    prices: Tables,
     warnings: list[str],
-    features: dict[str, Ref],
-    labels: Labels,
-    lines: dict[str, ModelLine],
+    features: Tables,
+    labels: list[Ref[Labels]],
+    models: dict[str, ModelRefs],
     about: dict[str, str],
-    audited: Ref,
-    together: Ref,
-) -> Ref:
+    audited: Ref[AuditReport],
+    compared: dict[str, Ref[Comparison]],
+) -> Ref[None]:
     """Draw every figure, fill every table, and bind them into one page."""
-    from rnntrade.training.fits import load_fit
-
-    bars = read_prices(prices)
-    evaluations = {
-        name: load_evaluation(ModelEvaluation, line.evaluation) for name, line in lines.items()
-    }
-    tables = {
-        ticker: pd.read_parquet(ref.folder / "features.parquet") for ticker, ref in features.items()
-    }
+    tables = {ticker: ref.load() for ticker, ref in features.items()}
+    audit = audited.load()
     contents = ReportContents(
         experiment=experiment,
         provenance=about,
-        prices=bars,
+        prices=read_prices(prices),
         features=tables,
-        regimes=pd.read_parquet(labels.ref.folder / f"regimes_{labels.folds - 1}.parquet"),
+        regimes=labels[-1].load().regimes,
         fits={
-            name: [load_fit(ref.folder) for members in line.fits for ref in members]
-            for name, line in lines.items()
+            name: [ref.load() for members in refs.fits for ref in members]
+            for name, refs in models.items()
         },
         predictions={
-            name: read_predictions(line.predictions, line.baselines)
-            for name, line in lines.items()
-            if line.baselines
+            name: pd.concat(
+                [refs.predictions.load().table, refs.baselines.load()], ignore_index=True
+            )
+            for name, refs in models.items()
+            if refs.baselines
         },
-        evaluations=evaluations,
-        strategies={name: _strategy(line) for name, line in lines.items() if line.strategy},
-        attention=_attention(lines, tables),
+        evaluations={n: refs.evaluation.load() for n, refs in models.items() if refs.evaluation},
+        strategies={
+            name: _strategy(refs.books.load(), refs.strategy.load())
+            for name, refs in models.items()
+            if refs.books and refs.strategy
+        },
+        attention=_attention(models, tables),
         findings=warnings,
-        audit=_audit(audited),
-        comparison={each.question: each for each in load_comparisons(together)},
+        audit=AuditSummary(
+            clean=audit.merged.clean,
+            comparisons=audit.merged.comparisons,
+            findings=[finding.sentence() for finding in audit.merged.findings],
+            warm_up=audit.warm_up,
+        ),
+        comparison={question: ref.load() for question, ref in compared.items()},
         holdout=about["final holdout"],
     )
     with publish("report") as out:
@@ -98,9 +82,7 @@ def report(
     return out.ref
 
 
-def describe(
-    experiment: Experiment, prices: Mapping[str, Ref], device: str, holdout: str
-) -> dict[str, str]:
+def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) -> dict[str, str]:
     """Where the run's figures come from, in words."""
     packages = ("torch", "pandas", "numpy", "scikit-learn", "arch", "prefect", "mlflow")
     data = experiment.data
@@ -119,49 +101,27 @@ def describe(
     }
 
 
-def data_fingerprint(prices: Mapping[str, Ref]) -> str:
-    """One name for the bars of all tickers."""
-    return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
-
-
-def _audit(audited: Ref) -> AuditSummary:
-    about = load_audit(audited)
-    return AuditSummary(
-        clean=about["clean"],
-        comparisons=about["comparisons"],
-        findings=[Finding(**each).sentence() for each in about["findings"]],
-        warm_up=pd.read_parquet(audited.folder / "warmup.parquet"),
-    )
-
-
-def _strategy(line: ModelLine) -> StrategyContents:
-    assert line.backtest is not None
-    assert line.strategy is not None
-    folder = line.backtest.folder
+def _strategy(books: Books, evaluation: StrategyEvaluation) -> StrategyContents:
     return StrategyContents(
-        weights=pd.read_parquet(folder / "target.parquet"),
-        probability=pd.read_parquet(folder / "probability.parquet"),
-        backtest=load_backtest(folder / "strategy"),
-        benchmark=load_backtest(folder / "benchmark"),
-        evaluation=load_evaluation(StrategyEvaluation, line.strategy),
+        weights=books.target,
+        probability=books.probability,
+        backtest=books.strategy,
+        benchmark=books.benchmark,
+        evaluation=evaluation,
     )
 
 
 def _attention(
-    lines: Mapping[str, ModelLine], features: Mapping[str, pd.DataFrame]
+    models: Mapping[str, ModelRefs], features: Mapping[str, pd.DataFrame]
 ) -> AttentionExample | None:
     """Where the first network with attention looked in its newest window."""
-    from rnntrade.training.fits import load_fit
-
-    for name, line in lines.items():
-        told = line.predictions.folder / "attention.parquet"
-        if told.is_file():
-            samples, fold = load_samples(line.samples.folder, len(line.fits) - 1)
-            weights = pd.read_parquet(told)
-            ticker = str(weights.index[0])
-            newest = fold.fold.test[samples.spans.ticker[fold.fold.test] == ticker][-1:]
-            fit: Fit = load_fit(line.fits[-1][0].folder)
-            rows = standardise(samples.rows, fit.scaler)
+    for name, refs in models.items():
+        weights = refs.predictions.load().attention
+        if weights is not None:
+            samples, targets = refs.windows.load().fold(len(refs.fits) - 1)
+            ticker, test = str(weights.index[0]), targets.fold.test
+            newest = test[samples.spans.ticker[test] == ticker][-1:]
+            rows = standardise(samples.rows, refs.fits[-1][0].load().scaler)
             window = gather(rows, samples.last[newest], samples.lookback)[0]
             sessions = features[ticker].loc[: samples.spans.decision[newest[0]]].index
             return AttentionExample(

@@ -11,18 +11,16 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
+from rnntrade.audit.findings import Audited, AuditReport
 from rnntrade.config import Experiment
+from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.evaluation.verdict import CORRECTED, overall
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from rnntrade.report import catalogue, tables
-from tasks.artifacts import Ref
-from tasks.audited import load_audit
-from tasks.comparison import load_comparisons
-from tasks.evaluation import load_evaluation
 from tasks.home import tracking_uri
-from tasks.report import ModelLine
+from tasks.refs import ModelRefs, Ref
 from tasks.setup.temporary_server import TEMPORARY
 from tasks.tracking.runs import RunIds
 from tasks.tracking.silence import without_password
@@ -87,20 +85,17 @@ class Summary(BaseModel):
 def summarise(
     experiment: Experiment,
     ids: RunIds,
-    lines: dict[str, ModelLine],
+    models: dict[str, ModelRefs],
     failures: dict[str, str],
-    page: Ref,
-    together: Ref,
-    audited: Ref,
+    page: Ref[None],
+    compared: dict[str, Ref[Comparison]],
+    audited: Ref[AuditReport],
     warnings: list[str],
 ) -> Summary:
     """Put the verdicts side by side, and show them on Prefect's pages."""
-    judged = {n: load_evaluation(ModelEvaluation, each.evaluation) for n, each in lines.items()}
-    traded = {
-        name: load_evaluation(StrategyEvaluation, line.strategy)
-        for name, line in lines.items()
-        if line.strategy
-    }
+    judged = {name: refs.evaluation.load() for name, refs in models.items() if refs.evaluation}
+    traded = {name: refs.strategy.load() for name, refs in models.items() if refs.strategy}
+    audit = audited.load().merged
     summary = Summary(
         experiment=experiment.name,
         source=experiment.data.source,
@@ -110,16 +105,16 @@ def summarise(
             warned=bool(warnings),
         ),
         warnings=warnings,
-        audit=_audit_sentence(load_audit(audited)),
+        audit=_audit_sentence(audit),
         outcome=overall(
             [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
         ),
         models=tables.models(judged.values(), brief=True).texts(),
         strategies=tables.brief_strategies(traded.values()).texts(),
-        comparisons=tables.together(load_comparisons(together), brief=True).texts(),
+        comparisons=tables.together([ref.load() for ref in compared.values()], brief=True).texts(),
         failures=failures,
         figures={name: _figures(each, traded.get(name)) for name, each in judged.items()},
-        clean=bool(load_audit(audited)["clean"]),
+        clean=audit.clean,
         report=str(page.folder / "report.html"),
         mlflow_run=ids.parent,
         mlflow_experiment=ids.experiment_id,
@@ -144,10 +139,10 @@ def markdown(summary: Summary) -> str:
     return "\n\n".join(parts)
 
 
-def _audit_sentence(about: dict[str, Any]) -> str:
-    if about["clean"]:
-        return f"No leak in {about['compared']:,} comparisons."
-    return f"{len(about['findings'])} findings in {about['compared']:,} comparisons: a known leak."
+def _audit_sentence(audit: Audited) -> str:
+    if audit.clean:
+        return f"No leak in {audit.compared:,} comparisons."
+    return f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak."
 
 
 def _figures(

@@ -38,9 +38,10 @@ from rnntrade.audit.series_checks import (
     audit_targets,
 )
 from rnntrade.audit.setting import Setting
-from rnntrade.chain import Chain, Labels, chain_of
+from rnntrade.chain import Chain, chain_of
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.features.sets import FEATURES
+from rnntrade.labels.regimes import Labels
 from rnntrade.types import Prices
 
 SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 3}

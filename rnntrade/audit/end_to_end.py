@@ -13,10 +13,9 @@ from rnntrade.audit.findings import Audited
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.audit.sample_checks import NEWEST, Learner
 from rnntrade.audit.setting import Setting
-from rnntrade.chain import Predictions
 from rnntrade.config import ModelConfig
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.types import Fit, Prices, Thresholds, turbulent_classes
+from rnntrade.types import Fit, Predictions, Prices, Thresholds, turbulent_classes
 
 EARLY, LATE = 0.1, 0.6  # of the test part looked at: where its future is replaced, by turns
 

@@ -2,9 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import pandas as pd
+
+from rnntrade.codec import plain
+from rnntrade.errors import LeakError
+
+SHOWN = 5  # findings in an error
 
 
 @dataclass(frozen=True)
@@ -32,18 +40,14 @@ class Audited:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def compared(self) -> int:
+        """How much was compared."""
+        return sum(self.comparisons.values())
+
+    @property
     def clean(self) -> bool:
         """Whether nothing was found, and something was compared."""
-        return not self.findings and sum(self.comparisons.values()) > 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        return {
-            "clean": self.clean,
-            "comparisons": dict(self.comparisons),
-            "compared": sum(self.comparisons.values()),
-            "findings": [asdict(finding) for finding in self.findings],
-        }
+        return not self.findings and self.compared > 0
 
 
 def merge(parts: Iterable[Audited]) -> Audited:
@@ -54,3 +58,50 @@ def merge(parts: Iterable[Audited]) -> Audited:
         counts.update(part.comparisons)
         findings += part.findings
     return Audited(dict(counts), tuple(findings))
+
+
+@dataclass(frozen=True, eq=False)
+class AuditReport:
+    """All checks of a run."""
+
+    checks: Mapping[str, Audited]  # by name
+    warm_up: pd.DataFrame  # by feature: how much history it needs
+
+    @property
+    def merged(self) -> Audited:
+        """The checks, merged."""
+        return merge(self.checks.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the table as plain values."""
+        merged = self.merged
+        return {
+            "clean": merged.clean,
+            "compared": merged.compared,
+            **plain(merged),
+            "checks": {
+                name: {"compared": check.compared, "findings": len(check.findings)}
+                for name, check in self.checks.items()
+            },
+        }
+
+    def require_clean(self, file: Path, tolerated: str = "") -> None:
+        """Raise LeakError with the first findings, if there are any.
+
+        file       that holds all of them
+        tolerated  stage whose findings are let pass: a leak that was asked for by name
+        """
+        merged = self.merged
+        findings = [each for each in merged.findings if each.stage != tolerated]
+        if merged.clean or (merged.findings and not findings):
+            return
+        if not findings:
+            raise LeakError("the audit compared nothing: there was nothing to audit.")
+        shown = "\n".join(f"  {each.sentence()}" for each in findings[:SHOWN])
+        more = f"\n  and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+        raise LeakError(
+            f"the audit found {len(findings)} numbers that do not follow from what was known:\n"
+            f"{shown}{more}\n"
+            f"Do not believe this run.  All findings are in {file}: mend the first stage that is "
+            "named, or, if only files changed, remove them and run again."
+        )

@@ -7,9 +7,8 @@ from rnntrade.audit.findings import Audited, Finding
 from rnntrade.config import ModelConfig
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.scaling import fit_scaler
-from rnntrade.types import Fit, Samples
+from rnntrade.types import Fit, FoldTargets, Samples
 
 LOSS_TOLERANCE = 1e-3  # of the loss: it was added up in single precision
 TEMPERATURE_TOLERANCE = 0.02  # the loss is flat around its best temperature

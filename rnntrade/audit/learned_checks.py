@@ -15,8 +15,7 @@ import pandas as pd
 from rnntrade.audit.evidence import Change, Evidence, Probe, kind_of_series
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.sample_checks import NEWEST, Learner
-from rnntrade.samples.files import FoldTargets
-from rnntrade.types import Fit, Samples
+from rnntrade.types import Fit, FoldTargets, Samples
 
 COSTLY = ("x1000", "reversed")
 

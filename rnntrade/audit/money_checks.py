@@ -15,10 +15,9 @@ from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.sample_checks import Learner
 from rnntrade.audit.setting import EVERY, Setting
-from rnntrade.chain import Predictions
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
-from rnntrade.types import Backtest, Fit, Prices, turbulent_classes
+from rnntrade.types import Backtest, Fit, Predictions, Prices, turbulent_classes
 
 TRADED = 100  # sessions of a backtest, the newest
 QUOTES = ("open", "high", "low", "close")

@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.fits import audit_fit_record
-from rnntrade.chain import CHAIN, Labels, Predictions, chain_of
+from rnntrade.chain import CHAIN, chain_of
 from rnntrade.config import Experiment, ModelConfig
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.files import FoldTargets
-from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,
+    Boundary,
     Fit,
+    FoldTargets,
+    Predictions,
     Prices,
     Rows,
     Samples,

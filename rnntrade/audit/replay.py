@@ -15,9 +15,8 @@ from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.config import SESSIONS_PER_YEAR, Experiment
 from rnntrade.errors import DataError
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.splits import Boundary
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.types import Fit, Prices, Samples, Spans
+from rnntrade.types import Boundary, Fit, Prices, Samples, Spans
 
 Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Days = dict[pd.Timestamp, dict[str, pd.DataFrame]]  # day -> ticker -> newest rows of features

@@ -13,13 +13,12 @@ from rnntrade.audit.evidence import Change, Evidence, Probe
 from rnntrade.audit.findings import Audited, Finding
 from rnntrade.audit.perturb import replace_rows
 from rnntrade.audit.setting import Setting
-from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
 from rnntrade.samples.windows import gather
-from rnntrade.types import Rows, Samples
+from rnntrade.types import FoldTargets, Rows, Samples
 
 NEWEST = {"training": 160, "validation": 60, "test": 50}  # sessions of a part that costly fits see
 WAYS = ("cut", "x1000", "reversed")

@@ -15,12 +15,11 @@ from rnntrade.audit.evidence import Change, Evidence, kind_of_series
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.perturb import replace_future
 from rnntrade.audit.setting import Setting
-from rnntrade.chain import Labels
 from rnntrade.config import ModelConfig
 from rnntrade.features.sets import FEATURES
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.splits import Boundary
-from rnntrade.types import FIELDS
+from rnntrade.types import FIELDS, Boundary
 
 COSTLY = ("cut", "x1000", "reversed")  # for stages that fit something
 TURNING = ("flat", "x1000", "cut")  # make rises of falls, and falls of rises

@@ -15,8 +15,7 @@ from rnntrade.audit.evidence import Probe
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.chain import Chain
 from rnntrade.config import Experiment
-from rnntrade.samples.splits import Boundary
-from rnntrade.types import Prices
+from rnntrade.types import Boundary, Prices
 
 LONG = 100  # sessions that a ticker has traded: every feature is long defined
 HOLES = 3  # of each ticker, looked into ...

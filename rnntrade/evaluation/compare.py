@@ -2,21 +2,60 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.config import ModelConfig, ReportConfig
 from rnntrade.evaluation import statistics
-from rnntrade.evaluation.comparison import OVERFITTING_NEEDED, Comparison
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.predictions import rows_by_source
 from rnntrade.evaluation.selection import step_m, superior_predictive_ability
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.types import Books
 
 SEED = 0
 NOWHERE = (math.nan, math.nan)
+OVERFITTING_NEEDED = 0.2  # below it a choice among strategies counts as not overfitted
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several models or strategies beside one benchmark, on the same sessions."""
+
+    question: str  # "direction, 1 ahead", "strategies"
+    benchmark: str  # whom the best of them has to beat
+    models: tuple[str, ...]
+    spa_p: float  # of "none is better than the benchmark" (Hansen, consistent); NaN: too short
+    spa_range: tuple[float, float]  # its lower and upper variants
+    better: tuple[str, ...]  # the models that StepM calls better
+    overfitting: float  # probability of backtest overfitting; NaN for fewer than 2 configurations
+    overfitting_band: tuple[float, float]  # of that probability, where there is nothing to choose
+    note: str  # what was left out, and why; "" for nothing
+
+
+def compare_all(
+    predictions: Mapping[str, pd.DataFrame],
+    models: Mapping[str, ModelConfig],
+    books: Mapping[str, Books],
+    config: ReportConfig,
+) -> list[Comparison]:
+    """All models of each question; then all strategies, and each member traded alone.
+
+    predictions  by model: its rows and its baselines'
+    books        by model, of those that trade
+    """
+    found = compare_models(predictions, models, config)
+    if books:
+        returns = {}
+        for name, each in books.items():
+            returns[name] = each.strategy.returns
+            for member, series in each.members.items():
+                returns[f"{name}, member {member}"] = series
+        first = next(iter(books.values()))
+        found.append(compare_strategies(returns, first.benchmark.returns, config))
+    return found
 
 
 def compare_models(

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from rnntrade.config import ModelConfig, ReportConfig
 from rnntrade.evaluation import classification, forecasts, statistics, verdict
 from rnntrade.evaluation.hypotheses import tests
-from rnntrade.evaluation.plain import plain_fields
 from rnntrade.evaluation.power import block_length, coin_band, one_sided_p, smallest_edge
 from rnntrade.evaluation.predictions import (
     KEYS,
@@ -23,8 +22,7 @@ from rnntrade.evaluation.predictions import (
     known_rows,
     rows_by_source,
 )
-from rnntrade.evaluation.trials import ALONE, Trials
-from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
+from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
 from rnntrade.types import REGIMES
@@ -65,10 +63,6 @@ class ModelEvaluation:
     seeds: pd.DataFrame | None  # by member of the ensemble: score, difference
     tests: pd.DataFrame  # test, against, statistic, one-sided p_value, detail
     reliability: pd.DataFrame | None  # by bin: low, high, confidence, accuracy, count
-
-    def to_json(self) -> dict[str, object]:
-        """Everything as plain values; tables as {"index", "columns", "data"}, NaN as null."""
-        return plain_fields(self)
 
 
 def evaluate_model(
@@ -188,7 +182,7 @@ def _seeds(
     scale: float,
 ) -> pd.DataFrame | None:
     """One row a member of the ensemble, as if it were alone; None where there is but one."""
-    if members is None or members["member"].nunique() < 2:
+    if members is None or members.empty or members["member"].nunique() < 2:
         return None
     rows = {}
     for member, table in members.groupby("member"):

@@ -21,6 +21,15 @@ from rnntrade.types import Dates, Rows
 BLOCKS = 16  # of sessions, half of which select
 
 
+@dataclass(frozen=True, eq=False)
+class TradedPaths:
+    """Returns per session of a model on every path, and of what might have been chosen."""
+
+    paths: pd.DataFrame  # (T, paths)
+    configurations: pd.DataFrame  # (T, each member with each dead band), averaged over paths
+    hold: pd.Series  # (T,) of buy and hold
+
+
 @dataclass(frozen=True)
 class PathRatios:
     """Sharpe ratios of a strategy on all paths beside buy and hold; NaN where undefined."""

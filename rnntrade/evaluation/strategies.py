@@ -13,10 +13,8 @@ import pandas as pd
 from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation import metrics, statistics, verdict
 from rnntrade.evaluation.hypotheses import strategy_tests
-from rnntrade.evaluation.plain import plain_fields
 from rnntrade.evaluation.power import block_length, smallest_edge
-from rnntrade.evaluation.trials import ALONE, Trials
-from rnntrade.evaluation.verdict import NARROW_CONFIDENCE, Interval
+from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
 from rnntrade.types import Backtest
 
 SEED = 0  # of the bootstrap: the same returns, the same intervals
@@ -54,10 +52,6 @@ class StrategyEvaluation:
     seeds: pd.DataFrame | None  # by member: annual_return, sharpe_ratio, max_drawdown
     tests: pd.DataFrame  # test, against, statistic, one-sided p_value, detail
     cost_drag: float  # return a year that costs took
-
-    def to_json(self) -> dict[str, object]:
-        """Everything as plain values; tables as {"index", "columns", "data"}, NaN as null."""
-        return plain_fields(self)
 
 
 def evaluate_strategy(

@@ -18,7 +18,10 @@ data as a trial, reaches 95 %.  CORRECTED says so, and every report repeats it.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 Interval = tuple[float, float]
 Outcome = Literal["evidence", "weak evidence", "no evidence", "loses"]
@@ -30,6 +33,30 @@ CORRECTED = (
     "models ever tried on this data, and a deflated Sharpe ratio of 95 % or more with every fit "
     "ever begun on it as a trial. What was tried elsewhere, nobody has counted."
 )
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Every try that was ever recorded on this data, the failed and the aborted ones too."""
+
+    fits: tuple[str, ...] = ()  # ids, one a network that was fitted or begun
+    attempts: tuple[str, ...] = ()  # ids, one a model with its settings: fits of one are its seeds
+    strategies: tuple[str, ...] = ()  # ids, one a set of trades: the same fits traded otherwise
+    sharpes: tuple[float, ...] = ()  # of every strategy that was backtested, per session
+
+    @property
+    def all_tries(self) -> frozenset[str]:
+        """Ids of whatever could have been picked: every fit, and every way in which fits traded."""
+        return frozenset(self.fits) | frozenset(f"traded {each}" for each in self.strategies)
+
+    @property
+    def sharpe_variance(self) -> float:
+        """Of the Sharpe ratios, per session; 0 where fewer than two are known."""
+        known = [ratio for ratio in self.sharpes if np.isfinite(ratio)]
+        return float(np.var(known, ddof=1)) if len(known) > 1 else 0.0
+
+
+ALONE = Trials(fits=("this",), attempts=("this",))  # nothing else was tried
 
 
 def judge(wide: Interval, narrow: Interval, survives: bool) -> Outcome:

@@ -10,8 +10,7 @@ states   0 is the calmest, S-1 the most volatile
 source   Hamilton (1989), Econometrica 57; Rabiner (1989), Proceedings of the IEEE 77
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,20 +37,6 @@ class HiddenMarkov:
     deviations: tuple[float, ...]  # (S,) ascending
     transition: tuple[tuple[float, ...], ...]  # (S, S) row: today's state, column: tomorrow's
     start: tuple[float, ...]  # (S,) before the first return: the chain's long-run shares
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self)
-
-    @staticmethod
-    def of(values: Mapping[str, Any]) -> "HiddenMarkov":
-        """Return the model that `as_json` wrote."""
-        return HiddenMarkov(
-            tuple(values["means"]),
-            tuple(values["deviations"]),
-            tuple(tuple(row) for row in values["transition"]),
-            tuple(values["start"]),
-        )
 
 
 def fit_hmm(returns: Array, states: int, seed: int = 0, restarts: int = 8) -> HiddenMarkov:

@@ -10,9 +10,7 @@ source    Shu, Yu and Mulvey (2024), Journal of Asset Management 25: features, p
           states; Nystrup, Lindström and Madsen (2020), Expert Systems with Applications 150
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -37,20 +35,6 @@ class JumpStates:
     deviation: tuple[float, ...]  # (F,)
     centres: tuple[tuple[float, ...], ...]  # (S, F) standardised, ascending in volatility
     penalty: float  # of a change of state
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self)
-
-    @staticmethod
-    def of(values: Mapping[str, Any]) -> "JumpStates":
-        """Return the model that `as_json` wrote."""
-        return JumpStates(
-            tuple(values["mean"]),
-            tuple(values["deviation"]),
-            tuple(tuple(row) for row in values["centres"]),
-            float(values["penalty"]),
-        )
 
 
 def jump_features(returns: pd.Series) -> pd.DataFrame:

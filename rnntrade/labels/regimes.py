@@ -6,6 +6,8 @@ What is learned from which sessions is the caller's choice, and the only way for
 in.  Names of the classes: `rnntrade.types.regime_names`.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +18,24 @@ from rnntrade.errors import DataError
 from rnntrade.features.indicators import return_sum, simple_return, volatility
 from rnntrade.labels.hmm import HiddenMarkov, filter_hmm, fit_hmm
 from rnntrade.labels.jump import JumpStates, filter_jump, fit_jump, jump_features
-from rnntrade.types import Thresholds
+from rnntrade.types import Boundary, Thresholds
 
 BEAR, CONSOLIDATION, BULL, HIGH_VOLATILITY = range(4)
 
 FEWEST_VOLATILITIES = 20  # of a training part: quantiles of fewer say nothing
 
 StateModel = HiddenMarkov | JumpStates
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Regimes of all tickers, as one fold's training part defines them."""
+
+    boundary: Boundary
+    regimes: pd.DataFrame  # (T, K) class; NaN: not known, or not traded
+    thresholds: Mapping[str, Thresholds]  # by ticker
+    states: Mapping[str, StateModel]  # by ticker; of the statistical kinds
+    classes: tuple[str, ...]  # names, by number
 
 
 class Regimes(NamedTuple):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnntrade.config import Experiment
-from rnntrade.evaluation.comparison import Comparison
+from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.report import canvas

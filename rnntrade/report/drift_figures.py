@@ -76,11 +76,11 @@ def calibration_then_and_now(validation: Outcomes, recent: Outcomes) -> Figure:
     before, now = (float(part.squared_errors().mean()) for part in (validation, recent))
     title = f"Brier score {now:.3f} in the newest {len(recent.hits())} sessions, "
     title += f"{before:.3f} on the validation part"
-    event = "a rise" if validation.said.shape[1] == 2 else ""
+    event = "a rise" if validation.predicted.shape[1] == 2 else ""
     periods = (("validation part", validation, c.GREY, "s"), ("newest", recent, c.BLUE, "o"))
     shares = []
     for who, outcomes, colour, marker in periods:
-        table = reliability(outcomes.truth, outcomes.said)
+        table = reliability(outcomes.truth, outcomes.predicted)
         weight = table["count"] / table["count"].sum()
         shares.append((who, table.assign(count=weight), colour, marker))
     return calibration(title, event, shares)

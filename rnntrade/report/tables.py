@@ -9,7 +9,7 @@ import pandas as pd
 
 from rnntrade.config import Experiment
 from rnntrade.evaluation import metrics
-from rnntrade.evaluation.comparison import OVERFITTING_NEEDED, Comparison
+from rnntrade.evaluation.compare import OVERFITTING_NEEDED, Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE
 from rnntrade.evaluation.strategies import StrategyEvaluation

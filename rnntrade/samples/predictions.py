@@ -5,8 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.protocols import Objective
-from rnntrade.samples.files import FoldTargets
-from rnntrade.types import Rows, Samples
+from rnntrade.types import FoldTargets, Rows, Samples
 
 
 def prediction_table(

@@ -9,26 +9,13 @@ Walk-forward's last test part is as long as the sessions last.  Less than a quar
 cost a training to judge a handful of decisions: they join the part before.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import SplitConfig
 from rnntrade.errors import DataError
-from rnntrade.types import Fold, Spans
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """First session of each part of a fold; a part ends where the next begins."""
-
-    number: int
-    training: pd.Timestamp
-    validation: pd.Timestamp
-    test: pd.Timestamp
-    end: pd.Timestamp | None  # first session after the test part; None: it is open-ended
+from rnntrade.types import Boundary, Fold, Spans
 
 
 def boundaries(

@@ -22,13 +22,12 @@ from pydantic import BaseModel
 from rnntrade.config import DataConfig
 from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
-from rnntrade.production.health import DECAYS, number
+from rnntrade.production.decay import SCORES
+from rnntrade.production.health import monitor, number
 from rnntrade.report.catalogue import markdown_table, row
-from tasks.artifacts import Ref, publish
 from tasks.home import artifacts_folder, data_folder
 from tasks.production.notify import notify
-from tasks.report import data_fingerprint
-from tasks.tables import read_prices
+from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
 from tasks.tracking.recording import write
 from tasks.tracking.runs import client, noted_run, noted_runs
@@ -50,11 +49,11 @@ class Monitored(BaseModel):
     due: str  # newest session that is over
     status: str  # the worst of the checks
     sentence: str
-    checks: list[dict[str, Any]]  # of `live.health.Check`
+    checks: list[dict[str, Any]]  # of `production.health.Check`
     figures: dict[str, float]
     bars: str  # digest of the prices
     newest: bool  # False: a look back, although there are newer bars
-    pictures: Ref  # NAME.png
+    pictures: Ref[None]  # NAME.png
     events: list[str] = []  # emitted by this very look
     mlflow_run: str = ""
     new: bool = True  # False: the same was recorded before
@@ -90,7 +89,7 @@ def prices_of(version: Version) -> DataConfig:
 @task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
 def check_champion(
     version: Version,
-    prices: dict[str, Ref],
+    prices: Tables,
     as_of: date | None,
     missing: dict[str, str] | None = None,
 ) -> Monitored:
@@ -103,9 +102,8 @@ def check_champion(
     failed = missing or {}
     from rnntrade.data.revisions import last_revision
     from rnntrade.production import upkeep
-    from rnntrade.production.decisions import own_prices
+    from rnntrade.production.decisions import ask, observe
     from rnntrade.production.drift import feature_drift
-    from rnntrade.production.outcomes import check_health, observe
     from rnntrade.report.canvas import png
     from rnntrade.report.drift_figures import figures
 
@@ -115,7 +113,8 @@ def check_champion(
     known = bars.upto(due)
     if not len(known.sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
-    known = own_prices(desk, known)
+    evening = ask(desk, known)
+    known = evening.prices
     newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
     revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
     others = (
@@ -123,8 +122,8 @@ def check_champion(
         upkeep.revisions(revised),
         upkeep.age_check(desk, due),
     )
-    seen = observe(desk, known)
-    health = check_health(desk, known, others, seen)
+    seen = observe(evening)
+    health = monitor(desk.reference, seen, desk.experiment.production, others)
     drawn = {}
     if len(seen.recent_rows):
         inputs = feature_drift(desk.reference, seen.recent_rows, desk.experiment.production)
@@ -169,7 +168,7 @@ def record_look(found: Monitored) -> Monitored:
                 "mlflow.source.name": "rnntrade monitor",
                 "mlflow.note.content": markdown(found),
             }
-            write(client(), run_id, {}, _metrics(found), {}, said)
+            write(run_id, figures=_metrics(found), tags=said)
             client().log_artifacts(run_id, str(found.pictures.folder))
     return found.model_copy(update={"mlflow_run": run_id})
 
@@ -253,7 +252,7 @@ def _metrics(found: Monitored) -> dict[str, float]:
     told: dict[str, float | None] = dict(found.figures)
     for each in found.checks:
         name = each["name"]
-        if name in DECAYS:
+        if name in SCORES:
             told[f"p_value.{name.replace(' ', '_')}"] = each["p_value"]
         else:
             plain = {"revisions": "revised_share"}.get(name, name)

@@ -14,16 +14,13 @@ from rnntrade.errors import ConfigError
 from rnntrade.evaluation import metrics
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import sharpe_difference_interval
-from rnntrade.production.desk import Desk, load_desk
-from rnntrade.production.history import live_through
-from rnntrade.production.policy import sessions_between
-from rnntrade.production.promotion import decide as promoted
-from rnntrade.production.scores import score
+from rnntrade.production.desk import Desk
+from rnntrade.production.policy import History, live_through, sessions_between
+from rnntrade.production.promotion import judge, score
 from rnntrade.trading.backtest import backtest
 from rnntrade.types import Backtest
-from tasks.artifacts import Ref, publish
-from tasks.caching import cached_task
-from tasks.tables import read_bars, read_prices
+from tasks.caching import step
+from tasks.refs import Ref, Tables, put, read_prices
 
 
 class PolicyRow(BaseModel):
@@ -41,12 +38,10 @@ class PolicyRow(BaseModel):
     folder: str  # probability.parquet, target.parquet, retrainings.parquet
 
 
-@cached_task("cut_prices-{ticker}-{session}")
-def cut_prices(ticker: str, prices: Ref, session: str) -> Ref:
+@step("cut_prices-{ticker}-{session}", of=())
+def cut_prices(ticker: str, prices: Ref[pd.DataFrame], session: str) -> Ref[pd.DataFrame]:
     """One ticker's bars as they were known after a session's close."""
-    with publish("prices") as out:
-        read_bars(prices).loc[:session].to_parquet(out.folder / "bars.parquet")
-    return out.ref
+    return put("prices", prices.load().loc[:session])
 
 
 def tonight(experiment: Experiment, gate: bool) -> Experiment:
@@ -62,11 +57,11 @@ def tonight(experiment: Experiment, gate: bool) -> Experiment:
 @task(task_run_name="follow-{policy}", cache_policy=NO_CACHE)
 def follow(
     experiment: Experiment,
-    prices: dict[str, Ref],
+    prices: Tables,
     policy: str,
     gate: bool,
-    retrain: Callable[[str, int], Ref],
-) -> Ref:
+    retrain: Callable[[str, int], Ref[Desk]],
+) -> Ref[History]:
     """Live through every session after the first training part under one policy.
 
     retrain  (session, retrainings before) -> the desk of that evening
@@ -82,59 +77,55 @@ def follow(
         )
 
     def next_desk(day: pd.Timestamp, before: int, now: Desk | None) -> Desk:
-        desk = load_desk(retrain(f"{day:%Y-%m-%d}", before).folder)
+        desk = retrain(f"{day:%Y-%m-%d}", before).load()
         log.info("%s: retrained on %s", policy, f"{day:%Y-%m-%d}")
         if now is None or not gate:
             return desk
-        known = bars.upto(day)
-        start = max(desk.fold.test, now.fold.test)
-        fixed = (known, start, experiment.backtest, experiment.report.cost_cases, now)
-        own, other = score("challenger", desk, *fixed), score("champion", now, *fixed)
-        return desk if promoted(own, other, True, experiment.production).promoted else now
+        known, start = bars.upto(day), max(desk.fold.test, now.fold.test)
+        money, cases = experiment.backtest, experiment.report.cost_cases
+        own = score("challenger", desk, known, start, money, cases, now)
+        other = score("champion", now, known, start, money, cases, now)
+        return desk if judge(own, other, True, experiment.production).promoted else now
 
-    lived = live_through(policy, bars, bars.sessions[first:], next_desk)
-    with publish("policies") as out:
-        lived.probability.to_parquet(out.folder / "probability.parquet")
-        lived.target.to_parquet(out.folder / "target.parquet")
-        lived.retrainings.to_parquet(out.folder / "retrainings.parquet")
-    return out.ref
+    return put("policies", live_through(policy, bars, bars.sessions[first:], next_desk))
 
 
 @task(task_run_name="compare_policies", cache_policy=NO_CACHE)
 def compare_policies(
-    experiment: Experiment, prices: dict[str, Ref], followed: dict[str, Ref]
+    experiment: Experiment, prices: Tables, followed: dict[str, Ref[History]]
 ) -> list[PolicyRow]:
     """Trade each policy's decisions with the same engine and costs; the first is the yardstick."""
     bars, config = read_prices(prices), experiment.backtest
+    year, report = config.sessions_per_year, experiment.report
+    risk_free = config.risk_free_rate / year
     rows: list[PolicyRow] = []
     yardstick: Backtest | None = None
     for policy, ref in followed.items():
-        target = pd.read_parquet(ref.folder / "target.parquet")
-        events = pd.read_parquet(ref.folder / "retrainings.parquet")
-        done = backtest(target, bars, config)
+        lived = ref.load()
+        done = backtest(lived.target, bars, config)
         yardstick = yardstick or done
-        year = config.sessions_per_year
-        risk_free = config.risk_free_rate / year
-        own, other = (each.returns - risk_free for each in (done, yardstick))
-        block, report = block_length(len(own), horizon=1), experiment.report
-        bounds = sharpe_difference_interval(
-            *(own, other, block, report.bootstrap_draws, report.confidence),
+        low, high = sharpe_difference_interval(
+            done.returns - risk_free,
+            yardstick.returns - risk_free,
+            block_length(len(done.returns), horizon=1),
+            report.bootstrap_draws,
+            report.confidence,
             sessions_per_year=year,
         )
-        sharpe = metrics.sharpe_ratio(done.returns, risk_free, year)
+        sharpe, rival = (
+            metrics.sharpe_ratio(each.returns, risk_free, year) for each in (done, yardstick)
+        )
         rows.append(
             PolicyRow(
                 policy=policy,
-                retrainings=len(events),
-                replaced=int(events["replaced"].sum()),
+                retrainings=len(lived.retrainings),
+                replaced=int(lived.retrainings["replaced"].sum()),
                 annual_return=metrics.annual_return(done.returns, year),
                 sharpe=_known(sharpe),
                 max_drawdown=metrics.max_drawdown(done.returns),
-                turnover=float(done.turnover.sum() * year / len(own)),
-                difference=_known(
-                    sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free, year)
-                ),
-                interval=(_known(bounds[0]), _known(bounds[1])),
+                turnover=float(done.turnover.sum() * year / len(done.returns)),
+                difference=_known(sharpe - rival),
+                interval=(_known(low), _known(high)),
                 folder=str(ref.folder),
             )
         )

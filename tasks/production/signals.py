@@ -15,13 +15,12 @@ from rnntrade.data.sessions import last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import source_digest
 from rnntrade.production import journal
-from rnntrade.production.decisions import decide
+from rnntrade.production.decisions import ask, decide
 from rnntrade.production.signal import Seat, make_signal, words
 from rnntrade.types import Prices
 from tasks import clock
-from tasks.artifacts import Ref
 from tasks.home import home
-from tasks.tables import read_prices
+from tasks.refs import Tables, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
 
 TRADED = "direction"  # the task whose champion decides ...
@@ -32,7 +31,7 @@ CODE = "rnntrade.production.signal"  # its source, and that of all it imports, m
 class Said(BaseModel):
     """A signal, and what became of it."""
 
-    signal: dict[str, Any]  # of `live.signal.Signal`
+    signal: dict[str, Any]  # of `production.signal.Signal`
     lines: list[str]  # in words
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
@@ -67,7 +66,7 @@ def followed() -> Experiment:
 
 
 @task(task_run_name="sessions_to_say", cache_policy=NO_CACHE)
-def sessions_to_say(prices: dict[str, Ref], as_of: date | None) -> list[str]:
+def sessions_to_say(prices: Tables, as_of: date | None) -> list[str]:
     """The session asked for; else those since the last one said, the newest at least.
 
     errors  ConfigError when `as_of` is no session of the prices
@@ -86,7 +85,7 @@ def sessions_to_say(prices: dict[str, Ref], as_of: date | None) -> list[str]:
 
 @task(task_run_name="say-{session}", cache_policy=NO_CACHE)
 def say(
-    prices: dict[str, Ref],
+    prices: Tables,
     session: str,
     asked: list[str],
     kept: bool,
@@ -120,12 +119,12 @@ def say(
 
 
 @task(task_run_name="reconcile", cache_policy=NO_CACHE)
-def reconcile_journal(prices: dict[str, Ref]) -> list[Compared]:
+def reconcile_journal(prices: Tables) -> list[Compared]:
     """Every decision that counts beside today's backtest of the champion: `journal.compare`."""
     champion = require_champion(TRADED)
     desk, bars = desk_of(champion), read_prices(prices)
     said = journal.first_said(journal.read(journal_folder()))
-    decided = decide(desk, bars)
+    decided = decide(ask(desk, bars))
     code = source_digest(CODE)
     rows = []
     for session in sorted(set(said["as_of"])):

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from rnntrade.errors import ConfigError, RnntradeError
 from rnntrade.fingerprint import folder_digest
-from rnntrade.production.desk import Desk, load_desk
-from tasks.artifacts import Ref, publish
+from rnntrade.production.desk import Desk
 from tasks.home import artifacts_folder, tracking_uri
+from tasks.refs import Ref, publish
 from tasks.tracking.runs import client, fluent_api
 from tasks.tracking.silence import answered, without_password
 
@@ -100,10 +100,10 @@ def desk_of(version: Version) -> Desk:
 
     What does not answer to the digest in the version's tags is told, and not loaded.
     """
-    return load_desk(desk_ref(version).folder)
+    return desk_ref(version).load()
 
 
-def desk_ref(version: Version) -> Ref:
+def desk_ref(version: Version) -> Ref[Desk]:
     """Return the desk's own reference, brought here from the registry where it is not intact."""
     digest = version.tags.get("desk", "")
     if not digest:
@@ -111,7 +111,7 @@ def desk_ref(version: Version) -> Ref:
             f"{version.name} was registered before versions carried their rules.  "
             "Run its experiment again: that registers one that does."
         )
-    ref = Ref(step="desks", digest=digest)
+    ref: Ref[Desk] = Ref("desks", digest, "rnntrade.production.desk:Desk")
     if ref.is_intact():
         return ref
     if ref.folder.exists():
@@ -124,7 +124,7 @@ def desk_ref(version: Version) -> Ref:
                 f"to their digest {digest[:16]}: truncated, or exchanged.  They are not loaded.  "
                 "Run the experiment again, or promote another version (rnntrade models)."
             )
-        with publish("desks") as out:
+        with publish("desks", Desk) as out:
             for file in (each for each in place.rglob("*") if each.is_file()):
                 target = out.folder / file.relative_to(place)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def desk_ref(version: Version) -> Ref:
     return out.ref
 
 
-def _download(version: Version, desk: Ref, folder: str) -> Path:
+def _download(version: Version, desk: Ref[Desk], folder: str) -> Path:
     """Fetch the model's own files."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

@@ -12,22 +12,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from rnntrade.config import Experiment
-from rnntrade.fingerprint import source_digest
-from tasks.artifacts import Ref
+from rnntrade.labels.regimes import Labels
 from tasks.ledger.seal import Holdout
-from tasks.report import ModelLine
+from tasks.refs import ModelRefs, Ref, Tables
 from tasks.tracking.runs import commit
 
 FILE = "provenance.json"
-STEPS = {  # step -> module whose source, and that of all it imports, made it
-    "features": "tasks.features",
-    "regimes": "tasks.samples",
-    "windows": "tasks.samples",
-    "fit": "rnntrade.training.worker",
-    "baselines": "tasks.prediction",
-    "predictions": "tasks.prediction",
-    "backtest": "tasks.trading",
-}
 LIBRARIES = (
     *("numpy", "pandas", "scipy", "scikit-learn", "torch", "arch", "pyarrow", "safetensors"),
     *("hmmlearn", "jumpmodels", "prefect", "mlflow", "yfinance"),
@@ -38,7 +28,7 @@ class Provenance(BaseModel):
     """Everything that a run's figures follow from, and the digest of every step on the way."""
 
     experiment: dict[str, Any]
-    fetched: dict[str, Ref]  # prices by ticker, before the seal
+    fetched: dict[str, Ref[Any]]  # prices by ticker, before the seal
     holdout: str  # "none", "sealed", "opened" or "spent"
     digests: dict[str, str]  # "fit regime_lstm, fold 0, member 0" -> digest; in order of the steps
     sources: dict[str, str]  # step -> digest of its code
@@ -54,34 +44,36 @@ class Provenance(BaseModel):
 
 def provenance(
     experiment: Experiment,
-    fetched: Mapping[str, Ref],
+    fetched: Tables,
     holdout: Holdout,
-    features: Mapping[str, Ref],
-    labels: Ref,
-    lines: Mapping[str, ModelLine],
+    features: Tables,
+    labels: list[Ref[Labels]],
+    models: Mapping[str, ModelRefs],
     device: str,
 ) -> Provenance:
     """Collect it at the end of a run."""
+    from tasks.steps import sources
+
     digests = {f"prices {ticker}": ref.digest for ticker, ref in holdout.prices.items()}
     digests |= {f"features {ticker}": ref.digest for ticker, ref in features.items()}
-    digests["regimes"] = labels.digest
-    for name, line in lines.items():
-        digests[f"windows {name}"] = line.samples.digest
-        if line.baselines:
-            digests[f"baselines {name}"] = line.baselines.digest
-        for fold, members in enumerate(line.fits):
+    digests |= {f"regimes, fold {fold}": ref.digest for fold, ref in enumerate(labels)}
+    for name, refs in models.items():
+        digests[f"windows {name}"] = refs.windows.digest
+        if refs.baselines:
+            digests[f"baselines {name}"] = refs.baselines.digest
+        for fold, members in enumerate(refs.fits):
             for member, ref in enumerate(members):
                 digests[f"fit {name}, fold {fold}, member {member}"] = ref.digest
-        digests[f"predictions {name}"] = line.predictions.digest
-        if line.backtest:
-            digests[f"backtest {name}"] = line.backtest.digest
+        digests[f"predictions {name}"] = refs.predictions.digest
+        if refs.books:
+            digests[f"backtest {name}"] = refs.books.digest
     installed = {each.metadata["Name"].lower(): each.version for each in distributions()}
     return Provenance(
         experiment=json.loads(json.dumps(asdict(experiment), default=str)),
         fetched=dict(fetched),
         holdout=holdout.state,
         digests=digests,
-        sources={step: source_digest(module) for step, module in STEPS.items()},
+        sources=sources(),
         versions={
             "python": platform.python_version(),
             **{name: installed[name] for name in LIBRARIES if name in installed},

@@ -1,8 +1,7 @@
 """The registered model itself: bars in, today's prediction out.  Loaded from code, never a pickle.
 
 Input, one row a bar: `date`, `ticker`, `close` (adjusted for splits and dividends); more columns
-are allowed.  Output, one row a ticker: `ticker`, `as_of` (its newest session), the prediction and,
-of a direction model, `target`: the fraction of equity to hold.
+are allowed.  Output: `rnntrade.production.decisions.answer`.
 """
 
 from typing import Any
@@ -19,9 +18,10 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow is not typed her
         """Read weights, scaler, thresholds and rules from safetensors, JSON and Parquet."""
         from pathlib import Path
 
-        from rnntrade.production.desk import load_desk
+        from rnntrade.codec import load
+        from rnntrade.production.desk import Desk
 
-        self.desk = load_desk(Path(context.artifacts["desk"]))
+        self.desk = load(Desk, Path(context.artifacts["desk"]))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

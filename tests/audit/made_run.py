@@ -1,27 +1,27 @@
 """A small run, made as the tasks make it, for audits to look at."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-import pandas as pd
 import pytest
 
 from rnntrade.config import Experiment, find_experiment
+from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.files import load_samples
-from rnntrade.training.fits import save_fit
 from rnntrade.training.loop import train
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Prices
-from tasks.artifacts import Ref, publish
-from tasks.audit import AuditedLine
-from tasks.features import compute_indicators
-from tasks.prediction import fit_baselines, predict
-from tasks.samples import label_regimes, make_windows
-from tasks.tables import Labels
-from tasks.trading import backtest
+from tasks.refs import ModelRefs, Ref, put
+from tasks.steps import (
+    backtest,
+    compute_indicators,
+    fit_baselines,
+    label_regimes,
+    make_windows,
+    predict,
+)
 
 MODELS = ("regime_lstm", "many_to_one_lstm", "seq2seq_lstm")
 
@@ -44,8 +44,8 @@ class MadeRun:
     experiment: Experiment
     prices: dict[str, Ref]
     features: dict[str, Ref]
-    labels: Labels
-    lines: dict[str, AuditedLine]
+    labels: list[Ref[Labels]]
+    models: dict[str, ModelRefs]
 
 
 @cache
@@ -60,19 +60,15 @@ def shared_run(bars: Prices) -> tuple[Path, MadeRun]:
 
 def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
     """Every step of a run that the audit looks at, without a flow around it."""
-    prices = {}
-    for ticker in bars.tickers:
-        with publish("prices") as out:
-            bars.bars(ticker).to_parquet(out.folder / "bars.parquet")
-        prices[ticker] = out.ref
+    prices = {ticker: put("prices", bars.bars(ticker)) for ticker in bars.tickers}
     features = {ticker: compute_indicators.fn(ticker, ref) for ticker, ref in prices.items()}
     labels = label_regimes.fn(prices, experiment.labels, experiment.split)
-    lines = {}
+    models = {}
     for model in experiment.models:
-        samples = make_windows.fn(features, prices, labels, model)
+        windows = make_windows.fn(features, prices, labels, model)
         fits = []
-        for fold in range(labels.folds):
-            known, each = load_samples(samples.folder, fold)
+        for fold in range(len(labels)):
+            known, each = windows.load().fold(fold)
             members = []
             for member in range(experiment.members):
                 seed = derive_seed(experiment.seed, model.name, fold, member)
@@ -85,36 +81,22 @@ def make_run(experiment: Experiment, bars: Prices) -> MadeRun:
                     device="cpu",
                     thresholds=each.thresholds,
                 )
-                with publish("fits") as out:
-                    save_fit(learned, out.folder)
-                members.append(out.ref)
+                members.append(put("fits", learned))
             fits.append(members)
-        predictions = predict.fn(samples, fits, model, "cpu")
-        rivals = (model.name, samples, model.task, model.horizon, labels.folds, experiment.seed)
+        predictions = predict.fn(windows, fits, model, "cpu")
+        rivals = (model.name, windows, model.task, model.horizon, experiment.seed)
         done = None
         if objective_of(model).traded:
             rules = (experiment.trading, experiment.backtest, experiment.report.cost_cases)
             done = backtest.fn(model.name, predictions, prices, *rules)
-        lines[model.name] = AuditedLine(
-            model=asdict(model),
-            samples=samples,
-            fits=fits,
-            predictions=predictions,
-            baselines=fit_baselines.fn(*rivals),
-            backtest=done,
+        models[model.name] = ModelRefs(
+            model, windows, fits, predictions, fit_baselines.fn(*rivals), done
         )
-    return MadeRun(experiment, prices, features, labels, lines)
+    return MadeRun(experiment, prices, features, labels, models)
 
 
-def tampered(ref: Ref, file: str, change) -> Ref:
-    """The same step with one table changed, published as if it were right."""
-    with publish(ref.step) as out:
-        for source in ref.folder.rglob("*"):
-            if source.is_file():
-                copy = out.folder / source.relative_to(ref.folder)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(source.read_bytes())
-        table = pd.read_parquet(out.folder / file)
-        change(table)
-        table.to_parquet(out.folder / file)
-    return out.ref
+def tampered(ref: Ref, change) -> Ref:
+    """The same value with something changed, published as if it were right."""
+    value = ref.load()
+    change(value)
+    return put(ref.step, value)

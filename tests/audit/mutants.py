@@ -14,7 +14,7 @@ import pandas as pd
 
 from rnntrade.audit.causality import audit_causality
 from rnntrade.audit.findings import Audited
-from rnntrade.chain import CHAIN, Chain
+from rnntrade.chain import CHAIN, Chain, predict_latest
 from rnntrade.config import TradingConfig
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import (
@@ -33,7 +33,6 @@ from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter
 from rnntrade.training import loop
-from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.types import Fold, Prices, Samples, Scaler

@@ -10,7 +10,7 @@ from rnntrade.audit.record import RunRecord, audit_record, audit_spans, compare
 from rnntrade.samples.splits import boundaries
 from rnntrade.types import Fold
 from tasks.audit import _record
-from tasks.tables import read_prices
+from tasks.refs import read_prices
 from tests.audit.made_run import shared_run
 
 REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
@@ -21,7 +21,7 @@ def run(prices):
     home, made = shared_run(prices)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNTRADE_HOME", str(home))
-        record = _record(made.features, made.labels, made.lines, "")
+        record = _record(made.features, made.labels, made.models, "")
         yield read_prices(made.prices), made.experiment, record
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from rnntrade.audit.record import positions
 from rnntrade.audit.replay import audit_replay, audit_served
+from rnntrade.chain import predict_latest
 from rnntrade.trading.filters import stitch_regimes
-from rnntrade.training.latest import predict_latest
 from rnntrade.types import STATES
 from tasks.audit import _record
-from tasks.tables import read_prices
+from tasks.refs import read_prices
 from tests.audit.made_run import shared_run
 
 REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
@@ -23,7 +23,7 @@ def run(prices):
     home, made = shared_run(prices)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNTRADE_HOME", str(home))
-        record = _record(made.features, made.labels, made.lines, "")
+        record = _record(made.features, made.labels, made.models, "")
         yield read_prices(made.prices), made.experiment, record
 
 

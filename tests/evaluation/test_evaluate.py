@@ -1,11 +1,10 @@
-import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST, REGIME, BacktestConfig, ReportConfig
+from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation import models, power
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.power import block_length, coin_band
@@ -13,6 +12,7 @@ from rnntrade.evaluation.predictions import conformal_half_widths
 from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest, buy_and_hold
+from tests.configs import DIRECTION, FORECAST, REGIME
 
 QUICK = ReportConfig(bootstrap_draws=200)
 
@@ -207,14 +207,6 @@ def test_the_coins_band_of_439_sessions():
     assert coin_band(439) == pytest.approx(0.547, abs=5e-4)
 
 
-def test_evaluations_are_json():
-    table = direction_table([1, 0, 1], [1, 1, 1], {"always_up": [1] * 3})
-    plain = evaluate_model(table, DIRECTION, QUICK).to_json()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["validation_score"] is None
-    assert plain["scores"]["index"] == [DIRECTION.name, "always_up"]
-
-
 def test_the_same_predictions_give_the_same_evaluation():
     rng = np.random.default_rng(0)
     table = direction_table(rng.integers(0, 2, 50), rng.random(50), {"coin": rng.random(50)})
@@ -233,7 +225,6 @@ def test_holding_does_not_beat_itself(prices):
     assert found.verdict == "no evidence"
     assert found.sharpe_interval[0] <= found.sharpe <= found.sharpe_interval[1]
     assert found.figures == pytest.approx(found.benchmark_figures, nan_ok=True)
-    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_foresight_beats_holding_in_either_execution(prices):

@@ -5,13 +5,14 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
+from rnntrade.codec import load
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError
-from rnntrade.samples.files import load_samples
+from rnntrade.evaluation.paths import TradedPaths
+from rnntrade.types import Windows
 from tasks.diagnosis import DEAD_BANDS, NOTICE, Diagnosis, markdown
 from tasks.home import artifacts_folder
 from tasks.tracking.runs import client
@@ -50,13 +51,11 @@ def test_every_choice_of_groups_is_fitted_and_every_path_is_beside_buy_and_hold(
     assert len(new["fits"]) == found.fits
     (ratios,) = found.ratios.values()
     assert list(found.ratios) == ["many_to_one_lstm"]
-    known = [ratio for ratio in found.sharpe["many_to_one_lstm"] if ratio is not None]
-    assert len(known) + ratios["undefined"] == found.paths
-    assert ratios["share_below"] == sum(r < ratios["hold"] for r in known) / found.paths
+    known = [ratio for ratio in found.sharpe["many_to_one_lstm"] if math.isfinite(ratio)]
+    assert len(known) + ratios.undefined == found.paths
+    assert ratios.share_below == sum(r < ratios.hold for r in known) / found.paths
     assert (
-        len(found.configurations)
-        == MEMBERS * len(DEAD_BANDS)
-        == found.overfitting["configurations"]
+        len(found.configurations) == MEMBERS * len(DEAD_BANDS) == found.overfitting.configurations
     )
     assert found.failures == {}
 
@@ -81,10 +80,10 @@ def test_it_says_that_it_is_no_result_and_registers_nothing(diagnosed):
 def test_what_trained_lies_on_both_sides_of_the_test_part_and_away_from_it(diagnosed):
     _, new, _ = diagnosed
     (window,) = new["windows"]
-    folder = artifacts_folder() / "windows" / window
+    windows = load(Windows, artifacts_folder() / "windows" / window)
     after = 0
     for number in range(math.comb(GROUPS, TEST_GROUPS)):
-        samples, each = load_samples(folder, number)
+        samples, each = windows.fold(number)
         spans, fold = samples.spans, each.fold
         test = spans[fold.test]
         known = ~np.isnat(test.label_end)
@@ -113,13 +112,11 @@ def test_again_it_trains_nothing_and_says_the_same(diagnosed):
 def test_paths_configurations_and_buy_and_hold_share_their_sessions(diagnosed):
     found, new, _ = diagnosed
     (name,) = new["paths"]
-    own, tried, held = (
-        pd.read_parquet(artifacts_folder() / "paths" / name / f"{part}.parquet")
-        for part in ("paths", "configurations", "hold")
-    )
+    traded = load(TradedPaths, artifacts_folder() / "paths" / name)
+    own, tried = traded.paths, traded.configurations
     assert own.shape[1] == found.paths
     assert own.index.equals(tried.index)
-    assert own.index.equals(held.index)
+    assert own.index.equals(traded.hold.index)
     assert tried.notna().all().all()
     assert list(tried) == list(found.configurations)
 

@@ -10,7 +10,7 @@ from flows.policy import backtest_policy
 from flows.run import run
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError
-from tasks.artifacts import read_manifest
+from tasks.refs import read_manifest
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -12,11 +12,11 @@ from rnntrade.config import DataConfig
 from rnntrade.data import store
 from rnntrade.production.health import Check
 from tasks import clock
-from tasks.artifacts import Ref
 from tasks.production.monitoring import Monitored, markdown
 from tasks.production.retraining import Retraining
 from tasks.production.retraining import markdown as retrained
 from tasks.production.signals import Said
+from tasks.refs import Ref
 from tasks.summary import Summary
 from tasks.summary import markdown as summarised
 from tests.conftest import made_up_bars
@@ -42,7 +42,7 @@ def monitored() -> Monitored:
     return Monitored(
         task="direction", version="rnntrade-direction/1", as_of="2018-12-31", due="2026-11-25",
         status="expired", sentence="expired: age: old", figures={}, bars="0", newest=True,
-        checks=[each.to_json() for each in CHECKS], pictures=Ref(step="health", digest="0"),
+        checks=[each.to_json() for each in CHECKS], pictures=Ref("health", "0"),
         warnings=WARNINGS,
     )  # fmt: skip
 

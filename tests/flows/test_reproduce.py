@@ -23,15 +23,13 @@ from rnntrade.config import Experiment, ModelConfig, find_experiment, override
 from rnntrade.data import archive
 from rnntrade.data.bars import digest
 from rnntrade.errors import DataError, RnntradeError
-from tasks import training
-from tasks.artifacts import Ref, publish
-from tasks.features import compute_indicators
+from tasks import steps
 from tasks.ledger.seal import seal
+from tasks.refs import Ref, put
 from tasks.reproduction import read_provenance
-from tasks.samples import label_regimes, make_windows
+from tasks.steps import compute_indicators, label_regimes, make_windows, train_model
 from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import RunIds, client, find_run
-from tasks.training import train_model
 from tests.conftest import made_up_bars
 
 pytestmark = pytest.mark.slow
@@ -169,7 +167,7 @@ def test_a_later_vintage_that_holds_the_same_sessions_will_do_and_another_will_n
 
     made_of = recorded(copied)
     gone = made_of.fetched["BBB"]
-    bars = pd.read_parquet(gone.folder / "bars.parquet")
+    bars = gone.load()
     current = archive.load(archive.current(home / "data", "synthetic", "BBB"))
     shutil.rmtree(gone.folder)
     place = archive.folder(home / "data", "synthetic", "BBB") / "vintages"
@@ -204,13 +202,11 @@ def windows(experiment: Experiment) -> dict[str, Ref]:
     prices, features = {}, {}
     sessions = pd.bdate_range("2018-01-01", periods=500, name="date")
     for number, ticker in enumerate("AB"):
-        with publish("prices") as out:
-            made_up_bars(sessions, number).to_parquet(out.folder / "bars.parquet")
-        prices[ticker] = out.ref
-        features[ticker] = compute_indicators.fn(ticker, out.ref)
+        prices[ticker] = put("prices", made_up_bars(sessions, number))
+        features[ticker] = compute_indicators.fn(ticker, prices[ticker])
     split = replace(experiment.split, train_sessions=300, test_sessions=100)
     labels = label_regimes.fn(prices, experiment.labels, split)
-    assert labels.folds == 2
+    assert len(labels) == 2
     return {
         model.name: make_windows.fn(features, prices, labels, model) for model in experiment.models
     }
@@ -243,9 +239,7 @@ import sys
 from prefect.logging import disable_run_logger
 from pydantic import TypeAdapter
 from rnntrade.config import ModelConfig, TrainingConfig
-from tasks.artifacts import Ref
-from tasks.training import train_model
-samples = Ref.model_validate_json(sys.argv[1])
+samples = TypeAdapter(Ref).validate_json(sys.argv[1])
 model = TypeAdapter(ModelConfig).validate_json(sys.argv[2])
 with disable_run_logger():
     train_model.fn(samples, model, 1, 0, TrainingConfig(), 0, "cpu", 1)
@@ -265,13 +259,13 @@ class Listener:
 
 def test_killed_in_the_middle_of_a_fit_it_ends_as_one_that_was_not(home, monkeypatch):
     epochs: list[str] = []
-    monkeypatch.setattr(training, "get_run_logger", lambda: Listener(epochs))
+    monkeypatch.setattr(steps, "get_run_logger", lambda: Listener(epochs))
     samples = windows(replace(SMALL, models=(LONG,)))
     unbroken = fitted(samples, (LONG, 1, 0))
     whole = len(epochs)
     shutil.rmtree(unbroken.folder)
     checkpoints = home / "artifacts" / "checkpoints"
-    arguments = (samples[LONG.name].model_dump_json(), json.dumps(asdict(LONG)))
+    arguments = (json.dumps(asdict(samples[LONG.name])), json.dumps(asdict(LONG)))
     process = subprocess.Popen([sys.executable, "-c", FIT, *arguments], env=os.environ)
     while process.poll() is None and not list(checkpoints.glob("*")):
         time.sleep(0.002)

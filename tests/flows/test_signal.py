@@ -15,7 +15,7 @@ from rnntrade.data.synthetic import generate
 from rnntrade.errors import ConfigError, RnntradeError
 from rnntrade.production import journal
 from tasks import clock
-from tasks.artifacts import read_manifest
+from tasks.refs import read_manifest
 from tasks.tracking import champions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -1,5 +1,4 @@
 import itertools
-import json
 from time import perf_counter
 
 import numpy as np
@@ -126,11 +125,6 @@ def test_the_same_seed_finds_the_same_bits_and_other_seeds_the_same_states():
     assert fit_hmm(returns, 2, seed=1) == found
     other = fit_hmm(returns, 2, seed=2)
     np.testing.assert_allclose(other.deviations, found.deviations, rtol=1e-2)
-
-
-def test_it_is_stored_as_plain_numbers():
-    for model in (TWO, THREE):
-        assert HiddenMarkov.of(json.loads(json.dumps(model.as_json()))) == model
 
 
 def test_returns_that_cannot_be_told_apart_are_refused_with_a_cure():

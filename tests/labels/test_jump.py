@@ -1,5 +1,4 @@
 import itertools
-import json
 
 import numpy as np
 import pandas as pd
@@ -148,11 +147,10 @@ def test_states_of_a_simulated_market_are_found_again_calm_first():
     assert jumps[0] > jumps[1] > jumps[2] >= np.count_nonzero(np.diff(truth))
 
 
-def test_one_seed_gives_one_model_stored_as_plain_numbers():
+def test_one_seed_gives_one_model():
     returns, _ = calm_and_wild()
     model = fitted(returns)
     assert fitted(returns) == model
-    assert JumpStates.of(json.loads(json.dumps(model.as_json()))) == model
 
 
 def test_features_that_cannot_be_told_apart_are_refused_with_a_cure():

@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import Experiment
-from rnntrade.production.desk import Desk, load_desk, terms
+from rnntrade.production.desk import Desk
 from rnntrade.types import Prices
-from tasks.artifacts import Ref
-from tasks.production.desk import make_desk
-from tasks.trading import backtest
+from tasks.refs import Ref
+from tasks.steps import backtest, make_desk
 from tests.audit.made_run import MadeRun, make_run, small_experiment
 
 TICKERS = ("WHOLE", "HALTED")
@@ -60,20 +59,17 @@ def made(bars: Prices) -> Made:
         run = make_run(asked, two)
         refs = {
             name: make_desk.fn(
-                terms(asked, line.model),
-                line.model,
-                line.fits[-1],
-                line.samples,
-                line.predictions,
-                run.labels,
+                asked,
+                model.model,
+                model.fits[-1],
+                model.windows,
+                model.predictions,
+                run.labels[-1],
             )
-            for name, line in run.lines.items()
+            for name, model in run.models.items()
         }
-        line = run.lines["many_to_one_lstm"]
+        model = run.models["many_to_one_lstm"]
         rules = (asked.trading, asked.backtest, (), run.labels, (0, 3))
-        booked = backtest.fn("many_to_one_lstm", line.predictions, run.prices, *rules)
-        tables = (
-            pd.read_parquet(booked.folder / f"{n}.parquet") for n in ("probability", "target")
-        )
-        desks = {name: load_desk(ref.folder) for name, ref in refs.items()}
-        return Made(run, desks, refs, two, *tables)
+        books = backtest.fn("many_to_one_lstm", model.predictions, run.prices, *rules).load()
+        desks = {name: ref.load() for name, ref in refs.items()}
+        return Made(run, desks, refs, two, books.probability, books.target)

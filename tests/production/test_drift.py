@@ -1,10 +1,9 @@
-import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnntrade.config import INDICATORS, ProductionConfig
@@ -94,14 +93,6 @@ def test_tickers_of_a_session_are_one_session():
     assert twice.sessions == 60
     # each value twice: the same shares, but an empty bin counts as half as much
     assert np.array(twice.usual) == pytest.approx(described(rows).usual, rel=0.2)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 400))
-def test_json_gives_back_the_same_to_the_last_bit(seed, length):
-    rng = np.random.default_rng(seed)
-    reference = described(rng.standard_t(2, size=(length, 2)) * 10.0 ** rng.integers(-12, 12))
-    assert Reference.from_json(json.loads(json.dumps(reference.to_json()))) == reference
 
 
 @pytest.mark.parametrize("rows", [np.ones((5, 3)), np.ones(5), np.ones((0, 2)), [[1.0, np.nan]]])

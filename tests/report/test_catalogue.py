@@ -3,11 +3,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST, REGIME
 from rnntrade.report import catalogue, tables
 from rnntrade.report.catalogue import figure, formatted, table
 from rnntrade.report.page import explained, render
 from tasks.summary import _figures
+from tests.configs import DIRECTION, FORECAST, REGIME
 from tests.report.builder import contents, random_prices
 from tests.report.test_page import Page
 

@@ -11,7 +11,6 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.dates import date2num, num2date
 
-from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
@@ -22,6 +21,7 @@ from rnntrade.report.figures import of_market, of_model, of_strategy
 from rnntrade.report.strategy_figures import _probabilities, monthly_heat_map, rolling_sharpe
 from rnntrade.report.tables import MONTHS
 from rnntrade.types import REGIMES, STATES
+from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 from tests.report.builder import contents
 
 TICKERS = ("WHOLE", "LATE", "HALTED")
@@ -464,13 +464,15 @@ def outcomes():
 def test_hits_are_drawn_on_their_sessions_in_order(outcomes):
     validation, recent = outcomes
     (axes,) = drift_figures.hit_rate(validation, recent).axes
-    rows = pd.DataFrame({"day": recent.session, "hit": (recent.said[:, 1] > 0.5) == recent.truth})
+    rows = pd.DataFrame(
+        {"day": recent.session, "hit": (recent.predicted[:, 1] > 0.5) == recent.truth}
+    )
     hits = rows.groupby("day")["hit"].mean().sort_index()
     same(line(axes, "a session"), hits)
     same(line(axes, "20 sessions"), hits.rolling(20).mean())
     level = next(each for each in axes.lines if each.get_label() == "validation part")
     then = pd.DataFrame(
-        {"day": validation.session, "hit": (validation.said[:, 1] > 0.5) == validation.truth}
+        {"day": validation.session, "hit": (validation.predicted[:, 1] > 0.5) == validation.truth}
     )
     assert level.get_ydata()[0] == pytest.approx(then.groupby("day")["hit"].mean().mean())
     assert axes.yaxis.get_major_formatter()(0.5) == "50 %"
@@ -481,8 +483,8 @@ def test_calibration_then_and_now_are_told_apart(outcomes):
     upper, lower = drift_figures.calibration_then_and_now(validation, recent).axes
     points = {each.get_label(): each.get_offsets() for each in upper.collections}
     for name, part in (("validation part", validation), ("newest", recent)):
-        bins = np.ceil(part.said[:, 1] * 10)
-        table = pd.DataFrame({"bin": bins, "said": part.said[:, 1], "came": part.truth})
+        bins = np.ceil(part.predicted[:, 1] * 10)
+        table = pd.DataFrame({"bin": bins, "said": part.predicted[:, 1], "came": part.truth})
         means = table.groupby("bin")[["said", "came"]].mean()
         np.testing.assert_allclose(points[name], means)
     heights = [bar.get_height() for bar in lower.patches]

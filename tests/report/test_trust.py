@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.predictions import known_rows
 from rnntrade.objectives.lookup import objective_of
@@ -14,6 +13,7 @@ from rnntrade.report.contents import AuditSummary, ReportContents
 from rnntrade.report.figures import of_model
 from rnntrade.report.page import render, sections
 from rnntrade.report.tables import changes, seeds_of_model, seeds_of_strategy, spread
+from tests.configs import DIRECTION, FORECAST, REGIME
 from tests.report.builder import COMPARISON, contents, random_prices
 from tests.report.test_page import Page, page_of
 

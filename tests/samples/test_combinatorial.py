@@ -17,9 +17,9 @@ from rnntrade.samples.combinatorial import (
     paths,
     spans_read,
 )
-from rnntrade.samples.splits import Boundary, assign
+from rnntrade.samples.splits import assign
 from rnntrade.samples.windows import make_samples
-from rnntrade.types import Fold, Spans
+from rnntrade.types import Boundary, Fold, Spans
 from tests.samples.test_spans import (
     RANDOM,
     Market,

@@ -8,25 +8,20 @@ from prefect import flow
 
 from rnntrade import fingerprint
 from rnntrade.config import TrainingConfig
-from tasks.artifacts import Ref, publish, refs_in
-from tasks.caching import cached_task
-from tasks.evaluation import evaluate, evaluate_trading
-from tasks.features import compute_indicators
-from tasks.prediction import fit_baselines, predict
+from tasks import steps
+from tasks.audit import audit
+from tasks.caching import step
+from tasks.diagnosis import make_combinatorial_windows, trade_paths
+from tasks.refs import Ref, publish, put, refs_in
 from tasks.report import report
-from tasks.samples import label_regimes, make_windows
-from tasks.trading import backtest
-from tasks.training import train_model
 
 CALLS: list[str] = []
 
 
-@cached_task(not_in_key=("label",))
+@step(of=(), not_in_key=("label",))
 def double(table: Ref, label: str, config: TrainingConfig) -> dict[str, Ref]:
     CALLS.append(label)
-    with publish("doubled") as out:
-        (pd.read_parquet(table.folder / "t.parquet") * 2).to_parquet(out.folder / "t.parquet")
-    return {"doubled": out.ref}
+    return {"doubled": put("doubled", table.load() * 2)}
 
 
 @flow
@@ -35,9 +30,7 @@ def doubling(table: Ref, label: str = "", seed: float = 1e-3) -> dict[str, Ref]:
 
 
 def stored(**columns: list[float]) -> Ref:
-    with publish("tables") as out:
-        pd.DataFrame(columns).to_parquet(out.folder / "t.parquet")
-    return out.ref
+    return put("tables", pd.DataFrame(columns))
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +57,7 @@ def test_a_missing_or_changed_file_is_told_and_made_anew(calls, caplog):
     made = doubling(table, "first")["doubled"]
     shutil.rmtree(made.folder)
     assert doubling(table, "missing")["doubled"].is_intact()
-    with (made.folder / "t.parquet").open("ab") as file:
+    with (made.folder / "value.parquet").open("ab") as file:
         file.write(b"!")
     assert doubling(table, "changed")["doubled"].is_intact()
     assert calls == ["first", "missing", "changed"]
@@ -80,15 +73,17 @@ def test_the_same_content_has_one_folder_and_no_leftovers():
 
 
 def test_references_are_found_however_deep():
-    ref = Ref(step="s", digest="d")
+    ref = Ref("s", "d")
     assert list(refs_in({"a": [ref, {"b": (ref,)}], "c": 1})) == [ref, ref]
 
 
 TASKS = (
-    *(compute_indicators, label_regimes, make_windows, train_model, predict, fit_baselines),
-    *(backtest, evaluate, evaluate_trading, report),
+    *(steps.compute_indicators, steps.label_regimes, steps.make_windows, steps.train_model),
+    *(steps.predict, steps.fit_baselines, steps.backtest, steps.evaluate, steps.evaluate_trading),
+    *(steps.compare, steps.make_desk, audit, report, make_combinatorial_windows, trade_paths),
 )
-SAMPLES = {"label_regimes", "make_windows"}
+EVERYTHING = {task.name for task in TASKS}
+SAMPLES = {"label_regimes", "make_windows", "make_combinatorial_windows"}
 NETWORKS = {"train_model", "predict", "fit_baselines"}
 
 
@@ -96,45 +91,71 @@ NETWORKS = {"train_model", "predict", "fit_baselines"}
     ("edited", "changed"),
     [
         ("rnntrade/report/tables.py", {"report"}),
-        ("rnntrade/features/indicators.py", {"compute_indicators", *SAMPLES}),
-        ("rnntrade/models/attention.py", NETWORKS),
-        ("rnntrade/training/loop.py", {"train_model"}),
-        ("rnntrade/trading/costs.py", {"backtest"}),
+        ("rnntrade/features/indicators.py", {"compute_indicators", "audit", *SAMPLES}),
+        ("rnntrade/models/attention.py", {"audit", *NETWORKS}),
+        ("rnntrade/training/loop.py", {"train_model", "audit"}),
+        ("rnntrade/trading/costs.py", {"backtest", "trade_paths", "audit"}),
         ("rnntrade/evaluation/metrics.py", {"evaluate", "evaluate_trading", "report"}),
+        ("rnntrade/codec.py", EVERYTHING),  # how a value is stored
         ("rnntrade/data/yahoo.py", set()),  # its content is the key, not how it came
         ("rnntrade/config.py", set()),  # its values are
+        ("tasks/home.py", {"audit", "report"}),
     ],
 )
-def test_an_edit_changes_the_keys_of_what_runs_it_and_no_others(
-    edited, changed, tmp_path, monkeypatch
-):
-    def digests() -> dict[str, list[str]]:
+def test_an_edit_changes_the_keys_of_what_runs_it_and_no_others(edited, changed, keys_after):
+    assert keys_after(edited, "", "\n# edited\n") == changed
+
+
+@pytest.mark.parametrize(
+    ("edited", "line", "changed"),
+    [
+        ("rnntrade/chain.py", "sure = confidence(probability)", {"backtest"}),
+        ("rnntrade/chain.py", "folds = self.boundaries(prices.sessions", {"label_regimes"}),
+        ("rnntrade/chain.py", "check_names(model.inputs)", {"make_windows"}),
+        ("rnntrade/chain.py", "alone += [table.assign(member=m)", {"predict"}),
+        ("tasks/steps.py", "run = books.load()", {"evaluate_trading"}),
+        ("tasks/steps.py", "torch.set_num_threads(1)", {"predict"}),
+    ],
+)
+def test_an_edit_in_one_step_reruns_that_step_alone(edited, line, changed, keys_after):
+    assert keys_after(edited, line, "False; " + line) - {"audit"} == changed
+
+
+@pytest.fixture
+def keys_after(tmp_path, monkeypatch):
+    """Which steps have another key after an edit of a copy of the source."""
+
+    def digests() -> dict[str, tuple[str, ...]]:
         fingerprint.source_digest.cache_clear()
         fingerprint.step_digest.cache_clear()
+        fingerprint.own_lines.cache_clear()
         return {task.name: task.cache_policy.digests() for task in TASKS}
 
-    for package in ("rnntrade", "tasks"):
-        shutil.copytree(fingerprint.ROOT / package, tmp_path / package)
-    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
-    before = digests()
-    with (tmp_path / edited).open("a") as source:
-        source.write("\n# edited\n")
-    after = digests()
+    def after(edited: str, line: str, new: str) -> set[str]:
+        for package in ("rnntrade", "tasks"):
+            shutil.copytree(fingerprint.ROOT / package, tmp_path / package)
+        monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+        before, text = digests(), (tmp_path / edited).read_text()
+        assert line in text
+        (tmp_path / edited).write_text(text.replace(line, new, 1) if line else text + new)
+        now = digests()
+        return {name for name in before if before[name] != now[name]}
+
+    yield after
     monkeypatch.undo()
     digests()
-    assert {name for name in before if before[name] != after[name]} == changed
 
 
 def test_another_version_of_a_library_is_other_code(monkeypatch):
     fingerprint.source_digest.cache_clear()
-    features = fingerprint.source_digest("tasks.features")
+    features = fingerprint.source_digest("rnntrade.features.sets")
     known = fingerprint.version
     monkeypatch.setattr(
         fingerprint, "version", lambda name: "99" if name == "torch" else known(name)
     )
     fingerprint.source_digest.cache_clear()
     worker = fingerprint.source_digest("rnntrade.training.worker")
-    assert fingerprint.source_digest("tasks.features") == features
+    assert fingerprint.source_digest("rnntrade.features.sets") == features
     monkeypatch.undo()
     fingerprint.source_digest.cache_clear()
     assert fingerprint.source_digest("rnntrade.training.worker") != worker

@@ -9,9 +9,8 @@ from rnntrade.config import LabelConfig
 from rnntrade.errors import DataError
 from rnntrade.types import Prices
 from tasks.audit import audit
-from tasks.audited import load_audit
-from tasks.partial import partly_used
-from tasks.samples import label_regimes
+from tasks.data import partly_used
+from tasks.steps import label_regimes
 from tests.audit.made_run import MadeRun, make_run, small_experiment
 from tests.conftest import made_up_bars
 
@@ -58,8 +57,7 @@ def made(bars, tmp_path_factory) -> MadeRun:
 
 
 def predicted(made: MadeRun, part: str) -> set[str]:
-    line = made.lines["many_to_one_lstm"]
-    table = pd.read_parquet(line.predictions.folder / "predictions.parquet")
+    table = made.models["many_to_one_lstm"].predictions.load().table
     return set(table.loc[table["part"] == part, "ticker"])
 
 
@@ -69,15 +67,15 @@ def test_a_ticker_is_judged_where_it_exists_by_what_the_others_taught(made):
 
 
 def test_the_audit_of_such_a_run_is_clean(made):
-    shown = (made.prices, made.features, made.labels, made.lines)
-    about = load_audit(audit.fn(made.experiment, *shown))
-    assert about["findings"] == []
-    assert about["checks"]["replay"]["compared"] >= 200
+    shown = (made.prices, made.features, made.labels, made.models)
+    report = audit.fn(made.experiment, *shown).load()
+    assert report.merged.findings == ()
+    assert report.checks["replay"].compared >= 200
 
 
 def test_every_ticker_used_in_part_is_a_warning_that_names_it_and_its_bars(made):
-    samples = {name: line.samples for name, line in made.lines.items()}
-    found = {w.message.partition(":")[0]: w for w in partly_used(made.prices, made.labels, samples)}
+    windows = {name: refs.windows for name, refs in made.models.items()}
+    found = {w.message.partition(":")[0]: w for w in partly_used(made.prices, made.labels, windows)}
     assert set(found) == set(TRADED) - {"WHOLE", "GONE_TEST"}
     late = found["LATE"]
     assert f"{SESSIONS[410]:%Y-%m-%d}" in late.message
@@ -95,7 +93,7 @@ def test_every_ticker_used_in_part_is_a_warning_that_names_it_and_its_bars(made)
 def test_a_ticker_without_a_training_part_has_no_regime_and_no_thresholds(made, kind):
     asked = experiment(kind=kind)
     labels = label_regimes.fn(made.prices, asked.labels, asked.split)
-    regimes = pd.read_parquet(labels.ref.folder / "regimes_0.parquet")
+    regimes = labels[0].load().regimes
     assert regimes["LATE"].isna().all()
     assert regimes["WHOLE"].notna().any()
 
@@ -103,7 +101,7 @@ def test_a_ticker_without_a_training_part_has_no_regime_and_no_thresholds(made, 
 def test_expanding_thresholds_apply_to_a_late_ticker_once_it_has_a_past_of_its_own(made):
     asked = experiment(thresholds="expanding", min_sessions=30)
     labels = label_regimes.fn(made.prices, asked.labels, asked.split)
-    late = pd.read_parquet(labels.ref.folder / "regimes_0.parquet")["LATE"]
+    late = labels[0].load().regimes["LATE"]
     assert late.loc[: SESSIONS[410 + 48]].isna().all()
     assert late.loc[SESSIONS[410 + 49] :].notna().all()
 

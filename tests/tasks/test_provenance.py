@@ -7,39 +7,38 @@ from importlib.metadata import version
 
 import pytest
 
-from rnntrade import fingerprint
 from rnntrade.config import find_experiment
 from rnntrade.errors import RnntradeError
-from tasks.artifacts import Ref
 from tasks.ledger.seal import Holdout
-from tasks.report import ModelLine
+from tasks.refs import ModelRefs, Ref
 from tasks.reproduction import Reproduction, compare, read_provenance
-from tasks.tracking.provenance import STEPS, Provenance, provenance
-from tasks.tracking.runs import Recorded, client, find_run, tracked_run
+from tasks.steps import sources
+from tasks.tracking.provenance import Provenance, provenance
+from tasks.tracking.runs import client, find_run, tracked_run
 
 DEBUG = find_experiment("debug")
 ONE = replace(DEBUG, models=DEBUG.models[2:3])
 
 
 def ref(step: str) -> Ref:
-    return Ref(step=step, digest=f"digest of {step}")
+    return Ref(step, f"digest of {step}")
 
 
 @pytest.fixture
 def made() -> Provenance:
     model = ONE.models[0]
-    line = ModelLine(
+    refs = ModelRefs(
         model=model,
-        samples=ref("windows"),
+        windows=ref("windows"),
         fits=[[ref("fit 00"), ref("fit 01")], [ref("fit 10"), ref("fit 11")]],
         predictions=ref("predictions"),
         baselines=ref("baselines"),
-        backtest=ref("backtest"),
+        books=ref("backtest"),
     )
     fetched = {"AAA": ref("AAA"), "BBB": ref("BBB")}
     return provenance(
         *(ONE, fetched, Holdout(prices=fetched)),
-        *({"AAA": ref("a"), "BBB": ref("b")}, ref("regimes"), {model.name: line}, "cpu"),
+        *({"AAA": ref("a"), "BBB": ref("b")}, [ref("regimes")], {model.name: refs}, "cpu"),
     )
 
 
@@ -53,15 +52,13 @@ def against(made: Provenance, **fields: object) -> Reproduction:
 
 
 def test_every_step_has_its_digest_in_the_order_of_the_line(made):
-    steps = [name.split()[0] for name in made.digests]
+    steps = [name.split()[0].rstrip(",") for name in made.digests]
     assert steps == (
         ["prices"] * 2 + ["features"] * 2 + ["regimes", "windows", "baselines"]
         + ["fit"] * 4 + ["predictions", "backtest"]
     )  # fmt: skip
     assert made.digests["fit many_to_one_lstm, fold 1, member 0"] == "digest of fit 10"
-    assert made.sources == {
-        step: fingerprint.source_digest(module) for step, module in STEPS.items()
-    }
+    assert made.sources == sources()
     assert made.versions["python"] == platform.python_version()
     assert made.versions["torch"] == version("torch")
 
@@ -96,14 +93,16 @@ def test_a_difference_that_nothing_recorded_explains_is_called_a_defect(made):
 
 def test_a_step_that_is_missing_now_or_was_missing_then_is_a_difference(made):
     digests = dict(made.digests)
-    del digests["regimes"]
+    del digests["regimes, fold 0"]
     then = against(made, digests=digests)
     assert [(row.step, row.recorded) for row in then.rows if not row.same] == [
-        ("regimes", "missing")
+        ("regimes, fold 0", "missing")
     ]
     now = compare("r", made, edited(made, digests=digests))
-    assert [(row.step, row.now) for row in now.rows if not row.same] == [("regimes", "missing")]
-    assert now.first_difference == "regimes"
+    assert [(row.step, row.now) for row in now.rows if not row.same] == [
+        ("regimes, fold 0", "missing")
+    ]
+    assert now.first_difference == "regimes, fold 0"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,7 @@ def test_each_cause_is_told_and_only_that(made, fields, told):
         name: {**getattr(made, name), **value} if isinstance(value, dict) else value
         for name, value in fields.items()
     }
-    digests = made.digests | {"regimes": "x"} | fields.get("digests", {})
+    digests = made.digests | {"regimes, fold 0": "x"} | fields.get("digests", {})
     result = against(made, **changed | {"digests": digests})
     assert not result.same
     assert len(result.explanation) == len(told)
@@ -159,11 +158,11 @@ def test_a_run_is_found_by_its_id_its_beginning_or_one_of_its_models(home):
     with tracked_run(ONE) as ids:
         assert find_run(ids.parent).status == "RUNNING"
     found = find_run(ids.parent)
-    assert found == Recorded(run_id=ids.parent, status="FINISHED")
-    assert find_run(ids.parent[:6].upper()) == found
-    assert find_run(ids.children["many_to_one_lstm"]) == found
+    assert (found.run_id, found.status) == (ids.parent, "FINISHED")
+    assert find_run(ids.parent[:6].upper()).run_id == ids.parent
+    assert find_run(ids.children["many_to_one_lstm"]).run_id == ids.parent
     client().delete_run(ids.parent)
-    assert find_run(ids.parent) == found
+    assert find_run(ids.parent).run_id == ids.parent
     with pytest.raises(RnntradeError, match=r"no run 'ffffffff'.* in sqlite"):
         find_run("ffffffff")
     for name in (ids.parent[:5], "last", "", "ffffff%", "'ffffff"):

@@ -15,8 +15,8 @@ import pytest
 
 from flows.run import run
 from rnntrade.config import find_experiment, override
-from tasks.artifacts import read_manifest
 from tasks.home import tracking_uri
+from tasks.refs import read_manifest
 from tasks.tracking import registry
 from tasks.tracking.runs import client, fluent_api
 from tests.conftest import free_port
@@ -48,7 +48,7 @@ def bars(summary) -> pd.DataFrame:
     refs = read_manifest(artifacts_folder() / "runs" / f"{summary.mlflow_run}.json")
     prices = [ref for ref in refs if ref.step == "prices"]
     tables = [
-        pd.read_parquet(ref.folder / "bars.parquet").reset_index().assign(ticker=ticker)
+        ref.load().reset_index().assign(ticker=ticker)
         for ref, ticker in zip(prices, ("AAA", "BBB"), strict=False)
     ]
     return pd.concat(tables)[["date", "ticker", "close"]]
@@ -71,7 +71,7 @@ def test_a_version_gives_the_pipelines_own_prediction(summary, bars, experiment)
         folder = mlflow.artifacts.download_artifacts(
             run_id=version.run_id, artifact_path="predictions"
         )
-        known = pd.read_parquet(Path(folder) / "predictions.parquet")
+        known = pd.read_parquet(Path(folder) / "table.parquet")
         newest = known.sort_values("decision").groupby("ticker").tail(1).set_index("ticker")
         assert list(answer["ticker"]) == ["AAA", "BBB"]
         expected = newest.loc[["AAA", "BBB"], OUTPUTS[task]].to_numpy()

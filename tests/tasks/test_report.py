@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import ATTENTION
 from rnntrade.features.sets import ticker_features
-from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.windows import make_samples
-from rnntrade.training.fits import save_fit
-from rnntrade.types import Fold, Scaler
-from tasks.artifacts import publish
-from tasks.report import ModelLine, _attention
+from rnntrade.types import Fold, FoldTargets, Predictions, Scaler, Windows
+from tasks.refs import ModelRefs, put
+from tasks.report import _attention
+from tests.configs import ATTENTION
 from tests.report.builder import fit
 
 
@@ -29,20 +27,18 @@ def test_attention_is_shown_with_the_window_of_the_newest_decision(home, prices,
     tested &= samples.spans.decision < np.datetime64("2020-03-10")
     test = np.flatnonzero(tested)
     fold = Fold(0, np.arange(50), np.arange(50, 100), test)
-    with publish("windows") as windows:
-        current = np.full(len(samples), np.nan)
-        save_samples(windows.folder, samples, [FoldTargets(fold, samples.target, current, {})])
+    targets = FoldTargets(fold, samples.target, np.full(len(samples), np.nan), {})
     scaler = Scaler(np.array([0.01, -0.2]), np.array([0.02, 0.3]))
-    with publish("fits") as fits:
-        save_fit(replace(fit(model, 0, np.random.default_rng(0)), scaler=scaler), fits.folder)
+    fitted = replace(fit(model, 0, np.random.default_rng(0)), scaler=scaler)
     weights = np.random.default_rng(1).dirichlet(np.ones(model.lookback))
-    with publish("predictions") as said:
-        table = pd.DataFrame([weights], index=[first])
-        table.columns = table.columns.astype(str)
-        table.to_parquet(said.folder / "attention.parquet")
-
-    line = ModelLine(model=model, samples=windows.ref, fits=[[fits.ref]], predictions=said.ref)
-    shown = _attention({"a": line}, features)
+    nothing, shown = pd.DataFrame(), pd.DataFrame([weights], index=[first])
+    refs = ModelRefs(
+        model,
+        windows=put("windows", Windows(samples, (targets,))),
+        fits=[[put("fits", fitted)]],
+        predictions=put("predictions", Predictions(nothing, nothing, shown)),
+    )
+    shown = _attention({"a": refs}, features)
 
     assert shown.ticker == first
     decision = samples.spans.decision[test][samples.spans.ticker[test] == first].max()

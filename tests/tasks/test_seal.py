@@ -14,14 +14,10 @@ import pytest
 
 from rnntrade.config import Experiment, find_experiment, override
 from rnntrade.errors import SealError
-from rnntrade.samples.files import load_samples
-from tasks.artifacts import Ref, publish
-from tasks.features import compute_indicators
 from tasks.ledger.seal import Holdout, seal
 from tasks.ledger.trials import note_fits
-from tasks.prediction import fit_baselines
-from tasks.samples import label_regimes, make_windows
-from tasks.tables import Labels, read_bars
+from tasks.refs import Ref, put
+from tasks.steps import compute_indicators, fit_baselines, label_regimes, make_windows
 from tasks.tracking.runs import RunIds, client
 from tests.conftest import made_up_bars
 
@@ -46,9 +42,7 @@ def bought(count: int = 500, spoil: bool = False) -> dict[str, Ref]:
             bars.loc[bars.index >= FIRST] *= 7.0
         if ticker == "B":
             bars = bars.drop(bars.index[460:463])
-        with publish("prices") as out:
-            bars.to_parquet(out.folder / "bars.parquet")
-        refs[ticker] = out.ref
+        refs[ticker] = put("prices", bars)
     return refs
 
 
@@ -63,7 +57,7 @@ def asked(
     return seal.fn(by(run), experiment, prices or bought(), opening, spent)
 
 
-def stepped(holdout: Holdout, experiment: Experiment) -> tuple[dict[str, Ref], Labels, Ref, Ref]:
+def stepped(holdout: Holdout, experiment: Experiment) -> tuple[dict[str, Ref], list[Ref], Ref, Ref]:
     """Everything up to the predictions (of baselines: they see what networks see)."""
     model = experiment.models[0]
     features = {t: compute_indicators.fn(t, ref) for t, ref in holdout.prices.items()}
@@ -74,13 +68,13 @@ def stepped(holdout: Holdout, experiment: Experiment) -> tuple[dict[str, Ref], L
         features,
         labels,
         windows,
-        fit_baselines.fn("x", windows, model.task, model.horizon, labels.folds, 0),
+        fit_baselines.fn("x", windows, model.task, model.horizon, 0),
     )
 
 
 def noted(experiment: Experiment, run: str, prices: dict[str, Ref]) -> None:
     """Leave the trace of a run that has trained on these prices."""
-    windows = {model.name: Ref(step="windows", digest=run * 64) for model in experiment.models}
+    windows = {model.name: Ref("windows", run * 64) for model in experiment.models}
     note_fits.fn(by(run), experiment, prices, windows, 1)
 
 
@@ -117,15 +111,13 @@ def test_sealed_sessions_reach_no_step(home):
     first = pd.Timestamp(FIRST)
     for ticker, ref in holdout.prices.items():
         expected = bought()[ticker]
-        pd.testing.assert_frame_equal(
-            read_bars(ref), read_bars(expected)[: first - pd.Timedelta(days=1)]
-        )
-        assert pd.read_parquet(features[ticker].folder / "features.parquet").index[-1] < first
-    assert pd.read_parquet(labels.ref.folder / "regimes_0.parquet").index[-1] < first
-    samples, _ = load_samples(windows.folder, 0)
+        pd.testing.assert_frame_equal(ref.load(), expected.load()[: first - pd.Timedelta(days=1)])
+        assert features[ticker].load().index[-1] < first
+    assert labels[0].load().regimes.index[-1] < first
+    samples, _ = windows.load().fold(0)
     assert max(samples.spans.decision) < np.datetime64(first)
     assert np.nanmax(samples.spans.label_end) < np.datetime64(first)
-    table = pd.read_parquet(predictions.folder / "predictions.parquet")
+    table = predictions.load()
     assert table[["decision", "label_end"]].max().max() < first
 
 
@@ -146,23 +138,20 @@ def test_the_first_sealed_session_is_fixed_for_good(home):
     for sessions, count in ((60, 600), (20, 500), (200, 500), (1, 500)):
         changed = override(SEALED, {"split.sealed_sessions": sessions})
         holdout = asked(changed, prices=bought(count))
-        newest = max(read_bars(ref).index[-1] for ref in holdout.prices.values())
+        newest = max(ref.load().index[-1] for ref in holdout.prices.values())
         assert newest == SESSIONS[-61]
     assert events(home) == ["sealed"]
 
 
 def test_runs_that_seal_at_once_agree_on_the_session(home):
     def bought_with(volume: float) -> dict[str, Ref]:
-        with publish("prices") as out:
-            bars = read_bars(bought()["A"]).assign(volume=volume)
-            bars.to_parquet(out.folder / "bars.parquet")
-        return {"A": out.ref}
+        return {"A": put("prices", bought()["A"].load().assign(volume=volume))}
 
     different = [bought_with(volume) for volume in (1.0, 2.0, 3.0, 4.0)]
 
     def last(number: int) -> pd.Timestamp:
         sealed = override(SEALED, {"split.sealed_sessions": 40 + number})
-        return read_bars(asked(sealed, prices=different[number]).prices["A"]).index[-1]
+        return asked(sealed, prices=different[number]).prices["A"].load().index[-1]
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(last, range(4)))) == 1
@@ -180,16 +169,16 @@ def test_opened_the_test_part_is_the_sealed_sessions_and_nothing_else(home):
     assert (holdout.state, holdout.test_from) == ("opened", FIRST)
     assert holdout.prices == bought()
     _, labels, windows, predictions = stepped(holdout, SEALED)
-    assert labels.folds == 1
-    samples, each = load_samples(windows.folder, 0)
+    assert len(labels) == 1
+    samples, each = windows.load().fold(0)
     for ticker, ref in holdout.prices.items():
         judged = samples.spans[each.fold.test]
-        sealed = read_bars(ref).loc[FIRST:].index
+        sealed = ref.load().loc[FIRST:].index
         assert list(judged.decision[judged.ticker == ticker]) == list(sealed.to_numpy())
     learned = samples.spans[np.concatenate([each.fold.training, each.fold.validation])]
     assert max(learned.decision) < np.datetime64(FIRST)
     assert max(learned.label_end) <= np.datetime64(FIRST)  # known at the first decision judged
-    table = pd.read_parquet(predictions.folder / "predictions.parquet")
+    table = predictions.load()
     assert set(table[table["decision"] >= FIRST]["part"]) == {"test"}
     assert set(table[table["decision"] < FIRST]["part"]) == {"validation"}
 

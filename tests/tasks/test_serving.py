@@ -26,9 +26,10 @@ from flows.cli import app
 from flows.retrain import retrain
 from flows.serve import _listening
 from flows.signal import signal
+from rnntrade.codec import load
 from rnntrade.config import find_experiment, override
-from rnntrade.errors import RnntradeError, TrainingError
-from rnntrade.training.fits import load_fit
+from rnntrade.errors import DataError, RnntradeError
+from rnntrade.production.desk import Desk
 from tasks.home import artifacts_folder, home
 from tasks.production.serving import LARGEST, Followed
 from tasks.tracking.champions import desk_of, desk_ref, promote, require_champion, versions
@@ -433,14 +434,14 @@ class Poison:
 @pytest.fixture
 def places() -> Iterator[tuple[list[Path], list[Path]]]:
     """The champion's weights among the artifacts, and in the registry; mended afterwards."""
-    here = sorted(desk_ref(require_champion("direction")).folder.rglob("weights.safetensors"))
+    here = sorted(desk_ref(require_champion("direction")).folder.rglob("arrays.safetensors"))
     names = {path.read_bytes(): path for path in here}
     there = [
         path
-        for path in sorted((home() / "mlartifacts").rglob("weights.safetensors"))
+        for path in sorted((home() / "mlartifacts").rglob("arrays.safetensors"))
         if path.read_bytes() in names
     ]
-    assert len(there) >= len(here) == 2
+    assert len(there) >= len(here) == 1
     whole = {path: path.read_bytes() for path in (*here, *there)}
     yield here, there
     for path, content in whole.items():
@@ -469,8 +470,8 @@ def test_a_pickle_in_place_of_weights_is_refused_and_not_run(places, tmp_path):
     for path in (*here, *there):
         path.write_bytes(poison)
     assert "do not answer to their digest" in refused()
-    with pytest.raises(TrainingError, match=r"weights\.safetensors is not the file of a fit"):
-        load_fit(here[0].parent)  # even where nobody looks at digests
+    with pytest.raises(DataError, match=r"arrays\.safetensors cannot be read as Desk"):
+        load(Desk, here[0].parent)  # even where nobody looks at digests
     assert not marker.exists()
 
 

@@ -13,9 +13,9 @@ from mlflow.exceptions import MlflowException
 
 from rnntrade.config import find_experiment
 from rnntrade.errors import RnntradeError, ServerError
-from tasks.artifacts import Ref, publish, write_manifest
 from tasks.cleaning import remove, unused
 from tasks.home import tracking_uri
+from tasks.refs import Ref, publish, write_manifest
 from tasks.tracking import runs as tracking
 from tasks.tracking.runs import client, nobody_runs, sweep_orphans, tracked_run
 

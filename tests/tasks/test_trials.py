@@ -16,14 +16,12 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import DataConfig, Experiment, find_experiment, override
-from rnntrade.evaluation.trials import Trials
-from rnntrade.trading.files import save_backtest
-from rnntrade.types import Backtest
-from tasks.artifacts import Ref, publish
-from tasks.features import compute_indicators
+from rnntrade.evaluation.verdict import Trials
+from rnntrade.types import Backtest, Books
 from tasks.ledger import trials
 from tasks.ledger.trials import Line, known_trials, markets, note_fits, note_strategies, read_lines
-from tasks.samples import label_regimes, make_windows
+from tasks.refs import Ref, put
+from tasks.steps import compute_indicators, label_regimes, make_windows
 from tasks.tracking.runs import RunIds, client, tracked_run
 from tests.conftest import made_up_bars
 
@@ -31,7 +29,7 @@ DEBUG = find_experiment("debug")
 TWO = replace(DEBUG, models=DEBUG.models[1:3])  # regime_lstm_h1, many_to_one_lstm
 SESSIONS = pd.bdate_range("2018-01-01", periods=400, name="date")
 NOBODY = RunIds(experiment_id="0", parent="a" * 32, children={})
-WINDOWS = {model.name: Ref(step="windows", digest=model.name * 9) for model in DEBUG.models}
+WINDOWS = {model.name: Ref("windows", model.name * 9) for model in DEBUG.models}
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +52,8 @@ def bought(sessions: pd.DatetimeIndex = SESSIONS, tickers: str = "AB") -> dict[s
     """Prices as the step `download_prices` leaves them."""
     refs = {}
     for number, ticker in enumerate(tickers):
-        with publish("prices") as out:
-            bars = made_up_bars(SESSIONS, number).reindex(sessions, method="ffill")
-            bars.to_parquet(out.folder / "bars.parquet")
-        refs[ticker] = out.ref
+        bars = made_up_bars(SESSIONS, number).reindex(sessions, method="ffill")
+        refs[ticker] = put("prices", bars)
     return refs
 
 
@@ -78,7 +74,7 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
 
 
 def path() -> Path:
-    return trials._path()
+    return trials.TRIALS.path
 
 
 def test_every_fold_and_member_is_a_fit_and_every_model_an_attempt():
@@ -163,7 +159,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_the_next_one_stands_alone():
         path().write_bytes(whole[:cut])
         left = 1 if cut < len(whole) - 1 else 2  # only the line's end is missing
         assert len(read_lines(TWO.data)) == left
-        trials._note([Line(**{**read_lines(TWO.data)[0].model_dump(), "id": "new"})])
+        trials.note([read_lines(TWO.data)[0].model_copy(update={"id": "new"})])
         assert [line.id for line in read_lines(TWO.data)][left:] == ["new"]
 
 
@@ -182,7 +178,7 @@ def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
         shared["markets"] = markets(TWO.data)
         for each in range(10):
             line = Line(id=f"{number}-{each}", noted="", **shared)
-            trials._note([line, line.model_copy(update={"id": "shared"})])
+            trials.note([line, line.model_copy(update={"id": "shared"})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(8)))
@@ -200,7 +196,7 @@ shared["markets"] = trials.markets(config)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(50):
-    trials._note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
+    trials.note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
 """
 
 
@@ -230,7 +226,7 @@ def test_one_more_session_still_counts_what_was_tried_before():
     fits()
     later = replace(TWO, data=replace(TWO.data, end=date(2022, 1, 4), start=date(2018, 1, 1)))
     longer = bought(pd.bdate_range("2018-01-01", periods=401, name="date"))
-    newer = {name: Ref(step="windows", digest=f"newer {name}" * 5) for name in WINDOWS}
+    newer = {name: Ref("windows", f"newer {name}" * 5) for name in WINDOWS}
     assert len(note_fits.fn(NOBODY, later, longer, newer, 1).fits) == 4
 
 
@@ -266,9 +262,8 @@ def backtested(returns: list[float]) -> Ref:
     days = pd.bdate_range("2020-01-01", periods=len(returns), name="date")
     series, nothing = pd.Series(returns, days), pd.DataFrame(index=days)
     done = Backtest("close", 1.0, series, series, nothing, series, nothing, nothing)
-    with publish("backtests") as out:
-        save_backtest(done, out.folder / "strategy")
-    return out.ref
+    books = Books(nothing, nothing, nothing, done, done, done, {}, nothing, nothing)
+    return put("backtests", books)
 
 
 def test_what_strategies_earned_is_noted_once_and_its_spread_known():

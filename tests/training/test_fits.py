@@ -1,12 +1,10 @@
-import json
-import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from rnntrade.codec import load, save
 from rnntrade.errors import DataError, TrainingError
-from rnntrade.training.fits import load_fit, save_fit
 from rnntrade.training.loop import train
 from rnntrade.training.predict import attention, predict
 from rnntrade.types import Fit, Thresholds
@@ -28,8 +26,8 @@ def fitted(model) -> Fit:
 @EVERY
 def test_a_fit_comes_back_as_it_was(model, tmp_path):
     fit = fitted(model)
-    save_fit(fit, tmp_path)
-    back = load_fit(tmp_path)
+    save(fit, tmp_path)
+    back = load(Fit, tmp_path)
     assert_same_weights(back, fit)
     for name in ("model", "thresholds", "best", "fold", "seed", "trained_until"):
         assert getattr(back, name) == getattr(fit, name)
@@ -39,40 +37,6 @@ def test_a_fit_comes_back_as_it_was(model, tmp_path):
     np.testing.assert_array_equal(
         predict(back, samples, fold.test), predict(fit, samples, fold.test)
     )
-
-
-def test_the_same_fit_gives_the_same_bytes(tmp_path):
-    for folder in ("a", "b"):
-        save_fit(fitted(TINY["seq2seq_lstm"]), tmp_path / folder)
-    for name in ("weights.safetensors", "fit.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-class Bomb:
-    def __reduce__(self):
-        return pytest.fail, ("a pickle was loaded",)
-
-
-@pytest.mark.parametrize("name", ["weights.safetensors", "fit.json"])
-@pytest.mark.parametrize(
-    "content", [pickle.dumps(Bomb()), b"", b"[]"], ids=["pickle", "empty", "[]"]
-)
-def test_anything_else_in_place_of_a_fit_is_refused(name, content, tmp_path):
-    save_fit(fitted(TINY["regime_lstm"]), tmp_path)
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(TrainingError, match=f"{name} is not the file of a fit"):
-        load_fit(tmp_path)
-
-
-def test_a_missing_or_incomplete_fit_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match="is not the file of a fit"):
-        load_fit(tmp_path)
-    save_fit(fitted(TINY["regime_lstm"]), tmp_path)
-    about = json.loads((tmp_path / "fit.json").read_text())
-    del about["scaler"]
-    (tmp_path / "fit.json").write_text(json.dumps(about))
-    with pytest.raises(TrainingError, match="scaler"):
-        load_fit(tmp_path)
 
 
 @EVERY

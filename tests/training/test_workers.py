@@ -3,18 +3,18 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from rnntrade.codec import load, save
 from rnntrade.errors import DataError, TrainingError
-from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.training import workers
-from rnntrade.training.fits import load_fit
 from rnntrade.training.loop import train
 from rnntrade.training.workers import Workers
-from rnntrade.types import Thresholds
+from rnntrade.types import Fit, FoldTargets, Thresholds, Windows
 from tests.training.made import FAST, TINY, assert_same_weights, made_samples
 
 MODEL = replace(TINY["regime_lstm"], max_epochs=3)
@@ -25,14 +25,10 @@ THRESHOLDS = {"AAA": Thresholds(0.1, 0.2)}
 def job(tmp_path):
     samples, fold = made_samples(MODEL)
     unknown = np.full(len(samples), np.nan)
-    (tmp_path / "samples").mkdir()
     fold = replace(fold, number=0)
     empty = replace(fold, number=1, training=fold.training[:0])
-    save_samples(
-        tmp_path / "samples",
-        samples,
-        [FoldTargets(each, samples.target, unknown, THRESHOLDS) for each in (fold, empty)],
-    )
+    folds = [FoldTargets(each, samples.target, unknown, THRESHOLDS) for each in (fold, empty)]
+    save(Windows(samples, tuple(folds)), tmp_path / "samples")
     return {
         "samples": str(tmp_path / "samples"),
         "fold": 0,
@@ -69,9 +65,9 @@ def started(monkeypatch):
 
 def test_a_worker_trains_what_the_loop_trains_and_serves_again(job, expected, started, tmp_path):
     epochs = []
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         pool.train(job, epochs.append)
-        fit = load_fit(tmp_path / "fit")
+        fit = load(Fit, tmp_path / "fit")
         assert_same_weights(fit, expected)
         assert (fit.thresholds, fit.fold) == (THRESHOLDS, 0)
         assert tuple(epochs) == expected.history
@@ -79,10 +75,10 @@ def test_a_worker_trains_what_the_loop_trains_and_serves_again(job, expected, st
 
         with pytest.raises(DataError, match="regime_lstm, fold 1: training has no samples"):
             pool.train({**job, "fold": 1})
-        with pytest.raises(TrainingError, match=r"regime_lstm, fold 9: FileNotFoundError"):
+        with pytest.raises(TrainingError, match=r"regime_lstm, fold 9: IndexError"):
             pool.train({**job, "fold": 9})
         pool.train({**job, "output": str(tmp_path / "again"), "checkpoint": None})
-        assert_same_weights(load_fit(tmp_path / "again"), expected)
+        assert_same_weights(load(Fit, tmp_path / "again"), expected)
     assert len(started) == 1
     assert started[0].poll() is not None  # gone with the block
 
@@ -92,21 +88,21 @@ def test_a_killed_worker_is_told_and_the_next_one_resumes(job, expected, started
         started[-1].send_signal(signal.SIGKILL)
         started[-1].wait()
 
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         with pytest.raises(TrainingError, match=r"regime_lstm, fold 0.*signal 9.*out of memory"):
             pool.train(job, kill)
         epochs = []
         pool.train(job, epochs.append)
     assert len(started) == 2
     assert len(epochs) < MODEL.max_epochs
-    assert_same_weights(load_fit(tmp_path / "fit"), expected)
+    assert_same_weights(load(Fit, tmp_path / "fit"), expected)
 
 
 def test_a_listener_that_fails_ends_its_worker(job, started):
     def fail(epoch):
         raise KeyboardInterrupt
 
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         with pytest.raises(KeyboardInterrupt):
             pool.train(job, fail)
         assert started[0].poll() is not None
@@ -114,21 +110,21 @@ def test_a_listener_that_fails_ends_its_worker(job, started):
 
 def test_jobs_from_many_threads_share_the_workers(job, expected, started, tmp_path):
     jobs = [{**job, "output": str(tmp_path / f"{i}"), "checkpoint": None} for i in range(4)]
-    with Workers(2) as pool, ThreadPoolExecutor(4) as threads:
+    with closing(Workers(2)) as pool, ThreadPoolExecutor(4) as threads:
         list(threads.map(pool.train, jobs))
     assert len(started) == 2
     for i in range(4):
-        assert_same_weights(load_fit(tmp_path / f"{i}"), expected)
+        assert_same_weights(load(Fit, tmp_path / f"{i}"), expected)
 
 
 def test_a_worker_speaks_clean_json_and_ends_with_its_input(job):
     script = (
         "import os, rnntrade.training.worker as worker\n"
-        "real = worker.load_samples\n"
+        "real = worker.load\n"
         "def noisy(*arguments):\n"
         "    print('noise'); os.system('echo noise')\n"
         "    return real(*arguments)\n"
-        "worker.load_samples = noisy\n"
+        "worker.load = noisy\n"
         "raise SystemExit(worker.main())\n"
     )
     ended = subprocess.run(
