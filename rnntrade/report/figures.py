@@ -59,10 +59,8 @@ def of_model(contents: ReportContents, name: str) -> Figures:
 def of_strategy(contents: ReportContents, name: str) -> Figures:
     """Equity, months, distribution of returns, rolling Sharpe ratio."""
     strategy, x = contents.strategies[name], contents.experiment
-    e, run, held = strategy.evaluation, strategy.backtest, strategy.benchmark
-    annual = (e.figures["annual_return"], e.benchmark_figures["annual_return"])
-    drawn = strategy_figures.equity_panels(name, annual, strategy, x.trading.dead_band)
-    yield f"{name}_equity", drawn
+    run, held = strategy.books.strategy, strategy.books.benchmark
+    yield f"{name}_equity", strategy_figures.equity_panels(name, strategy, x.trading.dead_band)
     monthly = metrics.monthly_returns(run.returns)
     yield f"{name}_monthly", strategy_figures.monthly_heat_map(name, monthly)
     drawn = strategy_figures.return_distribution(name, run.returns, held.returns)

@@ -31,7 +31,7 @@ def write_report(folder: Path, contents: ReportContents) -> None:
             temporary.write_bytes(item.png)
     for number, (name, strategy) in enumerate(contents.strategies.items(), 1):
         with atomic_file(folder / "trades" / f"{number:02d}_{slug(name)}.csv") as temporary:
-            strategy.backtest.trades.to_csv(temporary, index=False, lineterminator="\n")
+            strategy.books.strategy.trades.to_csv(temporary, index=False, lineterminator="\n")
     with atomic_file(folder / "report.html") as temporary:
         head, body = render("verdict", contents), sections(contents, drawn)
         text = render("page", contents.experiment, head, body)

@@ -17,33 +17,29 @@ SMOOTH = 21  # sessions over which probabilities are averaged, for the eye alone
 LONG_SHORT = LinearSegmentedColormap.from_list("long_short", [c.RED, "#F4F4F4", c.GREEN])
 
 
-def equity_panels(
-    name: str, annual: tuple[float, float], strategy: StrategyContents, dead_band: float
-) -> Figure:
+def equity_panels(name: str, strategy: StrategyContents, dead_band: float) -> Figure:
     """Plot equity, drawdown, position and probability of a strategy beside buy and hold.
 
-    annual     the strategy's and the benchmark's CAGR
     dead_band  probabilities within half of it around 0.5 trade nothing
     """
-    backtest, probability = strategy.backtest, strategy.probability
-    figure, panels = c.canvas(
-        f"{name}: CAGR {100 * annual[0]:+.1f} % after costs, {100 * annual[1]:+.1f} % for {HOLD}",
-        rows=(2.4, 1.0, 1.0) if probability is None else (2.4, 1.0, 1.0, 1.0),
-        height=5.2 if probability is None else 6.4,
+    books, e = strategy.books, strategy.evaluation
+    growth, held = (100 * figures["annual_return"] for figures in (e.figures, e.benchmark_figures))
+    figure, (equity, fall, position, chance) = c.canvas(
+        f"{name}: CAGR {growth:+.1f} % after costs, {held:+.1f} % for {HOLD}",
+        rows=(2.4, 1.0, 1.0, 1.0),
+        height=6.4,
     )
-    equity, fall, position = panels[:3]
-    for run, colour, text in ((backtest, c.BLUE, name), (strategy.benchmark, c.GREY, HOLD)):
+    for run, colour, text in ((books.strategy, c.BLUE, name), (books.benchmark, c.GREY, HOLD)):
         c.line(equity, 100.0 * run.equity / run.initial_capital, colour, c.short(text, 40))
         c.line(fall, drawdown(run.returns), colour, linewidth=1.0)
-    x, depth = c.dates(backtest.equity.index), drawdown(backtest.returns)
+    x, depth = c.dates(books.strategy.equity.index), drawdown(books.strategy.returns)
     fall.fill_between(x, depth, 0.0, color=c.BLUE, alpha=0.15, linewidth=0)
     equity.axhline(100.0, color=c.INK, linewidth=0.6)
     c.finish(equity, "growth of 100", keys=())
     c.finish(fall, "drawdown", percent="y", ticks=4)
-    _positions(position, strategy.weights)
-    if probability is not None:
-        _probabilities(panels[3], probability, dead_band)
-    c.finish(panels[-1], dated=True)
+    _positions(position, books.target)
+    _probabilities(chance, books.probability, dead_band)
+    c.finish(chance, dated=True)
     return figure
 
 

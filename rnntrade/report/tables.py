@@ -82,10 +82,10 @@ def strategies(contents: Mapping[str, StrategyContents]) -> Table:
             "interval": figure("sharpe_difference").between(e.interval),
             "cost_drag": e.cost_drag,
         }
-        held = {**e.benchmark_figures, "final_equity": strategy.benchmark.equity.iloc[-1]}
+        held = {**e.benchmark_figures, "final_equity": strategy.books.benchmark.equity.iloc[-1]}
         lines = [(name, str(execution), row) for execution, row in e.by_execution.iterrows()]
         lines += [(plain(str(rule)), e.execution, row) for rule, row in e.rules.iterrows()]
-        lines += [(HOLD, strategy.benchmark.execution, held)]
+        lines += [(HOLD, strategy.books.benchmark.execution, held)]
         for place, (who, execution, figures) in enumerate(lines):
             own = place < len(e.by_execution) and execution == e.execution
             row = {"strategy": who, "filled": filled(execution), "verdict": "", "interval": NOTHING}
@@ -234,7 +234,7 @@ def changes(recall: pd.Series, name: str) -> str:
 
 def of_strategy(strategy: StrategyContents) -> Iterator[Table]:
     """What is left after more trials, other costs, years and seeds; then all figures."""
-    e, run, held = strategy.evaluation, strategy.backtest, strategy.benchmark
+    e, run, held = strategy.evaluation, strategy.books.strategy, strategy.books.benchmark
     yield _sharpe(e)
     if len(e.by_cost):
         bps = pd.Index([f"{float(bps):g}" for bps in e.by_cost.index], name="bps")

@@ -19,7 +19,7 @@ from rnntrade.report.contents import (
 )
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import confidence, decide
-from rnntrade.types import Epoch, Fit, Prices, Scaler
+from rnntrade.types import Books, Epoch, Fit, Prices, Scaler
 from tests.configs import MODELS
 
 BASELINES = {
@@ -270,19 +270,30 @@ def _strategy(
         for member, rows in alone.groupby("member"):
             moved = wanted(_probability(rows, prices))
             members[str(member)] = backtest(moved, prices, config).returns
+    books = Books(
+        probability=probability,
+        target=weights,
+        folds=own.groupby("decision")[["fold"]].first(),
+        strategy=run,
+        other=backtest(weights, prices, replace(config, execution="close"), sure),
+        benchmark=held,
+        rules={},
+        cost_cases=pd.DataFrame(cases),
+        members=pd.DataFrame(members),
+    )
     evaluation = evaluate_strategy(
         model.name,
         run,
         held,
-        backtest(weights, prices, replace(config, execution="close"), sure),
+        books.other,
         config,
         experiment.report,
-        cost_cases=pd.DataFrame(cases),
-        members=pd.DataFrame(members) if members else None,
-        folds=own.groupby("decision")["fold"].first(),
+        cost_cases=books.cost_cases,
+        members=books.members if members else None,
+        folds=books.folds["fold"],
         trials=trials,
     )
-    return StrategyContents(weights, probability, run, held, evaluation)
+    return StrategyContents(books, evaluation)
 
 
 def _probability(rows: pd.DataFrame, prices: Prices) -> pd.DataFrame:

@@ -333,7 +333,10 @@ def test_attention_has_the_dates_of_its_window_and_the_features_in_order(figures
 def test_equity_drawdown_and_positions_are_the_backtests(figures, given):
     strategy = given.strategies[DIRECTION.name]
     equity, fall, position, chance = figures[f"{DIRECTION.name}_equity"].axes
-    for run, name in ((strategy.backtest, DIRECTION.name), (strategy.benchmark, "buy & hold")):
+    for run, name in (
+        (strategy.books.strategy, DIRECTION.name),
+        (strategy.books.benchmark, "buy & hold"),
+    ):
         worth = run.equity / run.initial_capital
         same(line(equity, name), 100 * worth)
         drawn = fall.lines[int(name == "buy & hold")]
@@ -341,20 +344,20 @@ def test_equity_drawdown_and_positions_are_the_backtests(figures, given):
     assert keys(equity)[DIRECTION.name] == to_rgba(equity.lines[0].get_color())
     assert fall.yaxis.get_major_formatter()(-0.1) == "-10 %"
     (mesh,) = position.collections
-    standing = strategy.weights.ffill().fillna(0.0)
+    standing = strategy.books.target.ffill().fillna(0.0)
     np.testing.assert_allclose(mesh.get_array(), standing.to_numpy().T)
     assert labels(position.yaxis) == list(standing.columns)
     edges = mesh.get_coordinates()[0, :, 0]
     assert days(edges[:-1]) == [f"{day:%Y-%m-%d}" for day in standing.index]
-    for ticker in strategy.probability:
-        said = strategy.probability[ticker].dropna()
+    for ticker in strategy.books.probability:
+        said = strategy.books.probability[ticker].dropna()
         (smooth,) = (each for each in chance.lines if each.get_label() == ticker)
         same(as_series(smooth), said.rolling(21, min_periods=1).mean())
-    assert set(strategy.probability) <= set(keys(chance))
+    assert set(strategy.books.probability) <= set(keys(chance))
 
 
 def test_no_probability_is_drawn_where_a_ticker_was_halted(figures, given):
-    said = given.strategies[DIRECTION.name].probability.copy()
+    said = given.strategies[DIRECTION.name].books.probability.copy()
     said.iloc[30:35, 0] = np.nan
     _, (axes,) = canvas.canvas("x")
     _probabilities(axes, said, 0.1)
@@ -363,7 +366,7 @@ def test_no_probability_is_drawn_where_a_ticker_was_halted(figures, given):
 
 
 def test_months_are_compounded_from_their_own_sessions(figures, given):
-    returns = given.strategies[DIRECTION.name].backtest.returns
+    returns = given.strategies[DIRECTION.name].books.strategy.returns
     (axes,) = figures[f"{DIRECTION.name}_monthly"].axes
     months = returns.groupby(returns.index.to_period("M")).apply(lambda r: (1 + r).prod() - 1)
     assert labels(axes.xaxis) == list(MONTHS)
@@ -396,19 +399,22 @@ def test_the_distribution_holds_every_session_once(figures, given):
     bars = np.array([bar.get_height() for bar in axes.patches]).reshape(2, -1)
     np.testing.assert_allclose(bars.sum(axis=1), 1.0)
     left = np.array([bar.get_x() for bar in axes.patches]).reshape(2, -1)
-    held = strategy.benchmark.returns
+    held = strategy.books.benchmark.returns
     middle = bars.shape[1] // 2
     inside = (held >= left[0, middle]) & (held < left[0, middle + 1])
     assert bars[0, middle] == pytest.approx(float(inside.mean()))
     (tail,) = (each for each in axes.lines if "worst 5 %" in str(each.get_label()))
-    assert tail.get_xdata()[0] == pytest.approx(np.percentile(strategy.backtest.returns, 5))
+    assert tail.get_xdata()[0] == pytest.approx(np.percentile(strategy.books.strategy.returns, 5))
     assert axes.xaxis.get_major_formatter()(0.0125) == "1.25 %"
 
 
 def test_the_rolling_ratio_is_dated_by_its_last_session(figures, given):
     strategy = given.strategies[DIRECTION.name]
     (axes,) = figures[f"{DIRECTION.name}_rolling_sharpe"].axes
-    for run, name in ((strategy.backtest, "strategy"), (strategy.benchmark, "buy & hold")):
+    for run, name in (
+        (strategy.books.strategy, "strategy"),
+        (strategy.books.benchmark, "buy & hold"),
+    ):
         window = run.returns.rolling(63)
         same(line(axes, name), window.mean() / window.std() * np.sqrt(252), rtol=1e-6)
     nothing = rolling_sharpe("S", run.returns * np.nan, run.returns * np.nan, 63)
