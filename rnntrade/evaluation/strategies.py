@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from rnntrade.evaluation import metrics, statistics, verdict
 from rnntrade.evaluation.hypotheses import strategy_tests
 from rnntrade.evaluation.power import block_length, smallest_edge
 from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
-from rnntrade.types import Backtest
+from rnntrade.types import Books
 
 SEED = 0  # of the bootstrap: the same returns, the same intervals
 COMPARED = ("final_equity", "annual_return", "sharpe_ratio", "max_drawdown")
@@ -56,34 +55,20 @@ class StrategyEvaluation:
 
 def evaluate_strategy(
     name: str,
-    backtest: Backtest,
-    benchmark: Backtest,
-    other_execution: Backtest,
+    books: Books,
     config: BacktestConfig,
     report: ReportConfig,
-    rules: Mapping[str, Backtest] = MappingProxyType({}),
-    *,
-    cost_cases: pd.DataFrame | None = None,
-    members: pd.DataFrame | None = None,
-    folds: pd.Series | None = None,
     trials: Trials = ALONE,
 ) -> StrategyEvaluation:
     """Judge a strategy against buy and hold by the difference of their Sharpe ratios.
 
-    benchmark        holds the same assets over the same sessions, at the same costs
-    other_execution  the same decisions, filled the other way
-    rules            what trades by rule over the same sessions, at the same costs
-    cost_cases       (T, 2 × cases) returns, columns (bps, "strategy" or "buy_and_hold")
-    members          (T, members) returns of each member of the ensemble alone
-    folds            (T,) number of the fold that decided
-    trials           what was tried on this data, this strategy included
+    trials  what was tried on this data, this strategy included
     """
-    own, held, other = (
-        metrics.figures(run, benchmark, config) for run in (backtest, benchmark, other_execution)
-    )
+    run, hold = books.strategy, books.benchmark
+    own, held, other = (metrics.figures(each, hold, config) for each in (run, hold, books.other))
     sharpe, year = own["sharpe_ratio"], config.sessions_per_year
     risk_free = config.risk_free_rate / year
-    excess, of_benchmark = backtest.returns - risk_free, benchmark.returns - risk_free
+    excess, of_benchmark = run.returns - risk_free, hold.returns - risk_free
     block = block_length(len(excess), horizon=1)
     drawn = partial(
         statistics.sharpe_difference_interval, excess, of_benchmark, block, report.bootstrap_draws,
@@ -98,7 +83,7 @@ def evaluate_strategy(
     words = verdict.phrase(verdict.judge(wide, narrow, survives=survives), "buy_and_hold")
     return StrategyEvaluation(
         name=name,
-        execution=backtest.execution,
+        execution=run.execution,
         sessions=len(excess),
         figures=own,
         benchmark_figures=held,
@@ -138,14 +123,12 @@ def evaluate_strategy(
         ),
         power=_power(smallest_edge(wide, len(excess), float(year), report.confidence), len(excess)),
         rules=_table(
-            {n: metrics.figures(run, benchmark, config) for n, run in rules.items()}, "rule"
+            {n: metrics.figures(each, hold, config) for n, each in books.rules.items()}, "rule"
         ),
-        by_execution=_table(
-            {backtest.execution: own, other_execution.execution: other}, "execution"
-        ),
-        by_cost=_by_cost(cost_cases, config),
-        folds=_folds(backtest.returns, benchmark.returns, folds, config),
-        seeds=_seeds(members, config),
+        by_execution=_table({run.execution: own, books.other.execution: other}, "execution"),
+        by_cost=_by_cost(books.cost_cases, config),
+        folds=_folds(run.returns, hold.returns, books.folds["fold"], config),
+        seeds=_seeds(books.members, config),
         tests=strategy_tests(excess, of_benchmark, year),
         cost_drag=own["cost_drag"],
     )
@@ -154,8 +137,9 @@ def evaluate_strategy(
 def _table(
     rows: Mapping[Any, Mapping[str, object]], of: str, columns: Sequence[str] | None = COMPARED
 ) -> pd.DataFrame:
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)  # type: ignore[arg-type]  # of any values
-    return table.rename_axis(of)
+    words = all(isinstance(key, str) for key in rows)  # as of none at all
+    index = pd.Index(list(rows), dtype=object if words else None, name=of)
+    return pd.DataFrame(list(rows.values()), index, columns)
 
 
 def _of_returns(
@@ -172,23 +156,21 @@ def _of_returns(
     return {whose + name: figures[name] for name in names}
 
 
-def _by_cost(cases: pd.DataFrame | None, config: BacktestConfig) -> pd.DataFrame:
+def _by_cost(cases: pd.DataFrame, config: BacktestConfig) -> pd.DataFrame:
     """One row a case of costs, cheapest first."""
-    costs = sorted({float(bps) for bps, _ in cases.columns}) if cases is not None else []
+    costs = sorted({float(case[0]) for case in cases.columns.to_list()})
     rows = {
         bps: _of_returns(cases[(bps, "strategy")], config)
         | _of_returns(cases[(bps, "buy_and_hold")], config, "hold_")
         for bps in costs
-        if cases is not None
     }
     return _table(rows, "bps", [*COMPARED, *(f"hold_{name}" for name in COMPARED)])
 
 
 def _folds(
-    returns: pd.Series, hold: pd.Series, folds: pd.Series | None, config: BacktestConfig
+    returns: pd.Series, hold: pd.Series, folds: pd.Series, config: BacktestConfig
 ) -> pd.DataFrame:
     """One row a fold: what its decisions earned."""
-    number = folds if folds is not None else pd.Series(0, returns.index)
     two = ("annual_return", "sharpe_ratio")
     return _table(
         {
@@ -199,16 +181,16 @@ def _folds(
                 **_of_returns(part, config, names=two),
                 **_of_returns(hold.loc[part.index], config, "hold_", two),
             }
-            for fold, part in returns.groupby(number.reindex(returns.index).ffill())
+            for fold, part in returns.groupby(folds.reindex(returns.index).ffill())
         },
         "fold",
         None,
     )
 
 
-def _seeds(members: pd.DataFrame | None, config: BacktestConfig) -> pd.DataFrame | None:
+def _seeds(members: pd.DataFrame, config: BacktestConfig) -> pd.DataFrame | None:
     """One row a member of the ensemble, traded alone; None where there is but one."""
-    if members is None or members.shape[1] < 2:
+    if members.shape[1] < 2:
         return None
     rows = {int(str(member)): _of_returns(alone, config) for member, alone in members.items()}
     return _table(rows, "member", COMPARED[1:])

@@ -281,18 +281,7 @@ def _strategy(
         cost_cases=pd.DataFrame(cases),
         members=pd.DataFrame(members),
     )
-    evaluation = evaluate_strategy(
-        model.name,
-        run,
-        held,
-        books.other,
-        config,
-        experiment.report,
-        cost_cases=books.cost_cases,
-        members=books.members if members else None,
-        folds=books.folds["fold"],
-        trials=trials,
-    )
+    evaluation = evaluate_strategy(model.name, books, config, experiment.report, trials)
     return StrategyContents(books, evaluation)
 
 
