@@ -25,7 +25,6 @@ from rnntrade.data.sessions import sessions_per_year, with_sessions_per_year
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import figures, rolling_sharpe, sharpe_ratio
 from rnntrade.evaluation.statistics import sharpe_interval
-from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
 from rnntrade.production.decisions import make_windows
@@ -35,6 +34,7 @@ from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices
 from tests.configs import DIRECTION
+from tests.evaluation.books import evaluate_strategy
 
 ALWAYS_OPEN = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0, sessions_per_year=365)
 ROOT = (365 / 252) ** 0.5

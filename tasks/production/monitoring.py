@@ -24,6 +24,7 @@ from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.production.decay import SCORES
 from rnntrade.production.health import monitor, number
+from rnntrade.report.catalogue import markdown_table, row
 from tasks.home import artifacts_folder, data_folder
 from tasks.production.notify import notify
 from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
@@ -62,14 +63,14 @@ class Monitored(BaseModel):
     def rows(self) -> list[dict[str, str]]:
         """The checks as a table: value, unit, p-value and limit each in a column of its own."""
         return [
-            {
-                "check": each["name"],
-                "value": number(each["value"], each["unit"]),
-                "unit": each["unit"],
-                "p-value": number(each["p_value"]),
-                "limit": each["wanted"],
-                "status": each["status"],
-            }
+            row(
+                check=each["name"],
+                value=number(each["value"], each["unit"]),
+                unit=each["unit"],
+                p_value=each["p_value"],
+                limit=each["wanted"],
+                status=each["status"],
+            )
             for each in self.checks
         ]
 
@@ -218,14 +219,7 @@ def show(found: Monitored) -> None:
 
 def markdown(found: Monitored) -> str:
     """The sentence, a table of the checks, and more about those that are not plain inputs."""
-    rows = [
-        "| | check | value | unit | p-value | limit |",
-        "| --- | --- | ---: | --- | ---: | --- |",
-    ]
-    rows += [
-        " | ".join([f"| {SYMBOLS[each['status']]}", *list(each.values())[:-1]]) + " |"
-        for each in found.rows()
-    ]
+    rows = [{"": SYMBOLS[each["status"]], **each} for each in found.rows()]
     more = [
         f"- {each['sentence']}"
         for each in found.checks
@@ -234,7 +228,7 @@ def markdown(found: Monitored) -> str:
     title = f"# {found.version} after {found.as_of}: {found.status}"
     run = f"MLflow run `{found.mlflow_run}` of experiment {EXPERIMENT}" if found.mlflow_run else ""
     warned = "\n".join(f"- warning: {each}" for each in found.warnings)
-    parts = [title, found.sentence, "\n".join(rows), "\n".join(more), warned, run]
+    parts = [title, found.sentence, markdown_table(rows), "\n".join(more), warned, run]
     return "\n\n".join(filter(None, parts))
 
 
@@ -259,7 +253,7 @@ def _metrics(found: Monitored) -> dict[str, float]:
     for each in found.checks:
         name = each["name"]
         if name in SCORES:
-            told[f"p.{name.replace(' ', '_')}"] = each["p_value"]
+            told[f"p_value.{name.replace(' ', '_')}"] = each["p_value"]
         else:
             plain = {"revisions": "revised_share"}.get(name, name)
             told[plain.replace("input ", "psi.")] = each["value"]

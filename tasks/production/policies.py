@@ -37,20 +37,6 @@ class PolicyRow(BaseModel):
     interval: tuple[float | None, float | None]  # of the difference
     folder: str  # probability.parquet, target.parquet, retrainings.parquet
 
-    def row(self) -> dict[str, str]:
-        """As a line of a table."""
-        return {
-            "policy": self.policy,
-            "retrained": str(self.retrainings),
-            "replaced": str(self.replaced),
-            "a year": f"{self.annual_return:+.1%}",
-            "Sharpe": _ratio(self.sharpe),
-            "drawdown": f"{self.max_drawdown:.1%}",
-            "turnover": f"{self.turnover:.1f}",
-            "less the first's": _ratio(self.difference),
-            "interval": " to ".join(_ratio(bound) for bound in self.interval),
-        }
-
 
 @step("cut_prices-{ticker}-{session}", of=())
 def cut_prices(ticker: str, prices: Ref[pd.DataFrame], session: str) -> Ref[pd.DataFrame]:
@@ -148,7 +134,3 @@ def compare_policies(
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _ratio(value: float | None) -> str:
-    return "none" if value is None else f"{value:+.2f}"

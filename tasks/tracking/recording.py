@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
+from rnntrade.report.catalogue import figure, glossary
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
 from tasks.summary import Summary, markdown
 from tasks.tracking.provenance import FILE, Provenance
@@ -83,6 +84,7 @@ def record(
     write(ids.parent, params=_flat(asdict(experiment)), figures=compared, tags=tags)
     known.log_artifacts(ids.parent, str(page.folder))
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
+    known.log_text(ids.parent, glossary(), "glossary.md")  # names, units and meanings of metrics
     _log_prices(ids.parent, experiment.data.source, prices)
     write_manifest(
         ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(models)]
@@ -116,7 +118,8 @@ def _best_so_far(ids: RunIds, experiment: Experiment) -> str:
             page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
             rows.append(
                 f"| {name} | [{run.info.run_id[:8]}]({page}) "
-                f"| {run.data.metrics['difference']:+.4f} | {run.data.tags['verdict']} |"
+                f"| {figure('difference').text(run.data.metrics['difference'])} "
+                f"| {run.data.tags['verdict']} |"
             )
     return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)
 

@@ -137,7 +137,7 @@ def test_a_calm_market_is_no_drift_and_a_second_look_adds_nothing(place, prefect
     assert run.data.tags["sentence"] == direction.sentence
     assert run.data.metrics["psi.returns"] == check(direction, "input returns")["value"]
     calls = check(direction, "hit rate")
-    assert run.data.metrics["p.hit_rate"] == calls["p_value"]
+    assert run.data.metrics["p_value.hit_rate"] == calls["p_value"]
     assert run.data.metrics["hit_rate"] == calls["value"]
     assert calls["unit"] == "of calls right"
     assert run.data.metrics["freshness"] == 0.0
