@@ -41,8 +41,6 @@ import pandas as pd
 from machine import describe_machine
 
 from rnntrade.config import (
-    DIRECTION,
-    REGIME,
     BacktestConfig,
     DataConfig,
     LabelConfig,
@@ -68,6 +66,7 @@ from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Fit, Fold, Prices, Rows, Samples, Scaler
+from tests.configs import DIRECTION, REGIME
 
 SEED = 0
 EPOCHS = 12

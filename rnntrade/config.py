@@ -1,11 +1,13 @@
-"""Every knob of an experiment, in frozen sections, and the experiments we run by name."""
+"""Every setting of an experiment, in frozen sections, and the files that experiments come from."""
 
 import re
+import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -37,7 +39,6 @@ INDICATORS = (
     *("bb_upper", "bb_lower", "bb_width", "bb_position", "volatility_10", "volatility_20"),
     *("momentum_5", "momentum_10", "momentum_20"),
 )  # in model input order
-REGIME_INPUTS = ("returns", "volatility_20", "return_sum_20")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -282,136 +283,23 @@ def _repeated(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name, count in Counter(names).items() if count > 1)
 
 
-REGIME = ModelConfig(
-    name="regime_lstm",
-    architecture="regime_lstm",
-    task="regime",
-    inputs=REGIME_INPUTS,
-    lookback=30,
-    horizon=20,
-)
-DIRECTION = ModelConfig(
-    name="many_to_one_lstm",
-    architecture="many_to_one_lstm",
-    task="direction",
-    inputs=("returns",),
-    lookback=30,
-    horizon=1,
-)
-FORECAST = ModelConfig(
-    name="seq2seq_lstm",
-    architecture="seq2seq_lstm",
-    task="forecast",
-    inputs=("returns",),
-    lookback=30,
-    horizon=5,
-    max_epochs=30,
-)
-ATTENTION = ModelConfig(
-    name="attention_bilstm",
-    architecture="attention_bilstm",
-    task="direction",
-    inputs=INDICATORS,
-    lookback=20,
-    horizon=1,
-    dropout=0.3,
-)
-MODELS = (REGIME, replace(REGIME, name="regime_lstm_h1", horizon=1), DIRECTION, FORECAST, ATTENTION)
-
-NOTEBOOK = Experiment(
-    name="notebook",
-    description="The teaching notebook's models and sizes, without its leaks: last 20 % held out.",
-    split=SplitConfig(kind="holdout"),
-    models=MODELS,
-)
-SAMPLE = DataConfig(
-    source="sample",
-    tickers=("^GSPC", "^IXIC"),
-    start=date(1999, 1, 1),
-    end=date(2019, 1, 1),
-)
-
-EXPERIMENTS: Mapping[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (
-        Experiment(
-            name="quick",
-            description="Everything, on real prices that need no network: retrained every four "
-            "years on all that came before, two seeds; a few minutes.",
-            data=SAMPLE,
-            split=SplitConfig(train_sessions=2016, test_sessions=1008),
-            models=tuple(replace(model, max_epochs=6) for model in MODELS),
-            training=TrainingConfig(batch_size=128, patience=3),
-            members=2,
-        ),
-        NOTEBOOK,
-        replace(
-            NOTEBOOK,
-            name="walk_forward",
-            description="The notebook's models, retrained every year on all that came before, "
-            "three seeds each.",
-            split=SplitConfig(kind="walk_forward"),
-            members=3,
-        ),
-        replace(
-            NOTEBOOK,
-            name="rolling",
-            description="The same, retrained every year on the five years before.",
-            split=SplitConfig(kind="walk_forward", window="rolling"),
-            members=3,
-        ),
-        Experiment(
-            name="control",
-            description="A small network on a made-up market (data.process): p1 has an edge of "
-            "known size in its signs, n1 and n2 have none.  Trades cost nothing.",
-            data=DataConfig(
-                source="synthetic",
-                tickers=("AAA",),
-                start=date(1995, 1, 1),
-                end=date(2020, 1, 1),
-                process="p1",
-            ),
-            split=SplitConfig(kind="holdout", test_fraction=0.4, validation_fraction=0.3),
-            models=(
-                replace(
-                    DIRECTION,
-                    lookback=5,
-                    hidden_size=16,
-                    num_layers=1,
-                    dropout=0.0,
-                    max_epochs=20,
-                ),
-            ),
-            training=TrainingConfig(learning_rate=0.01, batch_size=128, patience=5),
-            backtest=BacktestConfig(commission_bps=0.0, half_spread_bps=0.0),
-            audit=AuditConfig(sessions=10, replayed=20),
-        ),
-        Experiment(
-            name="debug",
-            description="Tiny networks on made-up prices, in seconds; the figures mean nothing.",
-            data=DataConfig(
-                source="synthetic",
-                tickers=("AAA", "BBB"),
-                start=date(2019, 1, 1),
-                end=date(2022, 1, 1),
-            ),
-            split=SplitConfig(kind="holdout"),
-            models=tuple(
-                replace(model, hidden_size=4, num_layers=1, dropout=0.0, max_epochs=2)
-                for model in MODELS
-            ),
-            report=ReportConfig(bootstrap_draws=200),
-            audit=AuditConfig(sessions=3, replayed=5),
-        ),
-    )
-}
+FOLDER = Path(__file__).parent / "experiments"  # of those that we run by name
+EXPERIMENTS = tuple(sorted(file.stem for file in FOLDER.glob("*.toml")))
 
 
 def find_experiment(name: str) -> Experiment:
-    """Return the experiment of that name; ConfigError with a near name otherwise."""
+    """Read the experiment of that name, or the file of that path (NAME.toml).
+
+    A file may name a `base`, another experiment or file beside it, whose values hold where it has
+    none of its own.  [[models]] replaces the models of the base, starting from those of the same
+    name; [models.NAME] or [models."*"] changes some or all of them.
+    errors  ConfigError with file, key and cure
+    """
+    if name.endswith(".toml"):
+        return _read(Path(name))
     if name not in EXPERIMENTS:
-        raise ConfigError(f"no experiment {name!r}.{_hint(name, list(EXPERIMENTS))}")
-    return EXPERIMENTS[name]
+        raise ConfigError(f"no experiment {name!r}.{_hint(name, EXPERIMENTS)}")
+    return _read(FOLDER / f"{name}.toml")
 
 
 def override(experiment: Experiment, changes: Mapping[str, object]) -> Experiment:
@@ -420,47 +308,87 @@ def override(experiment: Experiment, changes: Mapping[str, object]) -> Experimen
     A path names a section and a field; in `models` the model's name (or * for all) comes between.
     Values may be strings, which are read as the field's type.  ConfigError names what is wrong.
     """
-    tree: dict[str, Any] = _tree(experiment)
+    return _changed(_tree(experiment), {tuple(path.split(".")): changes[path] for path in changes})
+
+
+def _read(file: Path, *heirs: Path) -> Experiment:
+    if file in heirs:
+        raise ConfigError("the bases name each other; remove one `base`.")
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        base = str(content.pop("base", ""))
+        parent = Experiment(name="base")
+        if base.endswith(".toml"):
+            parent = _read(file.parent / base, file, *heirs)
+        elif base:
+            parent = find_experiment(base)
+        tree = _tree(parent) | {"name": file.stem}
+        models = content.get("models")
+        if isinstance(models, list) and all(isinstance(model, dict) for model in models):
+            inherited = {model["name"]: model for model in tree["models"]}
+            tree["models"] = [inherited.get(model.get("name"), {}) | model for model in models]
+            del content["models"]
+        return _changed(tree, dict(_leaves(content)))
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}.  Check the path.") from error
+    except (ValueError, ConfigError) as error:
+        raise ConfigError(f"{file}: {str(error).removesuffix('.')}.") from error
+
+
+def _leaves(table: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], object]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, *path, key)
+        else:
+            yield (*path, key), value
+
+
+def _changed(tree: dict[str, Any], changes: Mapping[tuple[str, ...], object]) -> Experiment:
     for path, value in changes.items():
-        if path in {"labels.sessions_per_year", "backtest.sessions_per_year"}:
-            raise ConfigError(f"{path} follows from data.sessions_per_year: set that instead.")
-        _assign(tree, path.split("."), value, path)
+        whole = ".".join(path)
+        if whole in {"labels.sessions_per_year", "backtest.sessions_per_year"}:
+            raise ConfigError(f"{whole} follows from data.sessions_per_year: set that instead.")
+        _assign(tree, path, value, whole)
     try:
         return TypeAdapter(Experiment).validate_python(tree)
     except ValidationError as error:
-        raise ConfigError(_told(error, tree)) from error
+        raise ConfigError(_sentence(error, tree)) from error
 
 
-def _told(error: ValidationError, tree: dict[str, Any]) -> str:
-    """Return the first thing wrong in a sentence; our own validators tell the value themselves."""
-    first = error.errors()[0]
+def _sentence(error: ValidationError, tree: dict[str, Any]) -> str:
+    """Return the first mistake; our own validators name the value themselves."""
+    first = min(
+        error.errors(), key=lambda mistake: mistake["type"] != "unexpected_keyword_argument"
+    )
     place = [str(part) for part in first["loc"]]
     if place[0] == "models" and len(place) > 1:
-        place[1] = tree["models"][int(place[1])]["name"]
+        model = tree["models"][int(place[1])]
+        place[1] = str(model.get("name", place[1])) if isinstance(model, dict) else place[1]
     where = ".".join(place)
     if first["type"] == "value_error":
         return f"{where}: {first['ctx']['error']}."
+    if first["type"] == "unexpected_keyword_argument":
+        known = [field.name for field in fields(ModelConfig)]
+        return f"no field {place[-1]!r} in {where!r}.{_hint(place[-1], known)}"
+    if first["type"] == "missing":
+        return f"{where} is missing."
     return f"{where} = {first['input']!r}: {first['msg']}."
 
 
-def _assign(node: dict[str, Any], path: list[str], value: object, whole: str) -> None:
+def _assign(node: dict[str, Any], path: Sequence[str], value: object, whole: str) -> None:
     """Set one leaf of the tree, or the same leaf of several models."""
     name, rest = path[0], path[1:]
     if name not in node and not (name == "*" and rest):
         raise ConfigError(f"no field {name!r} in {whole!r}.{_hint(name, list(node))}")
-    chosen = list(node) if name == "*" else [name]
-    for key in chosen:
+    for key in list(node) if name == "*" else [name]:
         child = node[key]
-        if isinstance(child, list) and child and isinstance(child[0], dict):
-            by_name = {model["name"]: model for model in child}
-            if not rest:
-                raise ConfigError(f"{whole!r} names no model: use models.NAME.field=value.")
-            _assign(by_name, rest, value, whole)
+        models = isinstance(child, list) and bool(child) and isinstance(child[0], dict)
+        if (models or isinstance(child, dict)) and not rest:
+            cure = "use models.NAME.field=value" if models else f"name one of {', '.join(child)}"
+            raise ConfigError(f"{whole!r} is a section: {cure}.")
+        if models:
+            _assign({model["name"]: model for model in child}, rest, value, whole)
         elif isinstance(child, dict):
-            if not rest:
-                raise ConfigError(
-                    f"{whole!r} is a section: name a field of it ({', '.join(child)})."
-                )
             _assign(child, rest, value, whole)
         elif rest:
             raise ConfigError(f"{key!r} in {whole!r} is a field, not a section.")
@@ -471,7 +399,6 @@ def _assign(node: dict[str, Any], path: list[str], value: object, whole: str) ->
 
 
 def _tree(value: object) -> Any:
-    """Dataclasses and tuples as dicts and lists."""
     if is_dataclass(value):
         return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
@@ -479,6 +406,6 @@ def _tree(value: object) -> Any:
     return value
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"  Did you mean {near[0]!r}?" if near else f"  There are: {', '.join(known)}."

@@ -11,7 +11,6 @@ import pytest
 from rnntrade.audit.reference import reference
 from rnntrade.chain import chain_of
 from rnntrade.config import (
-    DIRECTION,
     EXPERIMENTS,
     BacktestConfig,
     DataConfig,
@@ -35,6 +34,7 @@ from rnntrade.production.promotion import Candidate, decide
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices
+from tests.configs import DIRECTION
 
 ALWAYS_OPEN = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0, sessions_per_year=365)
 ROOT = (365 / 252) ** 0.5

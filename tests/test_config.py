@@ -36,7 +36,7 @@ def test_any_field_can_be_set_from_text():
         ("models.regime_lstm.hiden_size", "1", "Did you mean 'hidden_size'"),
         ("training.patience", "many", "training.patience = 'many'"),
         ("training", "1", "is a section"),
-        ("models", "1", "names no model"),
+        ("models", "1", "models.NAME"),
         ("seed.deeper", "1", "is a field, not a section"),
         ("data.source", "yahu", "data.source = 'yahu'"),
         ("split.test_fraction", "1.5", "less than 1"),
@@ -93,15 +93,57 @@ def test_a_model_is_not_named_what_no_folder_should_be(name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_is_sound(name):
-    assert override(find_experiment(name), {}) == EXPERIMENTS[name]
+    assert override(find_experiment(name), {}).name == name
+
+
+def test_a_file_changes_its_base(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        'base = "quick"\nseed = 3\n[data]\ntickers = ["^IXIC"]\n'
+        '[[models]]\nname = "seq2seq_lstm"\nhorizon = 2\n'
+    )
+    (tmp_path / "wide.toml").write_text('base = "mine.toml"\n[models."*"]\nhidden_size = 128\n')
+    wide = find_experiment(str(tmp_path / "wide.toml"))
+    assert (wide.name, wide.seed, wide.data.tickers) == ("wide", 3, ("^IXIC",))
+    (model,) = wide.models
+    assert (model.task, model.horizon, model.hidden_size) == ("forecast", 2, 128)
+    assert wide.training == find_experiment("quick").training
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("seed = ", "mine.toml"),
+        ('base = "quik"', "quick"),
+        ('base = "other.toml"', "other.toml"),
+        ('base = "mine.toml"', "base"),
+        ("[data]\ntickrs = []", "tickers"),
+        ('[data]\nstart = "soon"', "data.start"),
+        ('[[models]]\nname = "net"\nhiden_size = 3', "hidden_size"),
+        ('[[models]]\nname = "net"', "models.net.architecture"),
+        ("[[models]]\nlookback = 3", "models.0.name"),
+        ("models = [1]", "models"),
+        ("data = 1", "data"),
+        ("models.lstm.lookback = 3", "lstm"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_the_file(tmp_path, content, named):
+    file = tmp_path / "mine.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as raised:
+        find_experiment(str(file))
+    message = str(raised.value)
+    assert str(file) in message
+    assert named in message
+    assert "\n" not in message
 
 
 def test_walk_forward_is_the_default_and_only_the_notebook_and_debug_hold_out():
     assert SplitConfig().kind == "walk_forward"
-    held_out = {name for name, each in EXPERIMENTS.items() if each.split.kind == "holdout"}
+    experiments = {name: find_experiment(name) for name in EXPERIMENTS}
+    held_out = {name for name, chosen in experiments.items() if chosen.split.kind == "holdout"}
     assert held_out == {"notebook", "control", "debug"}
-    assert {EXPERIMENTS["walk_forward"].members, EXPERIMENTS["rolling"].members} == {3}
-    assert EXPERIMENTS["rolling"].split.window == "rolling"
+    assert {experiments["walk_forward"].members, experiments["rolling"].members} == {3}
+    assert experiments["rolling"].split.window == "rolling"
 
 
 def test_statistical_regimes_learn_from_the_training_part_alone():
@@ -127,5 +169,5 @@ def test_an_unknown_experiment_gets_a_near_name():
 def test_a_schedule_on_test_loss_cannot_be_configured():
     from dataclasses import fields
 
-    names = {field.name for field in fields(EXPERIMENTS["quick"].training)}
+    names = {field.name for field in fields(find_experiment("quick").training)}
     assert not {name for name in names if "test" in name or "monitor" in name}

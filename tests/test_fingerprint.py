@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import MODELS
 from rnntrade.fingerprint import fingerprint, folder_digest
+from tests.configs import MODELS
 
 
 def test_equal_content_has_one_fingerprint(prices):

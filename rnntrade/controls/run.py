@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import pandas as pd
 
 from rnntrade.chain import CHAIN
-from rnntrade.config import DIRECTION, ModelConfig, SplitConfig, TrainingConfig
+from rnntrade.config import ModelConfig, SplitConfig, TrainingConfig, find_experiment
 from rnntrade.controls.markets import CONTROLS, Control, best_of, find_control, make_market
 from rnntrade.controls.rules import SEEDS, ControlResult, ControlsReport, judge, judge_fit
 from rnntrade.samples.splits import require_samples
@@ -27,6 +27,7 @@ class Version:
     training: TrainingConfig
 
 
+DIRECTION = next(m for m in find_experiment("notebook").models if m.task == "direction")
 VERSIONS: Mapping[str, Version] = {
     "full": Version(replace(DIRECTION, lookback=10), TrainingConfig()),
     "fast": Version(

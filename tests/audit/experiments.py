@@ -5,17 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import (
-    ATTENTION,
-    DIRECTION,
-    FORECAST,
-    REGIME,
-    AuditConfig,
-    Experiment,
-    LabelConfig,
-    SplitConfig,
-)
+from rnntrade.config import AuditConfig, Experiment, LabelConfig, SplitConfig
 from rnntrade.types import Prices
+from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 from tests.conftest import made_up_bars
 
 MODELS = {

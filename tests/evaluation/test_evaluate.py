@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST, REGIME, BacktestConfig, ReportConfig
+from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation import models, power
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.power import block_length, coin_band
@@ -13,6 +13,7 @@ from rnntrade.evaluation.predictions import conformal_half_widths
 from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest, buy_and_hold
+from tests.configs import DIRECTION, FORECAST, REGIME
 
 QUICK = ReportConfig(bootstrap_draws=200)
 

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import ATTENTION, DIRECTION, BacktestConfig, ReportConfig
+from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation.compare import compare_models, compare_strategies
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.evaluation.trials import Trials
 from rnntrade.trading.backtest import backtest, buy_and_hold
+from tests.configs import ATTENTION, DIRECTION
 
 QUICK = ReportConfig(bootstrap_draws=200)
 RNG = np.random.default_rng(7)

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST
 from rnntrade.errors import DataError
 from rnntrade.models.baselines import autoregression, baselines, transition_matrix
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Fold
+from tests.configs import DIRECTION, FORECAST
 from tests.training.made import TINY, made_samples
 
 REGIME = TINY["regime_lstm"]

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME
 from rnntrade.errors import ConfigError
 from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
 from rnntrade.models.seq2seq import Seq2SeqLSTM, teacher_forcing_ratio
 from rnntrade.types import Scaler
+from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 
 
 def windows(model, count=3, seed=0):

@@ -7,7 +7,7 @@ import pytest
 from arch.bootstrap import StationaryBootstrap
 from scipy.stats import t, ttest_ind
 
-from rnntrade.config import DIRECTION, FORECAST, ProductionConfig
+from rnntrade.config import ProductionConfig
 from rnntrade.evaluation import classification
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.production.decay import (
@@ -20,6 +20,7 @@ from rnntrade.production.drift import Reference
 from rnntrade.production.health import Check, Health, monitor
 from rnntrade.report.canvas import png
 from rnntrade.report.drift_figures import figures
+from tests.configs import DIRECTION, FORECAST
 
 CONFIG = ProductionConfig()
 TICKERS = 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import MODELS, DataConfig, Experiment, ModelConfig, ReportConfig
+from rnntrade.config import DataConfig, Experiment, ModelConfig, ReportConfig
 from rnntrade.evaluation.comparison import Comparison
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.strategies import evaluate_strategy
@@ -20,6 +20,7 @@ from rnntrade.report.contents import (
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import confidence, decide
 from rnntrade.types import Epoch, Fit, Prices, Scaler
+from tests.configs import MODELS
 
 BASELINES = {
     "regime": ("majority", "persistence", "markov_chain", "logistic_last_row"),

@@ -11,7 +11,6 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.dates import date2num, num2date
 
-from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
@@ -27,6 +26,7 @@ from rnntrade.report.strategy_figures import (
     rolling_sharpe,
 )
 from rnntrade.types import REGIMES, STATES
+from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 from tests.report.builder import contents
 
 TICKERS = ("WHOLE", "LATE", "HALTED")

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from PIL import Image
 
-from rnntrade.config import DIRECTION, REGIME
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.report import canvas, market_figures, model_figures, strategy_figures
 from rnntrade.types import STATES, Epoch
+from tests.configs import DIRECTION, REGIME
 from tests.report.builder import fit
 
 DAYS = pd.bdate_range("2020-01-01", periods=253)

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import ATTENTION, DIRECTION, FORECAST, REGIME, LabelConfig
+from rnntrade.config import LabelConfig
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.verdict import CORRECTED
 from rnntrade.report.contents import ReportContents
 from rnntrade.report.page import slug, write_report
 from rnntrade.types import Prices
+from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 from tests.report.builder import contents, random_prices
 
 EVIL = "<script>alert('x')</script> & \"$\\frac{1}$"

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import DIRECTION, FORECAST, REGIME
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.predictions import known_rows
 from rnntrade.objectives.lookup import objective_of
@@ -15,6 +14,7 @@ from rnntrade.report.sections import sections
 from rnntrade.report.spread import seeds_of_model, seeds_of_strategy, spread
 from rnntrade.report.strategy_sections import strategy_section
 from rnntrade.report.wording import READING
+from tests.configs import DIRECTION, FORECAST, REGIME
 from tests.report.builder import COMPARISON, contents, random_prices
 from tests.report.test_page import Page, page_of
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import ATTENTION
 from rnntrade.features.sets import ticker_features
 from rnntrade.samples.files import FoldTargets, save_samples
 from rnntrade.samples.windows import make_samples
@@ -14,6 +13,7 @@ from rnntrade.training.fits import save_fit
 from rnntrade.types import Fold, Scaler
 from tasks.artifacts import publish
 from tasks.report import ModelLine, _attention
+from tests.configs import ATTENTION
 from tests.report.builder import fit
 
 

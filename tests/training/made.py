@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnntrade.config import MODELS, ModelConfig, TrainingConfig
+from rnntrade.config import ModelConfig, TrainingConfig
 from rnntrade.types import Fold, Samples, Spans
+from tests.configs import MODELS
 
 TINY = {
     model.name: replace(
