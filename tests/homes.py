@@ -20,6 +20,7 @@ from rnntrade.training.workers import Workers
 AUDITS = ("causality.audit_causality", "oracles.audit_engine", "record.audit_record")
 AUDITS += ("replay.audit_replay", "replay.audit_served")
 DONE = "made"
+TINY = Path(__file__).with_name("tiny.toml")  # an experiment, for commands
 
 
 def built(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

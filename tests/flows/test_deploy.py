@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from pydantic import TypeAdapter
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.schedule import action_times
 from tests.conftest import free_port
+from tests.homes import TINY
 
 pytestmark = [
     pytest.mark.slow,
@@ -142,7 +142,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         **os.environ,
         "PREFECT_HOME": str(place / "prefect"),
         "RNNTRADE_HOME": str(place / "home"),
-        "RNNTRADE_EXPERIMENT": "debug",
+        "RNNTRADE_EXPERIMENT": str(TINY),
         "PREFECT_SERVER_API_PORT": str(port),
         "MLFLOW_PORT": str(free_port()),
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # it plans every minute otherwise
@@ -235,15 +235,13 @@ def test_a_scheduled_run_trains_and_registers(installation: Installation):
     name = "run/on-demand"
     start = datetime.now(UTC) + timedelta(seconds=8)
     rule = f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;COUNT=1"
-    debug = find_experiment("debug")
-    [one] = [model for model in debug.models if model.name == "many_to_one_lstm"]
-    asked = TypeAdapter(Experiment).dump_python(replace(debug, models=(one,)), mode="json")
+    asked = TypeAdapter(Experiment).dump_python(find_experiment(str(TINY)), mode="json")
     installation.schedule(name, rule, {"experiment": asked})
     [run] = installation.wait(
         name, lambda runs: len(runs) == 1 and runs[0]["state"]["type"] in DONE
     )
     assert run["state"]["type"] == "COMPLETED", run["state"]
-    assert run["name"] == "run-debug"
+    assert run["name"] == "run-tiny"
     tasks = installation.ask(
         "/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200}
     )
@@ -270,7 +268,7 @@ def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
     [new] = [run for run in installation.wait(name, over) if run["id"] not in before]
     assert new["created_by"]["type"] == "AUTOMATION"
     assert new["created_by"]["display_value"] == "rnntrade retrains on drift or expiry"
-    assert new["parameters"]["experiment"]["name"] == "debug"
+    assert new["parameters"]["experiment"]["name"] == "tiny"
     assert new["state"]["type"] == "COMPLETED", new["state"]
 
 

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.run import run as run_here
 from rnntrade.config import find_experiment, override
-from tests.homes import lean
+from tests.homes import TINY, lean
 from tests.lean import COMMAND, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -125,12 +125,8 @@ def test_again_everything_is_cached_and_the_same_to_the_last_digit(first):
     assert len(mlflow(home).search_model_versions()) == 5
 
 
-TINY = ("control", "--start", "2017-01-01", "--set", "models.*.max_epochs=3")
-TINY += ("--set", "report.bootstrap_draws=20", "--json")
-
-
 def start_tiny(home: Path) -> subprocess.Popen[str]:
-    return start(home, "run", *TINY, command=COMMAND)
+    return start(home, "run", str(TINY), "--json", command=COMMAND)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from rnntrade.config import find_experiment
 from rnntrade.fingerprint import ROOT
 from tasks.tracking import runs as tracking
+from tests.homes import TINY
 from tests.lean import COMMAND
 from tests.servers import Server, mlflow_server, postgresql, prefect_server_on
 
@@ -30,8 +31,6 @@ pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 RUNS = 2  # in MLflow for each of ours: the run itself, and its one model
-TINY = ("control", "--start", "2017-01-01", "--set", "models.*.max_epochs=3")
-TINY += ("--set", "report.bootstrap_draws=20", "--json")
 
 
 @dataclass
@@ -111,7 +110,7 @@ def run(
     Returns the exit code, standard output, and the lines of standard error.
     """
     process = subprocess.Popen(
-        [*COMMAND, "run", *TINY],
+        [*COMMAND, "run", str(TINY), "--json"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -284,7 +283,7 @@ def test_runs_are_found_by_the_beginning_of_their_id(servers, first, monkeypatch
     found = tracking.find_run(first["mlflow_run"][:10])
     assert (found.run_id, found.status) == (first["mlflow_run"], "FINISHED")
     kept = json.loads(tracking.read_text_artifact(found.run_id, "provenance.json"))
-    assert kept["experiment"]["name"] == "control"
+    assert kept["experiment"]["name"] == "tiny"
 
 
 def test_mlflow_writes_to_postgresql_without_a_server_too(servers, first):
@@ -295,8 +294,8 @@ def test_mlflow_writes_to_postgresql_without_a_server_too(servers, first):
     assert json.loads(out)["figures"] == first["figures"]
     assert Counter(each.info.status for each in all_runs(known)) == {"FINISHED": RUNS}
     assert len(versions(known)) == 1
-    experiment = known.get_experiment_by_name("control")
-    assert experiment.artifact_location == (servers.home / "mlartifacts" / "control").as_uri()
+    experiment = known.get_experiment_by_name("tiny")
+    assert experiment.artifact_location == (servers.home / "mlartifacts" / "tiny").as_uri()
 
 
 def test_the_scheduler_on_postgresql_starts_what_is_due(servers, tmp_path):
