@@ -160,7 +160,7 @@ def policy_command(
         if as_json:
             _json([each.model_dump() for each in found])
         else:
-            console().print(table("Policies of retraining, after costs", [e.row() for e in found]))
+            _print_policies(found)
 
 
 @app.command("models", epilog="Examples:\n\nrnntrade models\n\nrnntrade models direction --json")
@@ -252,20 +252,43 @@ def _json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
+def _print_policies(found: list[Any]) -> None:
+    """One policy a row, beside the first."""
+    from rnntrade.report.catalogue import figure, row
+
+    rows = [
+        row(
+            policy=each.policy,
+            retrained=each.retrainings,
+            replaced=each.replaced,
+            annual_return=each.annual_return,
+            sharpe_ratio=each.sharpe,
+            max_drawdown=each.max_drawdown,
+            turnover=each.turnover,
+            over_first=each.difference,
+            interval=figure("over_first").between(each.interval),
+        )
+        for each in found
+    ]
+    console().print(table("Policies of retraining, after costs", rows))
+
+
 def _print_signal(said: Any) -> None:
     """One session: a table by ticker, then what it rests on."""
     screen, told = console(), said.signal
+    from rnntrade.report.catalogue import figure, row
+
     rows = [
-        {
-            "ticker": each["ticker"],
-            "p(up)": _share(each["probability"]),
-            "95 % interval": f"{_share(each['low'])} to {_share(each['high'])}",
-            "regime": each["regime"] or "-",
-            "ahead": each["regime_ahead"] or "-",
-            "next 5": " ".join(f"{100 * step:+.2f}" for step in each["path"]) or "-",
-            "hold": f"{each['standing']:+.1%}",
-            "trade": f"{each['change']:+.1%}",
-        }
+        row(
+            ticker=each["ticker"],
+            p_up=each["probability"],
+            rise_interval=figure("p_up").between((each["low"], each["high"])),
+            regime=each["regime"] or None,
+            regime_ahead=each["regime_ahead"] or None,
+            path=" ".join(f"{100 * step:+.2f}" for step in each["path"]) or None,
+            position=each["standing"],
+            position_change=each["change"],
+        )
         for each in told["tickers"]
     ]
     screen.print(table(f"After the close of {told['as_of']}", rows))
@@ -300,7 +323,3 @@ def _print_look(found: Any) -> None:
         screen.print(f"[bold]emitted[/bold]   {', '.join(found.events)}", highlight=False)
     again = "" if found.new else " (recorded before)"
     screen.print(f"[bold]MLflow[/bold]    run {found.mlflow_run}{again}", highlight=False)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

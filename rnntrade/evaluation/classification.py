@@ -48,7 +48,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
         **_agreement(true, predicted, classes),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
-        "ece": _calibration_error(truth, probabilities),
+        "ece": calibration_error(reliability(truth, probabilities)),
     }
     if len(classes) == 2:
         result["brier"] /= 2.0
@@ -113,6 +113,12 @@ def reliability(
     return result.rename_axis("bin")
 
 
+def calibration_error(table: pd.DataFrame) -> float:
+    """Mean gap between confidence and accuracy of a reliability table, over its samples."""
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float((gap * table["count"]).sum() / table["count"].sum())
+
+
 def transition_recall(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
 ) -> float:
@@ -122,47 +128,9 @@ def transition_recall(
                                NaN: not known, left out
     returns                    0 for persistence; NaN where nothing changed
     """
-    return _share(*_changes(truth, predicted, current, truth))
-
-
-def transition_precision(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of predicted changes of regime that came, the new regime named right.
-
-    returns  NaN where no change was predicted, as by persistence; else as `transition_recall`
-    """
-    return _share(*_changes(truth, predicted, current, predicted))
-
-
-def false_alarm_rate(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of samples whose regime stayed that were predicted to change; NaN where none stayed."""
     known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    stayed = known & (truth == current)
-    return _share(predicted != current, stayed)
-
-
-def _changes(
-    truth: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    current: NDArray[np.float64],
-    of: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N,) where the prediction is right, and where `of` differs from the current class."""
-    known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    return predicted == truth, known & (of != current)
-
-
-def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
-    return float(right[among].mean()) if among.any() else float("nan")
-
-
-def _calibration_error(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
-    table = reliability(truth, probabilities)
-    gap = (table["confidence"] - table["accuracy"]).abs()
-    return float((gap * table["count"]).sum() / table["count"].sum())
+    changed = known & (truth != current)
+    return float((predicted == truth)[changed].mean()) if changed.any() else float("nan")
 
 
 def _agreement(

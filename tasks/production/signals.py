@@ -15,7 +15,7 @@ from rnntrade.data.sessions import last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import source_digest
 from rnntrade.production import journal
-from rnntrade.production.decisions import decide
+from rnntrade.production.decisions import ask, decide
 from rnntrade.production.signal import Seat, make_signal, words
 from rnntrade.types import Prices
 from tasks import clock
@@ -31,7 +31,7 @@ CODE = "rnntrade.production.signal"  # its source, and that of all it imports, m
 class Said(BaseModel):
     """A signal, and what became of it."""
 
-    signal: dict[str, Any]  # of `live.signal.Signal`
+    signal: dict[str, Any]  # of `production.signal.Signal`
     lines: list[str]  # in words
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
@@ -124,7 +124,7 @@ def reconcile_journal(prices: Tables) -> list[Compared]:
     champion = require_champion(TRADED)
     desk, bars = desk_of(champion), read_prices(prices)
     said = journal.first_said(journal.read(journal_folder()))
-    decided = decide(desk, bars)
+    decided = decide(ask(desk, bars))
     code = source_digest(CODE)
     rows = []
     for session in sorted(set(said["as_of"])):

@@ -17,7 +17,7 @@ from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.line import Line
 from rnntrade.audit.oracles import audit_engine
 from rnntrade.audit.replay import audit_served
-from rnntrade.chain import CHAIN, Chain
+from rnntrade.chain import CHAIN, Chain, predict_latest
 from rnntrade.config import Experiment, TradingConfig
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import (
@@ -36,7 +36,6 @@ from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter
 from rnntrade.training import loop
-from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.types import Fold, Prices, Samples, Scaler

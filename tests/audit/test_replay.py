@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from rnntrade.audit.replay import audit_replay, audit_served
-from rnntrade.chain import CHAIN
-from rnntrade.training.latest import predict_latest
+from rnntrade.chain import CHAIN, predict_latest
 from rnntrade.types import STATES, turbulent_classes
 
 REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"

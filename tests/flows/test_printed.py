@@ -98,12 +98,12 @@ def test_every_figure_of_a_check_stands_in_a_column_of_its_own(capsys):
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed if "│" in line]
     assert rows == [
         ["hit rate", "0.487", "of calls right", "0.058", "p ≥ 0.01", "ok"],
-        ["freshness", "1,990", "sessions", "-", "≤ 0", "warning"],
-        ["age", "2,116", "sessions", "-", "≤ 378", "expired"],
+        ["freshness", "1,990", "sessions", "—", "≤ 0", "warning"],
+        ["age", "2,116", "sessions", "—", "≤ 378", "expired"],
     ]
     head = next(line for line in printed if "check" in line)
     assert [cell.strip() for cell in head.split("┃")[1:-1]] == [
-        *("check", "value", "unit", "p-value", "limit", "status")
+        *("check", "value", "unit", "one-sided p", "limit", "status")
     ]
     assert max(map(len, printed[:9])) <= 80
 

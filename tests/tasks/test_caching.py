@@ -91,6 +91,8 @@ NETWORKS = {"train_model", "predict", "fit_baselines"}
     ("edited", "changed"),
     [
         ("rnntrade/report/tables.py", {"report"}),
+        ("rnntrade/report/page.html.j2", {"report"}),
+        ("rnntrade/report/catalogue.toml", {"report"}),
         ("rnntrade/features/indicators.py", {"compute_indicators", "audit", *SAMPLES}),
         ("rnntrade/models/attention.py", {"audit", *NETWORKS}),
         ("rnntrade/training/loop.py", {"train_model", "audit"}),
