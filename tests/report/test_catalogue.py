@@ -50,7 +50,7 @@ def test_numbers_stand_right_and_everything_is_escaped():
     html = render("grid", table("by_cost", frame))
     assert "<caption>The same decisions at other costs, in bp of traded value, beside" in html
     assert "buy &amp; hold</caption>" in html
-    assert '<th class="n" title="Profit after costs.">net profit, money</th>' in html
+    assert '<th class="n" title="Profit after costs.">net profit</th>' in html
     assert '<tr><td>&lt;i&gt;</td><td>a &amp; b</td><td class="n">1.50</td></tr>' in html
 
 
