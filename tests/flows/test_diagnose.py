@@ -16,6 +16,7 @@ from rnntrade.types import Windows
 from tasks.diagnosis import DEAD_BANDS, NOTICE, Diagnosis, markdown
 from tasks.home import artifacts_folder
 from tasks.tracking.runs import client
+from tests.homes import lean
 
 GROUPS, TEST_GROUPS, MEMBERS = 4, 2, 2
 CHANGES = {"members": MEMBERS, "seed": 7, "models.*.max_epochs": 1, "models.*.hidden_size": 3}
@@ -33,7 +34,8 @@ def diagnosed(prefect_server) -> tuple[Diagnosis, dict[str, set[str]], int]:
 
     before = {step: folders(step) for step in ("fits", "windows", "paths")}
     versions = len(client().search_model_versions())
-    found = diagnose(tiny(), GROUPS, TEST_GROUPS)
+    with lean():
+        found = diagnose(tiny(), GROUPS, TEST_GROUPS)
     new = {step: folders(step) - known for step, known in before.items()}
     return found, new, len(client().search_model_versions()) - versions
 

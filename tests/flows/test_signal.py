@@ -1,6 +1,7 @@
 """An evening's decision: said once, kept for good, explained when the world changes behind it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rnntrade.production import journal
 from tasks import clock
 from tasks.refs import read_manifest
 from tasks.tracking import champions
+from tests.homes import lean
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -48,10 +50,12 @@ def traded(prefect_server, tmp_path_factory):
     home = tmp_path_factory.mktemp("signal") / "home"
     folder = home.with_name("prices")
     write_prices(folder, "2021-11-30")
-    with pytest.MonkeyPatch.context() as patch:
+    debug = find_experiment("debug")
+    models = tuple(each for each in debug.models if each.name != "regime_lstm_h1")
+    with pytest.MonkeyPatch.context() as patch, lean():
         patch.setenv("RNNTRADE_HOME", str(home))
         experiment = override(
-            find_experiment("debug"),
+            replace(debug, models=models),
             {
                 "data.source": "files",
                 "data.folder": str(folder),
@@ -245,7 +249,7 @@ def test_an_unknown_ticker_and_a_day_without_bars_are_told(followed, monkeypatch
         signal(date(2021, 11, 28))
 
 
-def test_without_a_champion_the_cure_is_told(prefect_server, home):
+def test_without_a_champion_the_cure_is_told(prefect_server, tracked):
     with pytest.raises(RnntradeError, match=r"no champion for direction.*rnntrade retrain"):
         signal()
 

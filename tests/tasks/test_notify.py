@@ -100,7 +100,7 @@ def test_names_and_addresses_are_told_apart_by_commas(monkeypatch):
     ]
 
 
-def test_a_flow_that_fails_tells_why(prefect_server, home, hook):
+def test_a_flow_that_fails_tells_why(prefect_server, tracked, hook):
     with pytest.raises(RnntradeError):
         monitor()
     with pytest.raises(RnntradeError):
@@ -116,7 +116,7 @@ def test_a_flow_that_fails_tells_why(prefect_server, home, hook):
     assert "sealed" in hook[2]["body"]
 
 
-def test_a_flow_that_crashes_tells_it_through_a_block_too(prefect_server, home, monkeypatch):
+def test_a_flow_that_crashes_tells_it_through_a_block_too(prefect_server, tracked, monkeypatch):
     def die() -> None:
         raise SystemExit(3)
 

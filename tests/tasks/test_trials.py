@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import pandas as pd
@@ -32,20 +31,7 @@ NOBODY = RunIds(experiment_id="0", parent="a" * 32, children={})
 WINDOWS = {model.name: Ref("windows", model.name * 9) for model in DEBUG.models}
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory) -> Path:
-    """An empty tracking database, made once."""
-    folder = tmp_path_factory.mktemp("database")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(folder))
-        client()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture(autouse=True)
-def _installation(home, database) -> None:
-    home.mkdir()
-    copyfile(database, home / "mlflow.db")
+pytestmark = pytest.mark.usefixtures("tracked")
 
 
 def bought(sessions: pd.DatetimeIndex = SESSIONS, tickers: str = "AB") -> dict[str, Ref]:
