@@ -3,6 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rnntrade.production.decay import SCORES
+from rnntrade.production.health import PSI, SESSIONS
 from rnntrade.report import catalogue, tables
 from rnntrade.report.catalogue import figure, formatted, table
 from rnntrade.report.page import explained, render
@@ -50,7 +52,7 @@ def test_numbers_stand_right_and_everything_is_escaped():
     html = render("grid", table("by_cost", frame))
     assert "<caption>The same decisions at other costs, in bp of traded value, beside" in html
     assert "buy &amp; hold</caption>" in html
-    assert '<th class="n" title="Profit after costs.">net profit, money</th>' in html
+    assert '<th class="n" title="Profit after costs.">net profit</th>' in html
     assert '<tr><td>&lt;i&gt;</td><td>a &amp; b</td><td class="n">1.50</td></tr>' in html
 
 
@@ -70,6 +72,11 @@ def test_whatever_is_measured_has_one_entry(drawn):
     assert figure("p_value.hit_rate").kind == "p"
     for check in ("hit_rate", "forecast_error", "brier", "psi.returns", "age", "freshness"):
         assert figure(f"{check}.validation").name in check
+    units = {name: score.unit for name, score in SCORES.items()} | {"psi": PSI, "age": SESSIONS}
+    metrics = {"calibration": "brier", "hit rate": "hit_rate", "forecast error": "forecast_error"}
+    for name, unit in units.items():
+        entry = figure(metrics.get(name, name))
+        assert unit in (entry.unit, entry.label)
     with pytest.raises(KeyError, match="nonsense"):
         figure("strategy.nonsense")
 
