@@ -5,7 +5,7 @@ a cluster with shared storage, and Prefect's own results stay small.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from rnntrade.fingerprint import folder_digest
+from rnntrade.fingerprint import fingerprint, folder_digest
 from rnntrade.storage import move_folder, temporary_folder, write_json
 from tasks.home import artifacts_folder
 
@@ -57,6 +57,11 @@ def publish(step: str) -> Iterator[Pending]:
             if not pending.ref.is_intact():  # else the same content stands there already
                 move_folder(folder, pending.ref.folder)
     pending.folder = pending.ref.folder
+
+
+def data_fingerprint(prices: Mapping[str, Ref]) -> str:
+    """One name for the bars of all tickers."""
+    return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
 
 
 def write_manifest(run_id: str, refs: list[Ref]) -> None:

@@ -25,7 +25,7 @@ from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
 from rnntrade.trading.files import load_backtest
 from rnntrade.types import Fit
-from tasks.artifacts import Ref, publish
+from tasks.artifacts import Ref, data_fingerprint, publish
 from tasks.audited import load_audit
 from tasks.caching import cached_task
 from tasks.comparison import load_comparisons
@@ -117,11 +117,6 @@ def describe(
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
     }
-
-
-def data_fingerprint(prices: Mapping[str, Ref]) -> str:
-    """One name for the bars of all tickers."""
-    return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
 
 
 def _audit(audited: Ref) -> AuditSummary:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
@@ -138,12 +136,16 @@ def _classifiers(
     asked = np.concatenate([rows, fold.validation])
     last, last_asked = _inputs(samples, training, asked, lookback=1)
     window, window_asked = _inputs(samples, training, asked, samples.lookback)
+    from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second to import
+    from sklearn.linear_model import LogisticRegression
+
+    logistic = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
     boosting = HistGradientBoostingClassifier(
         max_leaf_nodes=15, early_stopping=False, random_state=seed
     )
     said = {
-        "logistic_last": _fit_and_ask(_logistic(), last, target, last_asked, classes),
-        "logistic_window": _fit_and_ask(_logistic(), window, target, window_asked, classes),
+        "logistic_last": _fit_and_ask(logistic, last, target, last_asked, classes),
+        "logistic_window": _fit_and_ask(logistic, window, target, window_asked, classes),
         "gradient_boosting": _fit_and_ask(boosting, last, target, last_asked, classes),
     }
     truth = samples.target[fold.validation, 0]
@@ -170,11 +172,9 @@ def _fit_and_ask(model: Any, x: Array, target: Rows, asked: Array, classes: int)
     return probabilities
 
 
-def _logistic() -> LogisticRegression:
-    return LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
-
-
 def _ridge(samples: Samples, training: Rows, rows: Rows) -> Array:
+    from sklearn.linear_model import Ridge
+
     x, asked = _inputs(samples, training, rows, samples.lookback)
     target = samples.target[training]
     if len(asked) == 0:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtr
 
 from rnntrade.evaluation.power import block_length
 from rnntrade.protocols import Objective
@@ -122,7 +122,7 @@ def _decay(before: pd.Series, now: pd.Series, horizon: int, better: float) -> De
         return Decay(*means, math.nan, len(last))
     worse = better * (means[0] - means[1])
     deviation = math.sqrt(variance * (1.0 / len(first) + 1.0 / len(last)))
-    return Decay(*means, float(t.sf(worse / deviation, blocks - 1.0)), len(last))
+    return Decay(*means, float(stdtr(blocks - 1.0, -worse / deviation)), len(last))
 
 
 def _long_run_variance(series: Floats, horizon: int) -> tuple[float, float]:

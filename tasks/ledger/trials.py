@@ -31,9 +31,8 @@ from rnntrade.fingerprint import fingerprint
 from rnntrade.storage import explained
 from rnntrade.trading.files import load_backtest
 from tasks import clock
-from tasks.artifacts import Ref
+from tasks.artifacts import Ref, data_fingerprint
 from tasks.home import home
-from tasks.report import data_fingerprint
 from tasks.tables import read_bars
 from tasks.tracking.runs import RunIds, recorded_trials, tag_trials
 

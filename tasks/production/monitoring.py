@@ -13,24 +13,19 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pandas as pd
 from filelock import FileLock
-from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
 from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.production.health import DECAYS, number
-from tasks.artifacts import Ref, publish
+from tasks.artifacts import Ref, data_fingerprint, publish
 from tasks.home import artifacts_folder, data_folder
+from tasks.plain import in_flow, run_logger, task
 from tasks.production.notify import notify
-from tasks.report import data_fingerprint
 from tasks.tables import read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
-from tasks.tracking.recording import write
-from tasks.tracking.runs import client, noted_run, noted_runs
+from tasks.tracking.runs import client, noted_run, noted_runs, write
 
 EXPERIMENT = "rnntrade-monitor"
 ABOUT = "Health of the champions, a run per version and session: rnntrade monitor."
@@ -86,7 +81,7 @@ def prices_of(version: Version) -> DataConfig:
     return desk_of(version).experiment.data
 
 
-@task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
+@task("check-{version.task}")
 def check_champion(
     version: Version,
     prices: dict[str, Ref],
@@ -134,7 +129,7 @@ def check_champion(
         (out.folder / "health.json").write_text(
             json.dumps(health.to_json(), indent=1), encoding="utf-8"
         )
-    get_run_logger().info("%s: %s", version.name, health.sentence)
+    run_logger().info("%s: %s", version.name, health.sentence)
     return Monitored(
         task=version.task,
         version=version.name,
@@ -151,7 +146,7 @@ def check_champion(
     )
 
 
-@task(task_run_name="record-{found.task}", cache_policy=NO_CACHE)
+@task("record-{found.task}")
 def record_look(found: Monitored) -> Monitored:
     """Put a look into MLflow, unless the same is there."""
     which = {"version": found.version, "session": found.as_of, "due": found.due}
@@ -168,16 +163,16 @@ def record_look(found: Monitored) -> Monitored:
                 "mlflow.source.name": "rnntrade monitor",
                 "mlflow.note.content": markdown(found),
             }
-            write(client(), run_id, {}, _metrics(found), {}, said)
+            write(run_id, figures=_metrics(found), tags=said)
             client().log_artifacts(run_id, str(found.pictures.folder))
     return found.model_copy(update={"mlflow_run": run_id})
 
 
-@task(task_run_name="announce-{found.task}", cache_policy=NO_CACHE)
+@task("announce-{found.task}")
 def announce(found: Monitored) -> Monitored:
     """Emit an event for drift and for expiry, and tell people: once per version and session.
 
-    A look back only records.
+    A look back only records.  For an event a server is started where none is named.
     """
     emitted = []
     statuses = {each["status"] for each in found.checks if found.newest}
@@ -185,6 +180,11 @@ def announce(found: Monitored) -> Monitored:
         mark = f"event.{event}"
         if status not in statuses or _announced(found, mark):
             continue
+        from tasks.setup.temporary_server import start_server
+
+        start_server()
+        from prefect.events import emit_event
+
         sentences = [each["sentence"] for each in found.checks if each["status"] == status]
         told = "; ".join(sentences)
         emit_event(
@@ -203,9 +203,13 @@ def announce(found: Monitored) -> Monitored:
     return found.model_copy(update={"events": emitted})
 
 
-@task(task_run_name="show-{found.task}", cache_policy=NO_CACHE)
+@task("show-{found.task}")
 def show(found: Monitored) -> None:
-    """Put the checks with their figures on Prefect's page of artifacts."""
+    """Put the checks with their figures on Prefect's page of artifacts, where there is one."""
+    if not in_flow():
+        return
+    from prefect.artifacts import create_markdown_artifact
+
     pictures = [
         f"![{path.stem.replace('_', ' ')}]({_embedded(path.read_bytes())})"
         for path in sorted(found.pictures.folder.glob("*.png"), key=lambda each: each.stem != FIRST)

@@ -11,9 +11,8 @@ from rnntrade.config import Experiment
 from rnntrade.production.desk import Desk, narrowed
 from rnntrade.production.promotion import Decision, decide
 from rnntrade.production.scores import same_question, score, shared_tickers
-from tasks.artifacts import Ref
+from tasks.artifacts import Ref, data_fingerprint
 from tasks.home import artifacts_folder
-from tasks.report import data_fingerprint
 from tasks.summary import Summary
 from tasks.tables import read_prices
 from tasks.tracking import champions

@@ -19,11 +19,10 @@ from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.storage import explained
 from tasks import clock
-from tasks.artifacts import Ref
+from tasks.artifacts import Ref, data_fingerprint
 from tasks.home import artifacts_folder, home
 from tasks.ledger.trials import append_lines, last_session
 from tasks.production.promotion import Judged
-from tasks.report import data_fingerprint
 from tasks.tracking.provenance import STEPS
 
 

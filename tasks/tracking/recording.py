@@ -3,21 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rnntrade.config import Experiment
-from tasks.artifacts import Ref, refs_in, write_manifest
+from tasks.artifacts import Ref, data_fingerprint, refs_in, write_manifest
 from tasks.audited import load_audit
-from tasks.report import ModelLine, data_fingerprint
+from tasks.report import ModelLine
 from tasks.summary import Summary, markdown
 from tasks.tracking.provenance import FILE, Provenance
-from tasks.tracking.runs import RunIds, client
+from tasks.tracking.runs import RunIds, client, write
 
-BATCH = 1000  # metrics that one request may carry
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
@@ -63,7 +61,7 @@ def record(
             **words,
             "mlflow.note.content": str(figures["sentence"]),
         }
-        write(known, run_id, params, _numbers(figures), _curves(line), tags)
+        write(run_id, params=params, figures=_numbers(figures), curves=_curves(line), tags=tags)
         results = (line.predictions, line.baselines, line.evaluation, line.backtest, line.strategy)
         for ref in filter(None, results):
             known.log_artifacts(run_id, str(ref.folder), ref.step)
@@ -81,7 +79,7 @@ def record(
         "outcome": summary.outcome,
         "mlflow.note.content": markdown(summary),
     }
-    write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
+    write(ids.parent, params=_flat(asdict(experiment)), figures=compared, tags=tags)
     known.log_artifacts(ids.parent, str(page.folder))
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
     _log_prices(known, ids.parent, experiment, prices)
@@ -139,33 +137,6 @@ def _curves(line: ModelLine) -> dict[str, list[float]]:
                 values = [epoch[name] for epoch in history]
                 curves[name + which] = [float("nan") if v is None else v for v in values]
     return curves
-
-
-def write(
-    known: Any,
-    run_id: str,
-    params: Mapping[str, str],
-    figures: Mapping[str, float],
-    curves: Mapping[str, list[float]],
-    tags: Mapping[str, str],
-) -> None:
-    """Write into a run in batches: one metric at a time takes thirty times as long."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = int(datetime.now().timestamp() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
-    metrics += [
-        Metric(name, value, now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values)
-    ]
-    finite = [metric for metric in metrics if metric.value == metric.value]
-    for start in range(0, len(finite), BATCH):
-        known.log_batch(run_id, metrics=finite[start : start + BATCH])
-    entries = [Param(name, value[:6000]) for name, value in params.items()]
-    for start in range(0, len(entries), 100):
-        known.log_batch(run_id, params=entries[start : start + 100])
-    known.log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
 
 
 def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Mapping[str, Ref]) -> None:

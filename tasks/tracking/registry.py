@@ -11,9 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from rnntrade.config import ModelConfig
 from rnntrade.fingerprint import ROOT
 from rnntrade.training.fits import load_fit
-from tasks.artifacts import Ref
+from tasks.artifacts import Ref, data_fingerprint
 from tasks.home import artifacts_folder
-from tasks.report import ModelLine, data_fingerprint
+from tasks.report import ModelLine
 from tasks.summary import Summary
 from tasks.tables import read_bars
 from tasks.tracking.runs import RunIds, client, fluent_api

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from flows.run import run
-from flows.signal import reconcile, signal
+from flows.scheduled import reconcile, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.data.synthetic import generate
 from rnntrade.errors import ConfigError, RnntradeError

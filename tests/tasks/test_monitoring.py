@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.monitor import monitor
 from flows.retrain import retrain
-from flows.signal import signal
+from flows.scheduled import monitor, signal
 from rnntrade.config import DataConfig, find_experiment
 from rnntrade.data.sessions import expected_sessions
 from tasks.production.monitoring import EXPERIMENT, Monitored

@@ -23,9 +23,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.cli.servers import _listening
 from flows.retrain import retrain
-from flows.serve import _listening
-from flows.signal import signal
+from flows.scheduled import signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import RnntradeError, TrainingError
 from rnntrade.training.fits import load_fit
