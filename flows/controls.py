@@ -1,19 +1,14 @@
-"""The controls: is the edge found that is there, and none where there is none.
-
-`python -m flows.controls [--fast] [--page docs/controls.md]` runs them too.
-"""
+"""The controls: is the edge found that is there, and none where there is none."""
 
 import os
-import sys
 import time
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
 from pydantic import BaseModel
 
-from rnntrade.controls.rules import ControlResult, ControlRow, ControlsReport
+from rnntrade.controls.rules import ControlResult, ControlRow
 from rnntrade.storage import write_json
 from tasks.artifacts import publish
 from tasks.tracking.runs import alive
@@ -55,16 +50,27 @@ def controls(fast: bool = False, workers: int = 0) -> ControlsSummary:
     began = time.monotonic()
     version = "fast" if fast else "full"
 
-    def tell(result: ControlResult) -> None:
-        log.info("%s", line_of(result))
-
     with alive():
-        report = run_controls(version, workers or os.cpu_count() or 1, tell)
+        report = run_controls(
+            version,
+            workers or os.cpu_count() or 1,
+            lambda result: log.info("%s", line_of(result)),
+        )
         with publish("controls") as out:
+            summary = ControlsSummary(
+                version=version,
+                passed=report.passed,
+                reasons=list(report.reasons),
+                rows=list(report.rows),
+                rejected=report.rejected,
+                allowed=report.allowed,
+                tests=report.tests,
+                folder="",
+            )
             (out.folder / "controls.md").write_text(markdown(report), encoding="utf-8")
-            write_json(out.folder / "controls.json", _summary(version, report, "").as_json())
+            write_json(out.folder / "controls.json", summary.as_json())
     log.info("%s controls: %.0f s", version, time.monotonic() - began)
-    return _summary(version, report, str(out.folder))
+    return summary.model_copy(update={"folder": str(out.folder)})
 
 
 def line_of(result: ControlResult) -> str:
@@ -75,35 +81,3 @@ def line_of(result: ControlResult) -> str:
         f"(best possible {result.best:.4f}, a leak above {result.ceiling:.4f}), "
         f"p {result.p_value:.2g}{captured}, {result.epochs} epochs"
     )
-
-
-def _summary(version: str, report: ControlsReport, folder: str) -> ControlsSummary:
-    return ControlsSummary(
-        version=version,
-        passed=report.passed,
-        reasons=list(report.reasons),
-        rows=list(report.rows),
-        rejected=report.rejected,
-        allowed=report.allowed,
-        tests=report.tests,
-        folder=folder,
-    )
-
-
-def main() -> None:
-    """Run from the command line; exit 1 if the controls did not pass."""
-    from rnntrade.controls.table import insert
-
-    parser = ArgumentParser(description="Run the controls.")
-    parser.add_argument("--fast", action="store_true", help="a small network, in about a minute")
-    parser.add_argument("--page", type=Path, help="page to write the table into")
-    asked = parser.parse_args()
-    summary = controls(asked.fast)
-    sys.stdout.write(summary.table)
-    if asked.page:
-        insert(asked.page, summary.version, summary.table)
-    raise SystemExit(0 if summary.passed else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -105,7 +105,9 @@ def _options(
 ) -> list[inspect.Parameter]:
     """The argument that names an experiment, then what changes it."""
     named = f"One of: {NAMES}, or the path of your own."
-    argument = Annotated[str | None, typer.Argument(help=named, envvar=envvar)]
+    argument = Annotated[
+        str | None, typer.Argument(metavar="EXPERIMENT", help=named, envvar=envvar)
+    ]
     parts = [_parameter("name", argument, experiment)]
     return parts + [
         _parameter(name, kind, None) for name, kind in OPTIONS.items() if name not in without

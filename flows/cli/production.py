@@ -6,7 +6,7 @@ import typer
 
 from flows.cli import show
 from flows.cli.app import Answer, AsOf, Task, command
-from flows.cli.start import prepare, run_story, session
+from flows.cli.start import prepare, run_light, session
 from rnntrade.config import Experiment
 
 POLICIES = "never,monthly,quarterly,on_drift"
@@ -46,7 +46,7 @@ def signal(
 ) -> Answer:
     """Say and write down the champion's decision after the newest close; or show an earlier one."""
     asked = [each.strip() for each in tickers.split(",")] if tickers else []
-    said = run_story("signal", session(as_of), asked)
+    said = run_light("evening.signal", session(as_of), asked)
     value = said if len(said) > 1 else said[0]
     return Answer(value, lambda: show.show_signals(said), missing=said[-1].missing)
 
@@ -54,14 +54,14 @@ def signal(
 @command("reconcile", "rnntrade reconcile --json")
 def reconcile() -> Answer:
     """Compare every decision of the journal with a fresh backtest, and explain what differs."""
-    found = run_story("reconcile")
+    found = run_light("evening.reconcile")
     return Answer(found, lambda: show.show_reconciled(found), missing=found.missing)
 
 
 @command("monitor", "rnntrade monitor", "rnntrade monitor --as-of 2018-12-14 --json")
 def monitor(as_of: AsOf = None) -> Answer:
     """Check whether the champions still fit the world: inputs, hits, calibration, bars, age."""
-    looks = run_story("monitor", session(as_of))
+    looks = run_light("evening.monitor", session(as_of))
     missing = {ticker: why for look in looks for ticker, why in look.missing.items()}
     return Answer(looks, lambda: show.show_looks(looks), missing=missing)
 

@@ -52,10 +52,10 @@ def data(experiment: Experiment | None) -> Answer:
 
     fresh: dict[tuple[str, str], list[str]] = {}
     if experiment:
-        from flows.cli.start import run_story
+        from flows.cli.start import run_light
         from tasks.data import shown_warnings
 
-        for done in run_story("refresh_data", experiment.data):
+        for done in run_light("data.refresh_data", experiment.data):
             fresh[experiment.data.source, done.ticker] = shown_warnings(done.warnings)
     root = data_folder()
     stored = catalogue(root).to_dict("records")

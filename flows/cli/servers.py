@@ -91,35 +91,8 @@ def serve(
 ) -> None:
     """Answer over HTTP with the champion's signal for the bars that are sent, until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from tasks.setup.surroundings import check_records
-
-    check_records()
-    prepare_logging()
-    with suppress(KeyboardInterrupt), _listening(host, port) as listener:
-        from uvicorn import Config, Server
-
-        from tasks.production.serving import Followed, make_app
-
-        followed = Followed()
-        if host not in LOOPBACK:
-            typer.echo(
-                f"warning: everybody who reaches {host} can ask; there is no authentication. "
-                "Put a proxy with authentication and TLS in front.",
-                err=True,
-            )
-        names = ", ".join(followed.names().values())
-        address = f"[{host}]" if ":" in host else host
-        line = f"Serving {names} on http://{address}:{port}; Ctrl-C ends it."
-        config = Config(
-            make_app(followed, on_ready=lambda: typer.echo(line, err=True)),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=WAITING,
-            timeout_graceful_shutdown=PATIENCE,
-        )
-        Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):
+        _serve(host, port)
 
 
 @command(
@@ -165,6 +138,38 @@ def serve_flows(experiment: Experiment, wait: Wait = 60.0) -> None:
     await_server(wait)
     show_deployments(experiment, content)
     serve(*served(content), print_starting_message=False)
+
+
+def _serve(host: str, port: int) -> None:
+    from tasks.setup.surroundings import check_records
+
+    check_records()
+    prepare_logging()
+    with _listening(host, port) as listener:
+        from uvicorn import Config, Server
+
+        from tasks.production.serving import Followed, make_app
+
+        followed = Followed()
+        if host not in LOOPBACK:
+            typer.echo(
+                f"warning: everybody who reaches {host} can ask; there is no authentication. "
+                "Put a proxy with authentication and TLS in front.",
+                err=True,
+            )
+        names = ", ".join(followed.names().values())
+        address = f"[{host}]" if ":" in host else host
+        line = f"Serving {names} on http://{address}:{port}; Ctrl-C ends it."
+        config = Config(
+            make_app(followed, on_ready=lambda: typer.echo(line, err=True)),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=WAITING,
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        Server(config).run(sockets=[listener])
 
 
 def _check() -> None:

@@ -3,11 +3,14 @@
 import logging
 import os
 from datetime import date
+from importlib import import_module
 from typing import Any
 
 from flows.cli.failures import debugging
 from rnntrade.config import Experiment
 from rnntrade.errors import ConfigError
+
+TOLD = ("signal", "monitor")  # whose failure people are told: nobody may be looking
 
 
 def prepare(experiment: Experiment | None = None) -> None:
@@ -38,8 +41,12 @@ def check_experiment(experiment: Experiment) -> None:
             update(data_folder(), experiment.data, ticker, clock.now())
 
 
-def run_story(name: str, *arguments: Any) -> Any:
-    """Tell a story of the evening (flows.evening): as a flow if a server is named, else plainly."""
+def run_light(function: str, *arguments: Any) -> Any:
+    """Run a function of flows that Prefect need not see: as a flow only if a server is named.
+
+    function  such as evening.signal; its flow is the one of that name in flows.scheduled
+    """
+    module, _, name = function.partition(".")
     from tasks.production.notify import notify, receivers
     from tasks.setup.prefect_settings import ADDRESS, find_setting
     from tasks.setup.surroundings import check_records
@@ -54,13 +61,12 @@ def run_story(name: str, *arguments: Any) -> Any:
     log = logging.getLogger("prefect.rnntrade")
     log.setLevel(logging.INFO)
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    from flows import evening
-
     try:
-        return getattr(evening, name)(*arguments)
+        return getattr(import_module(f"flows.{module}"), name)(*arguments)
     except BaseException as error:
-        fate = "failed" if isinstance(error, Exception) else "crashed"
-        notify(f"rnntrade: {name} has {fate}", f"{type(error).__name__}: {error}")
+        if name in TOLD:
+            fate = "failed" if isinstance(error, Exception) else "crashed"
+            notify(f"rnntrade: {name} has {fate}", f"{type(error).__name__}: {error}")
         raise
 
 
