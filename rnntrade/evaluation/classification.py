@@ -11,13 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    cohen_kappa_score,
-    confusion_matrix,
-    matthews_corrcoef,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
 SMALLEST_PROBABILITY = 1e-15  # in log losses: a certainty that failed costs 34.5, not infinity
 
@@ -33,6 +26,8 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
                        `reliability` in 10 bins, averaged over samples
     auc                two classes only
     """
+    from sklearn.metrics import precision_recall_fscore_support, roc_auc_score  # takes a second
+
     true = truth.astype(int)
     predicted = probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
@@ -61,6 +56,8 @@ def class_table(
     truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
 ) -> pd.DataFrame:
     """(C, 4) precision, recall, f1 and support by class; 0 where nothing was predicted or true."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     columns = precision_recall_fscore_support(
         truth.astype(int),
         probabilities.argmax(axis=1),
@@ -78,6 +75,8 @@ def confusion(
     truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
 ) -> pd.DataFrame:
     """(C, C) counts: what was true in rows, what was predicted in columns."""
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(
         truth.astype(int), probabilities.argmax(axis=1), labels=np.arange(len(names))
     )
@@ -137,6 +136,8 @@ def _agreement(
     true: NDArray[np.int64], predicted: NDArray[np.int64], classes: NDArray[np.int64]
 ) -> dict[str, float]:
     """Agreement beyond chance; where all is one class kappa is NaN and Matthews 0."""
+    from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of just that
         return {

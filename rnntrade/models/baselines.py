@@ -5,10 +5,10 @@ the fitted ones are standardised as the network's are; those that tell classes a
 temperature from the validation part, as the network does.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
@@ -107,6 +107,8 @@ def return_baselines(basis: Basis) -> dict[str, Array]:
     target, n = basis.target, len(basis.rows)
     ridge = np.zeros((0, target.shape[1]))
     if n:
+        from sklearn.linear_model import Ridge
+
         x, new = _inputs(basis, basis.rows, basis.samples.lookback)
         ridge = Ridge(alpha=RIDGE_PENALTY).fit(x, target).predict(new)
     predictions = {
@@ -129,6 +131,8 @@ def _classifiers(basis: Basis, classes: int) -> dict[str, Array]:
 
     A class that training never saw has none.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second to import
+
     target, validation, n = basis.target[:, 0].astype(int), basis.fold.validation, len(basis.rows)
     new = np.concatenate([basis.rows, validation])
     last = _inputs(basis, new, lookback=1)
@@ -153,7 +157,9 @@ def _classifiers(basis: Basis, classes: int) -> dict[str, Array]:
     return calibrated
 
 
-def _logistic() -> LogisticRegression:
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
 
 

@@ -13,10 +13,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pandas as pd
 from filelock import FileLock
-from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
@@ -26,11 +22,11 @@ from rnntrade.production.decay import SCORES
 from rnntrade.production.health import monitor, number
 from rnntrade.report.catalogue import markdown_table, row
 from tasks.home import artifacts_folder, data_folder
+from tasks.plain import in_flow, run_logger, task
 from tasks.production.notify import notify
 from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
-from tasks.tracking.recording import write
-from tasks.tracking.runs import client, noted_run, noted_runs
+from tasks.tracking.runs import client, noted_run, noted_runs, write
 
 EXPERIMENT = "rnntrade-monitor"
 ABOUT = "Health of the champions, a run per version and session: rnntrade monitor."
@@ -86,7 +82,7 @@ def prices_of(version: Version) -> DataConfig:
     return desk_of(version).experiment.data
 
 
-@task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
+@task("check-{version.task}")
 def check_champion(
     version: Version,
     prices: Tables,
@@ -134,7 +130,7 @@ def check_champion(
         (out.folder / "health.json").write_text(
             json.dumps(health.to_json(), indent=1), encoding="utf-8"
         )
-    get_run_logger().info("%s: %s", version.name, health.sentence)
+    run_logger().info("%s: %s", version.name, health.sentence)
     return Monitored(
         task=version.task,
         version=version.name,
@@ -151,7 +147,7 @@ def check_champion(
     )
 
 
-@task(task_run_name="record-{found.task}", cache_policy=NO_CACHE)
+@task("record-{found.task}")
 def record_look(found: Monitored) -> Monitored:
     """Put a look into MLflow, unless the same is there."""
     which = {"version": found.version, "session": found.as_of, "due": found.due}
@@ -173,11 +169,11 @@ def record_look(found: Monitored) -> Monitored:
     return found.model_copy(update={"mlflow_run": run_id})
 
 
-@task(task_run_name="announce-{found.task}", cache_policy=NO_CACHE)
+@task("announce-{found.task}")
 def announce(found: Monitored) -> Monitored:
     """Emit an event for drift and for expiry, and tell people: once per version and session.
 
-    A look back only records.
+    A look back only records.  For an event a server is started where none is named.
     """
     emitted = []
     statuses = {each["status"] for each in found.checks if found.newest}
@@ -185,6 +181,11 @@ def announce(found: Monitored) -> Monitored:
         mark = f"event.{event}"
         if status not in statuses or _announced(found, mark):
             continue
+        from tasks.setup.temporary_server import start_server
+
+        start_server()
+        from prefect.events import emit_event
+
         sentences = [each["sentence"] for each in found.checks if each["status"] == status]
         told = "; ".join(sentences)
         emit_event(
@@ -203,9 +204,13 @@ def announce(found: Monitored) -> Monitored:
     return found.model_copy(update={"events": emitted})
 
 
-@task(task_run_name="show-{found.task}", cache_policy=NO_CACHE)
+@task("show-{found.task}")
 def show(found: Monitored) -> None:
-    """Put the checks with their figures on Prefect's page of artifacts."""
+    """Put the checks with their figures on Prefect's page of artifacts, where there is one."""
+    if not in_flow():
+        return
+    from prefect.artifacts import create_markdown_artifact
+
     pictures = [
         f"![{path.stem.replace('_', ' ')}]({_embedded(path.read_bytes())})"
         for path in sorted(found.pictures.folder.glob("*.png"), key=lambda each: each.stem != FIRST)

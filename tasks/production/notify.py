@@ -12,14 +12,16 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from rnntrade.errors import ConfigError
-from tasks.production.promotion import Judged
-from tasks.production.signals import Said
+
+if TYPE_CHECKING:
+    from tasks.production.promotion import Judged
+    from tasks.production.signals import Said
 
 log = logging.getLogger("prefect.rnntrade")
 
@@ -62,7 +64,7 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     notify(subject, f"{state.message or 'No reason was given.'}\n\nFlow run: {flow_run.name}")
 
 
-def tell_promotions(judged: Sequence[Judged]) -> None:
+def tell_promotions(judged: "Sequence[Judged]") -> None:
     """Tell which versions have become champions."""
     for new in judged:
         if new.promoted:
@@ -74,7 +76,7 @@ def tell_promotions(judged: Sequence[Judged]) -> None:
             notify(subject, f"{before}\n\n{reasons}")
 
 
-def tell_abstention(said: Sequence[Said]) -> None:
+def tell_abstention(said: "Sequence[Said]") -> None:
     """Tell why a decision that was written down just now is not to be followed."""
     for decision in said:
         signal = decision.signal

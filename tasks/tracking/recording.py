@@ -3,8 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from prefect import task
@@ -16,9 +14,8 @@ from rnntrade.report.catalogue import figure, glossary
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
 from tasks.summary import Summary, markdown
 from tasks.tracking.provenance import FILE, Provenance
-from tasks.tracking.runs import RunIds, client
+from tasks.tracking.runs import RunIds, client, write
 
-BATCH, BATCH_PARAMS = 1000, 100  # metrics and parameters that one request may carry
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
@@ -139,32 +136,6 @@ def _curves(refs: ModelRefs) -> dict[str, list[float]]:
             for name in ("training_loss", "validation_loss", "training_score", "validation_score"):
                 curves[name + which] = [getattr(epoch, name) for epoch in history]
     return curves
-
-
-def write(
-    run_id: str,
-    *,
-    params: Mapping[str, str] = MappingProxyType({}),
-    figures: Mapping[str, float] = MappingProxyType({}),
-    curves: Mapping[str, list[float]] = MappingProxyType({}),
-    tags: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Write into a run in batches: one metric at a time takes thirty times as long."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = int(datetime.now().timestamp() * 1000)
-    metrics = [
-        Metric(name, value, now, step)
-        for name, values in [*((name, [x]) for name, x in figures.items()), *curves.items()]
-        for step, value in enumerate(values)
-        if value == value
-    ]
-    entries = [Param(name, value[:6000]) for name, value in params.items()]
-    for start in range(0, len(metrics), BATCH):
-        client().log_batch(run_id, metrics=metrics[start : start + BATCH])
-    for start in range(0, len(entries), BATCH_PARAMS):
-        client().log_batch(run_id, params=entries[start : start + BATCH_PARAMS])
-    client().log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
 
 
 def _log_prices(run_id: str, source: str, prices: Tables) -> None:

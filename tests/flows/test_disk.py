@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.signal import signal
+from flows.scheduled import signal
 from tests.flows.test_retrain import POOR, command, retrained, start, write_prices
 from tests.homes import copy_home
 

@@ -303,7 +303,7 @@ def test_the_scheduler_on_postgresql_starts_what_is_due(servers, tmp_path):
     prices = replace(find_experiment("debug").data, tickers=("AAA",))
     deployment = {
         "name": "often",
-        "entrypoint": "flows.data.refresh_data",
+        "entrypoint": "flows.scheduled.refresh_data",
         "parameters": {"config": json.loads(json.dumps(asdict(prices), default=str))},
         "schedules": [{"interval": 10, "slug": "often"}],
         "work_pool": {"name": "tested", "job_variables": {"env": {"PYTHONPATH": str(ROOT)}}},

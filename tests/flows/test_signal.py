@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows import evening as stories
 from flows.run import run
-from flows.signal import reconcile, signal
+from flows.scheduled import reconcile, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.data.synthetic import generate
 from rnntrade.errors import ConfigError, RnntradeError
@@ -119,6 +120,20 @@ def test_tonights_decision_is_written_down_once_and_reconciles(followed, monkeyp
     assert kept["emitted_at"].to_list() == ["2021-11-30T23:00:00.000000Z"] * 2
     found = reconcile()
     assert (found.decisions, found.same, found.rows) == (2, 2, [])
+
+
+def test_without_a_flow_the_evening_says_the_same(followed, monkeypatch):
+    evening(monkeypatch, "2021-11-30")
+    (said,) = signal()
+    (plain,) = stories.signal()
+    assert (plain.signal, plain.lines, plain.added) == (said.signal, said.lines, False)
+    assert stories.reconcile() == reconcile()
+
+
+def test_the_versions_are_those_that_mlflow_lists(followed):
+    listed = sorted(champions._listed(), key=lambda version: (version.task, -int(version.number)))
+    assert champions.versions() == listed
+    assert {"champion", "challenger"} <= {alias for each in listed for alias in each.aliases}
 
 
 def test_a_signal_before_the_close_speaks_of_the_session_before(followed, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 import tasks
-from flows.failures import sentence, told_plainly
+from flows.cli.failures import plain_errors, sentence
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
@@ -168,7 +168,7 @@ def test_prefects_database_of_another_version_is_refused(alone):
 def test_prefects_settings_cannot_be_read_is_one_line_with_their_origin(alone):
     """In a process of its own: Prefect reads its settings once."""
     done = subprocess.run(
-        [RNNTRADE, "data", "debug"],
+        [RNNTRADE, "run", "debug"],
         env={**os.environ, "PREFECT_CLIENT_MAX_RETRIES": "-1"},
         capture_output=True,
         text=True,
@@ -363,7 +363,7 @@ def test_errors_of_libraries_are_one_line_and_a_defect_says_where_its_traceback_
 @pytest.mark.parametrize("wanted", ["", "1"])
 def test_a_traceback_is_shown_when_asked_for_alone(alone, monkeypatch, capsys, wanted):
     monkeypatch.setenv("RNNTRADE_DEBUG", wanted)
-    with pytest.raises(Exception) as caught, told_plainly():  # noqa: PT011 # click's Exit
+    with pytest.raises(Exception) as caught, plain_errors():  # noqa: PT011 # click's Exit
         raise ConfigError("wrong")
     assert getattr(caught.value, "exit_code", None) == 2
     said = capsys.readouterr().err

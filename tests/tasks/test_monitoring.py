@@ -15,9 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.monitor import monitor
 from flows.retrain import retrain
-from flows.signal import signal
+from flows.scheduled import monitor, signal
 from rnntrade.config import DataConfig, find_experiment
 from rnntrade.data.sessions import expected_sessions
 from tasks.production.monitoring import EXPERIMENT, Monitored

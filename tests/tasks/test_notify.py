@@ -6,10 +6,9 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
 
-from flows import signal as signals
-from flows.monitor import monitor
+from flows import evening as signals
 from flows.retrain import retrain
-from flows.signal import signal
+from flows.scheduled import monitor, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
 from tasks.production.notify import notify, receivers, shown, tell_abstention, tell_promotions

@@ -23,8 +23,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.serve import _listening
-from flows.signal import signal
+from flows.cli.servers import _listening
+from flows.scheduled import signal
 from rnntrade.codec import load
 from rnntrade.errors import DataError, RnntradeError
 from rnntrade.production.desk import Desk
