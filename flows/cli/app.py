@@ -133,6 +133,8 @@ def _plain(value: Any) -> Any:
     """Models as dicts, in whatever holds them."""
     if isinstance(value, list):
         return [_plain(part) for part in value]
+    if hasattr(value, "as_json"):
+        return value.as_json()
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
 
 
