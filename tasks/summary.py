@@ -149,7 +149,7 @@ def _figures(
     e: ModelEvaluation, strategy: StrategyEvaluation | None
 ) -> dict[str, float | str | None]:
     """Every figure by its name in the catalogue: what MLflow keeps and --json prints."""
-    figures: dict[str, float] = {
+    figures: dict[str, Any] = {
         "score": e.score,
         "baseline": e.baseline_score,
         "difference": e.difference,

@@ -139,7 +139,7 @@ def _table(
 ) -> pd.DataFrame:
     words = all(isinstance(key, str) for key in rows)  # as of none at all
     index = pd.Index(list(rows), dtype=object if words else None, name=of)
-    return pd.DataFrame(list(rows.values()), index, columns)
+    return pd.DataFrame(list(rows.values()), index, list(columns) if columns else None)
 
 
 def _of_returns(

@@ -27,6 +27,7 @@ BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, INK, GRID = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222", "#E6E6E6"
 REGIME_COLOURS = (RED, "#B8B8B8", GREEN, PURPLE)  # Bear, Consolidation, Bull, High volatility
 SMALL, NORMAL, LARGE = 8.5, 9.5, 11.5  # points
+Style = dict[str, Any]  # how something is drawn
 TITLE_LENGTH = 84  # letters that fit in the width; longer titles are written smaller
 
 
@@ -163,7 +164,7 @@ def write_cells(
     """Write a text into each cell of an image; white where its colour is dark."""
     for row, column in np.ndindex(*grid.shape):
         colour = "white" if abs(grid[row, column]) > dark else INK
-        where = {"ha": "center", "va": "center", "fontsize": SMALL, "color": colour}
+        where: Style = {"ha": "center", "va": "center", "fontsize": SMALL, "color": colour}
         if texts[row][column]:
             axes.text(column, row, texts[row][column], **where)
 

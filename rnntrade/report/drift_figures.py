@@ -44,18 +44,19 @@ def input_drift(inputs: pd.DataFrame) -> Figure:
     axes.barh(places, table["psi"], height=0.62, color=colours)
     limit = table["limit"].to_numpy(float)
     axes.vlines(limit, places - 0.42, places + 0.42, color=c.INK, linewidth=1.6)
-    for place, row in zip(places, table.itertuples(index=False), strict=True):
-        usual = "?" if np.isnan(row.limit) else f"{row.limit:.2f}"
-        outside = f", {c.share(row.out_of_range)} outside" if row.out_of_range > 0.005 else ""
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        usual = "?" if np.isnan(row["limit"]) else f"{row['limit']:.2f}"
+        new = row["out_of_range"]  # share of values that the training part never had
+        outside = f", {c.share(new)} outside" if new > 0.005 else ""
         axes.annotate(
-            f"{row.psi:.2f} of {usual}{outside}",
+            f"{row['psi']:.2f} of {usual}{outside}",
             (1.0, float(place)),
             xytext=(8, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             fontsize=8,
             va="center",
-            color=c.RED if row.drifted else c.INK,
+            color=c.RED if row["drifted"] else c.INK,
         )
     axes.set_xlim(0.0, 1.04 * float(np.nanmax([*table["psi"], *limit, 0.25])))
     axes.set_ylim(-0.7, len(table) - 0.3)

@@ -160,7 +160,7 @@ def _rsi(axes: Axes, shown: pd.DataFrame) -> None:
 
 def _volatility(axes: Axes, shown: pd.DataFrame) -> None:
     volatility = shown["volatility_20"]
-    style = {"color": c.PURPLE, "alpha": 0.35, "linewidth": 0}
+    style: c.Style = {"color": c.PURPLE, "alpha": 0.35, "linewidth": 0}
     axes.fill_between(c.dates(shown.index), 0.0, volatility, **style)
     c.line(axes, volatility, c.PURPLE, linewidth=1.0)
     axes.set_ylim(bottom=0.0)

@@ -182,7 +182,7 @@ def calibration(title: str, event: str, shown: Sequence[Calibration]) -> Figure:
     shown  tables whose `count` is a number of samples, or their share
     """
     figure, (upper, lower) = c.canvas(title, rows=(2.6, 1.0), height=4.6, below=0.55)
-    diagonal = {"linewidth": 0.8, "linestyle": "--", "label": "perfect calibration"}
+    diagonal: c.Style = {"linewidth": 0.8, "linestyle": "--", "label": "perfect calibration"}
     upper.plot([0, 1], [0, 1], color=c.INK, **diagonal)
     shares = all(table["count"].sum() < 1.5 for _, table, *_ in shown)
     width = 0.8 / len(shown)
@@ -240,10 +240,10 @@ def forecast_fan(
     if np.isfinite(half_width).all():
         middle, wide = np.append(1.0, path), np.append(0.0, half_width)
         low, high = start * (middle - wide), start * (middle + wide)
-        shade = {"color": c.SKY, "alpha": 0.3, "linewidth": 0}
+        shade: c.Style = {"color": c.SKY, "alpha": 0.3, "linewidth": 0}
         label = f"{c.share(coverage)} interval"
         axes.fill_between(c.dates(days), low, high, label=label, **shade)
-    marked = {"marker": "o", "markersize": 3.5, "linewidth": 1.5}
+    marked: c.Style = {"marker": "o", "markersize": 3.5, "linewidth": 1.5}
     c.line(axes, pd.Series(start * np.append(1.0, path), days), c.BLUE, "forecast", **marked)
     realised = pd.Series(start * np.append(1.0, truth), days)
     c.line(axes, realised, c.RED, "realised", linestyle="--", **marked)
@@ -267,7 +267,7 @@ def attention(example: AttentionExample) -> Figure:
     upper.bar(np.arange(length), weights, color=c.BLUE, width=0.85)
     upper.axhline(1.0 / length, color=c.RED, linewidth=1.0, linestyle="--", label="uniform")
     c.finish(upper, "attention", percent="y", ticks=4, keys=())
-    limits = {"cmap": "RdBu_r", "vmin": -3.0, "vmax": 3.0}
+    limits: c.Style = {"cmap": "RdBu_r", "vmin": -3.0, "vmax": 3.0}
     image = lower.imshow(example.window.T, aspect="auto", interpolation="nearest", **limits)
     c.rows_of(lower, names)
     lower.tick_params(axis="y", labelsize=7)

@@ -88,7 +88,7 @@ def return_distribution(name: str, returns: pd.Series, benchmark: pd.Series) -> 
         (own[own != 0.0] if rests else own, c.BLUE, invested),
     ):
         weights = np.full(len(values), 1.0 / max(1, len(values)))
-        style = {"color": colour, "alpha": 0.45, "label": text}
+        style: c.Style = {"color": colour, "alpha": 0.45, "label": text}
         axes.hist(np.clip(values, -edge, edge), bins, weights=weights, **style)
     axes.axvline(tail, color=c.RED, linewidth=1.2, linestyle="--", label="strategy's worst 5 %")
     below = "return of a session; the outermost bars hold all beyond them"
@@ -115,7 +115,7 @@ def _positions(axes: Axes, weights: pd.DataFrame) -> None:
     x = c.dates(weights.index)
     table = weights.ffill().fillna(0.0).to_numpy(float)
     if weights.shape[1] == 1:
-        style = {"step": "post", "alpha": 0.7, "linewidth": 0}
+        style: c.Style = {"step": "post", "alpha": 0.7, "linewidth": 0}
         for side, colour in ((np.maximum, c.GREEN), (np.minimum, c.RED)):
             axes.fill_between(x, 0.0, side(table[:, 0], 0.0), color=colour, **style)
         c.finish(axes, "target position", percent="y", ticks=4, zero=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,7 @@ def strategies(contents: Mapping[str, StrategyContents]) -> Table:
             "cost_drag": e.cost_drag,
         }
         held = {**e.benchmark_figures, "final_equity": strategy.books.benchmark.equity.iloc[-1]}
+        lines: list[tuple[str, str, Any]]
         lines = [(name, str(execution), row) for execution, row in e.by_execution.iterrows()]
         lines += [(plain(str(rule)), e.execution, row) for rule, row in e.rules.iterrows()]
         lines += [(HOLD, strategy.books.benchmark.execution, held)]
@@ -194,10 +196,10 @@ def of_model(e: ModelEvaluation) -> Iterator[Table]:
         words = [name if name == e.name else plain(str(name)) for name in shown[column]]
         return shown.assign(**{column: words})
 
-    counted = {"samples": f"{e.samples:,}", "sessions": f"{e.sessions:,}"}
     recall = e.scores.get("transition_recall")
     said = changes(recall, e.name) if recall is not None else ""
-    yield table("scores", sources(e.scores), changes=said, **counted)
+    samples, sessions = (f"{number:,}" for number in (e.samples, e.sessions))
+    yield table("scores", sources(e.scores), changes=said, samples=samples, sessions=sessions)
     if e.classes is not None:
         yield table("classes", e.classes, name=e.name)
     if e.steps is not None:
