@@ -128,6 +128,7 @@ def _body(part: ast.AST) -> list[ast.AST]:
     return [node for statement in ran for node in ast.walk(statement)]
 
 
+@cache
 def _imports(module: str) -> list[str]:
     """Modules, or names in them, that a module imports anywhere but for type hints alone."""
     found: list[str] = []
@@ -143,6 +144,7 @@ def _imports(module: str) -> list[str]:
     return found
 
 
+@cache
 def _version(library: str) -> str:
     """Version of an installed library; the standard library's is Python's."""
     if library == "python" or library in sys.stdlib_module_names:

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,7 +12,6 @@ from rnntrade.audit.findings import AuditReport
 from rnntrade.config import OPEN_END, Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.fingerprint import fingerprint
-from rnntrade.labels.regimes import Labels
 from rnntrade.report.contents import (
     AttentionExample,
     AuditSummary,
@@ -25,6 +25,9 @@ from tasks.caching import step
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.runs import commit
 
+if TYPE_CHECKING:
+    from rnntrade.labels.regimes import Labels
+
 
 @step("report", of=__name__)
 def report(
@@ -32,7 +35,7 @@ def report(
     prices: Tables,
     warnings: list[str],
     features: Tables,
-    labels: list[Ref[Labels]],
+    labels: "list[Ref[Labels]]",
     models: dict[str, ModelRefs],
     about: dict[str, str],
     audited: Ref[AuditReport],

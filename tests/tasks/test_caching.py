@@ -83,8 +83,8 @@ TASKS = (
     *(steps.compare, steps.make_desk, audit, report, make_combinatorial_windows, trade_paths),
 )
 EVERYTHING = {task.name for task in TASKS}
-SAMPLES = {"label_regimes", "make_windows", "make_combinatorial_windows"}
-NETWORKS = {"train_model", "predict", "fit_baselines"}
+SAMPLES = {"label_regimes", "make_windows"}
+JUDGED = {"evaluate", "evaluate_trading", "compare", "report"}
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ NETWORKS = {"train_model", "predict", "fit_baselines"}
         ("rnntrade/report/tables.py", {"report"}),
         ("rnntrade/report/page.html.j2", {"report"}),
         ("rnntrade/report/catalogue.toml", {"report"}),
-        ("rnntrade/features/indicators.py", {"compute_indicators", "audit", *SAMPLES}),
-        ("rnntrade/models/attention.py", {"audit", *NETWORKS}),
+        ("rnntrade/features/indicators.py", {"compute_indicators", "audit", "make_desk", *SAMPLES}),
+        ("rnntrade/models/attention.py", {"train_model", "predict", "audit"}),
         ("rnntrade/training/loop.py", {"train_model", "audit"}),
         ("rnntrade/trading/costs.py", {"backtest", "trade_paths", "audit"}),
-        ("rnntrade/evaluation/metrics.py", {"evaluate", "evaluate_trading", "report"}),
+        ("rnntrade/evaluation/metrics.py", {"trade_paths", *JUDGED}),
         ("rnntrade/codec.py", EVERYTHING),  # how a value is stored
         ("rnntrade/data/yahoo.py", set()),  # its content is the key, not how it came
         ("rnntrade/config.py", set()),  # its values are
@@ -123,14 +123,19 @@ def test_an_edit_in_one_step_reruns_that_step_alone(edited, line, changed, keys_
     assert keys_after(edited, line, "False; " + line) - {"audit"} == changed
 
 
+def forget() -> None:
+    """Let the source be read again."""
+    names = ("source_digest", "step_digest", "own_lines", "_imports", "_version")
+    for name in names:
+        getattr(fingerprint, name).cache_clear()
+
+
 @pytest.fixture
 def keys_after(tmp_path, monkeypatch):
     """Which steps have another key after an edit of a copy of the source."""
 
     def digests() -> dict[str, tuple[str, ...]]:
-        fingerprint.source_digest.cache_clear()
-        fingerprint.step_digest.cache_clear()
-        fingerprint.own_lines.cache_clear()
+        forget()
         return {task.name: task.cache_policy.digests() for task in TASKS}
 
     def after(edited: str, line: str, new: str) -> set[str]:
@@ -149,15 +154,15 @@ def keys_after(tmp_path, monkeypatch):
 
 
 def test_another_version_of_a_library_is_other_code(monkeypatch):
-    fingerprint.source_digest.cache_clear()
+    forget()
     features = fingerprint.source_digest("rnntrade.features.sets")
     known = fingerprint.version
     monkeypatch.setattr(
         fingerprint, "version", lambda name: "99" if name == "torch" else known(name)
     )
-    fingerprint.source_digest.cache_clear()
+    forget()
     worker = fingerprint.source_digest("rnntrade.training.worker")
     assert fingerprint.source_digest("rnntrade.features.sets") == features
     monkeypatch.undo()
-    fingerprint.source_digest.cache_clear()
+    forget()
     assert fingerprint.source_digest("rnntrade.training.worker") != worker
