@@ -8,8 +8,11 @@ help:   ## list the commands
 run: .venv/ready   ## the experiment `quick`, on real prices that need no network; results below it
 	$(BIN)/rnntrade run quick
 
-test: .venv/ready   ## every test, the slow ones too; no network
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+test: .venv/ready   ## every guarantee, in minutes; no network
+	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+soak: .venv/ready   ## what needs an hour: kills by the dozen, requests by the thousand, whole controls
+	$(BIN)/pytest --numprocesses auto --dist worksteal -m soak
 
 check: .venv/ready   ## style, types, architecture
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -28,4 +31,4 @@ bench: .venv/ready   ## the ratios that the docs quote
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run test check setup ui bench
+.PHONY: help run test soak check setup ui bench

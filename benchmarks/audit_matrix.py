@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rnntrade.audit.causality import audit_causality
+from rnntrade.audit.causality import GROUPS, audit_causality
 from rnntrade.audit.findings import Audited, merge
 from rnntrade.audit.oracles import audit_engine
 from rnntrade.chain import CHAIN
@@ -22,7 +22,8 @@ from tests.audit.mutants import Mutant, audit_mutant, mutants
 
 PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
 BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
-BOOKS = ("equity", "costs", "weights", "fills", "cost cases", "rules", "members")
+BOOKS = ("equity", "costs", "weights", "cost cases", "members")
+BESIDE = ("other execution", "benchmark", "rules")
 COLUMNS = {
     "prices": ("prices",),
     "features": ("features",),
@@ -34,10 +35,10 @@ COLUMNS = {
     "fit": ("scaler", "fit", "epoch", "temperature"),
     "predictions": ("predictions", "baselines"),
     "rule": ("tuning", "positions"),
-    "books": BOOKS,
-    "served": ("served model",),
+    "books": BOOKS + BESIDE,
     "end to end": ("end to end",),
-}  # causality's stages
+    "served": ("served model",),
+}  # causality's stages, and the served model
 CLEAN: dict[str, Experiment] = {
     "holdout, direction": experiment(("direction",)),
     "walk-forward expanding, regime": experiment(("regime",), split=WALK),
@@ -85,7 +86,9 @@ def main() -> None:
     rows, costs = [], time.process_time() - begun
     begun = time.process_time()
     for mutant in planted:
-        rows.append(Row(mutant.name, audit_mutant(mutant, prices), _oracles(mutant, prices)))
+        rows.append(
+            Row(mutant.name, audit_mutant(mutant, prices, GROUPS), _oracles(mutant, prices))
+        )
         print(f"{mutant.name:40s} {rows[-1].named()}")
     seconds = time.process_time() - begun
     caught = [row for row in rows if row.named() != "nothing found"]

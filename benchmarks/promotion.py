@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from benchmarks.machine import describe_machine
 from rnntrade.config import ProductionConfig
 from rnntrade.evaluation.metrics import information_ratio
-from rnntrade.production.promotion import Decision, decide
+from rnntrade.production.promotion import Decision, judge
 from tests.production.rounds import Kind, rounds
 
 ROUNDS = 200
@@ -65,7 +65,7 @@ def main() -> None:
 def run(kind: Kind) -> Row:
     row: Row = {name: [] for name in ("promoted", "luck", "costs", "drawdown", "gain", "ratio")}
     for challenger, champion in rounds(kind, ROUNDS, seed=2024):
-        decision = decide(challenger, champion, True, CONFIG)
+        decision = judge(challenger, champion, True, CONFIG)
         row["promoted"].append(decision.promoted)
         for rule, passed in alone(decision).items():
             row[rule].append(passed)

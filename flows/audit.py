@@ -5,7 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.run import fetch, finish_training, prepare, start_training
+from flows.data import fetch
+from flows.run import finish_training, prepare, start_training
 from flows.runner import THREADS
 from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year

@@ -8,7 +8,8 @@ from dataclasses import replace
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.run import fetch, start_training
+from flows.data import fetch
+from flows.run import start_training
 from flows.runner import THREADS
 from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from prefect import flow, get_run_logger
 
-from flows.run import fetch, prepare, start_training
+from flows.data import fetch
+from flows.run import prepare, start_training
 from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year

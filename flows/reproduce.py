@@ -91,7 +91,7 @@ def child(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    from flows.options import prepare_logging
+    from flows.cli.start import prepare_logging
 
     prepare_logging()
     if sys.argv[1:2] != ["--child"] or home() != Path(sys.argv[2]).resolve():

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from prefect import flow, get_run_logger
 
-from flows.run import fetch_available, run
+from flows.data import fetch_available
+from flows.run import run
 from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year

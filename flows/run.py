@@ -5,24 +5,18 @@ from typing import Any, NamedTuple
 
 from prefect import flow, get_run_logger
 
+from flows.data import fetch
 from flows.runner import THREADS
-from rnntrade.config import DataConfig, Experiment
+from rnntrade.config import Experiment
 from rnntrade.data.sessions import with_sessions_per_year
-from rnntrade.errors import RnntradeError, TrainingError
+from rnntrade.errors import TrainingError
 from rnntrade.evaluation.verdict import Trials
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.production.desk import Desk
 from rnntrade.types import Windows, regime_names, turbulent_classes
 from tasks.audit import audit, require_clean
-from tasks.data import (
-    DataWarning,
-    Download,
-    download_prices,
-    partly_used,
-    shown_warnings,
-    stored_prices,
-)
+from tasks.data import DataWarning, partly_used, shown_warnings
 from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits, note_strategies
 from tasks.refs import ModelRefs, Ref, Tables
@@ -156,48 +150,6 @@ class Made(NamedTuple):
     features: Tables
     labels: list[Ref[Labels]]  # by fold
     windows: dict[str, Ref[Windows]]  # by model
-
-
-def fetch(config: DataConfig) -> tuple[Tables, list[DataWarning]]:
-    """Every ticker's prices, and what was noticed about them."""
-    asked = [download_prices.submit(config, each) for each in config.tickers]
-    downloads = [each.result() for each in asked]
-    warnings = [warning for each in downloads for warning in each.warnings]
-    return {each.ticker: each.prices for each in downloads}, warnings
-
-
-class Fetched(NamedTuple):
-    """What could be had of the tickers asked for."""
-
-    prices: Tables
-    warnings: list[DataWarning]
-    missing: dict[str, str]  # by ticker, why its newest prices could not be had
-
-
-def fetch_available(config: DataConfig) -> Fetched:
-    """As `fetch`, for what runs on a schedule: a ticker whose source fails stops no other.
-
-    Its bars are those last stored; without any it is left out.
-    errors  the first ticker's, where all fail
-    """
-    asked = {ticker: download_prices.submit(config, ticker) for ticker in config.tickers}
-    found, missing, errors = Fetched({}, [], {}), {}, []
-    for ticker, future in asked.items():
-        try:
-            done: Download | None = future.result()
-        except RnntradeError as error:
-            errors.append(error)
-            done, missing[ticker] = stored_prices(config, ticker), str(error)
-            used = f"its bars up to {done.last}, stored before, are used" if done else "left out"
-            message = f"{missing[ticker]}  Until then: {used}."
-            get_run_logger().warning("%s", message)
-            found.warnings.append(DataWarning(message=message, until=done.last if done else ""))
-        if done is not None:
-            found.prices[ticker] = done.prices
-            found.warnings.extend(done.warnings)
-    if len(errors) == len(asked):
-        raise errors[0]
-    return found._replace(missing=missing)
 
 
 def prepare(

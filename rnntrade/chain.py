@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import (
+    SESSIONS_PER_YEAR,
     BacktestConfig,
     Experiment,
     LabelConfig,
@@ -41,7 +42,7 @@ from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter, stitch_regimes
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 from rnntrade.trading.rules import RULES
-from rnntrade.training.latest import predict_latest
+from rnntrade.training.latest import history, newest_window
 from rnntrade.training.loop import train
 from rnntrade.training.predict import newest_attention, predict
 from rnntrade.training.seeds import derive_seed
@@ -86,6 +87,33 @@ def as_configured(
     predictions  (n, …) table of one fold, both parts
     """
     return trading
+
+
+def predict_latest(
+    fits: Sequence[Fit], bars: pd.DataFrame, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
+    """One row a ticker: its newest session, and the mean answer of the fits.
+
+    fits     members of an ensemble: one model, different seeds
+    bars     one row a bar: date, ticker, close (adjusted); in any order
+    returns  ticker, as_of (YYYY-MM-DD) and, by task, p_<regime> and regime, p_up, or r_1 .. r_h
+    errors   DataError naming the ticker whose history is too short, unsorted or wrong
+    """
+    chain, model, windows = chain_of(sessions_per_year), fits[0].model, {}
+    for name, table in bars.groupby("ticker", sort=True):
+        ticker = str(name)
+        features = chain.features(history(ticker, table), model.inputs)
+        windows[ticker] = newest_window(ticker, features, model.lookback)
+    if not windows:
+        raise DataError("there are no bars: give date, ticker and close of at least one ticker.")
+    samples, objective = chain.windows(windows, model), objective_of(model, fits[0].classes)
+    answers = chain.answer(fits, samples, np.arange(len(samples)))
+    return pd.DataFrame(
+        [
+            {"ticker": t, "as_of": f"{table.index[-1]:%Y-%m-%d}", **objective.named(own)}
+            for (t, table), own in zip(windows.items(), answers, strict=True)
+        ]
+    )
 
 
 @dataclass(frozen=True)

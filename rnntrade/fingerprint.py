@@ -63,7 +63,8 @@ def source_digest(module: str, packages: tuple[str, ...] = ("rnntrade", "tasks")
                     waiting += [found] if _file(found).is_file() else []
                 elif name.startswith("rnntrade."):
                     libraries.add(found.split(".")[0])
-    sources = {name: _file(name).read_text(encoding="utf-8") for name in sorted(seen)}
+    files = {path for name in seen for path in (_file(name), *_data(name))}
+    sources = {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8") for p in sorted(files)}
     return fingerprint((sources, {name: _version(name) for name in sorted(libraries)}))
 
 
@@ -157,6 +158,12 @@ def _version(library: str) -> str:
 def _file(module: str) -> Path:
     path = ROOT.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _data(module: str) -> list[Path]:
+    """Files that the code of a package reads: those beside it that are no code."""
+    beside = _file(module).parent.glob("*.*")
+    return [path for path in beside if path.suffix not in {".py", ".pyc"} and path.is_file()]
 
 
 def _parts(value: object) -> Iterable[object]:

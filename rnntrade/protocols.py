@@ -3,6 +3,7 @@
 N samples, O outputs of a network, C classes, h horizon, T sessions.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What baselines may use: they are fitted on `training`, and predict `rows`."""
+
+    samples: Samples
+    fold: Fold
+    training: Rows  # of the fold, those whose future is known
+    rows: Rows  # (n,) whose targets are not read
+    current: Array | None  # (N,) regime of each sample's decision, NaN where unknown
+    last_return: Array | None  # (N,) return of each sample's decision
+    seed: int  # of gradient boosting, below 2^32
+
+    @property
+    def target(self) -> Array:
+        """(n_training, O) what came."""
+        return self.samples.target[self.training]
 
 
 class Objective(Protocol):
@@ -89,18 +108,8 @@ class Objective(Protocol):
     def named(self, answer: Array) -> dict[str, float | str]:
         """One answer as a served model gives it."""
 
-    def baselines(
-        self,
-        samples: Samples,
-        fold: Fold,
-        training: Rows,
-        rows: Rows,
-        *,
-        current: Array | None,
-        last_return: Array | None,
-        seed: int,
-    ) -> dict[str, Array]:
-        """Simple predictions for `rows`, fitted on `training`, in the shape of answers."""
+    def baselines(self, basis: Basis) -> dict[str, Array]:
+        """Simple predictions, in the shape of answers."""
 
     def truth(self, rows: pd.DataFrame) -> Array:
         """(N,) or (N, h) what came."""

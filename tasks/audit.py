@@ -52,7 +52,7 @@ def audit(
     torch.set_num_threads(1)  # one order of additions, so one result
     bars = read_prices(prices)
     warmup = warmup_table()
-    record = _record(features, labels, models, test_from)
+    record = read_record(features, labels, models, test_from)
     where: dict[str, Any] = {"seed": experiment.seed, "test_from": record.test_from}
     checks: dict[str, Callable[[], Audited]] = {
         "files": partial(_files, prices, features, labels, models),
@@ -99,46 +99,26 @@ def _files(
     )
 
 
-def _record(
+def read_record(
     features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs], test_from: str
 ) -> "RunRecord":
-    """The run's files as values; samples are read when asked for."""
+    """The run's files as values."""
     from rnntrade.audit.record import ModelRecord, RunRecord
 
-    folds = [ref.load() for ref in labels]
-    records = {}
-    for name, refs in models.items():
-        traded: dict[str, Any] = {}
-        if refs.books:
-            books = refs.books.load()
-            traded = {
-                "probability": books.probability,
-                "target": books.target,
-                "backtests": {
-                    "strategy": books.strategy,
-                    "other": books.other,
-                    "benchmark": books.benchmark,
-                },
-                "rules": books.rules,
-                "cost_cases": books.cost_cases,
-                "traded_members": books.members,
-            }
-        predictions = refs.predictions.load()
-        records[name] = ModelRecord(
-            model=refs.model,
-            samples=refs.windows.load().fold,
-            fits=[[ref.load() for ref in members] for members in refs.fits],
-            predictions=predictions.table,
-            baselines=refs.baselines.load() if refs.baselines else None,
-            members=predictions.members,
-            **traded,
-        )
     return RunRecord(
         features={ticker: ref.load() for ticker, ref in features.items()},
-        folds=[fold.boundary for fold in folds],
-        regimes=[fold.regimes for fold in folds],
-        thresholds=[fold.thresholds for fold in folds],
-        models=records,
+        labels=[ref.load() for ref in labels],
+        models={
+            name: ModelRecord(
+                model=refs.model,
+                windows=refs.windows.load(),
+                fits=[[ref.load() for ref in members] for members in refs.fits],
+                predictions=refs.predictions.load(),
+                baselines=refs.baselines.load() if refs.baselines else None,
+                books=refs.books.load() if refs.books else None,
+            )
+            for name, refs in models.items()
+        },
         test_from=pd.Timestamp(test_from) if test_from else None,
     )
 
@@ -148,16 +128,14 @@ def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device:
     from rnntrade.audit.replay import audit_served
 
     tolerance = 0.0 if device == "cpu" else OTHER_DEVICE
-    parts = []
-    for each in record.models.values():
-        mine = each.predictions
-        newest = mine[(mine["part"] == "test") & (mine["fold"] == mine["fold"].max())]
-        days = sorted(newest["decision"].unique())
-        chosen = {days[round(step * (len(days) - 1) / (SERVED - 1))] for step in range(SERVED)}
-        asked = [pd.Timestamp(day) for day in sorted(chosen)]
-        about: dict[str, Any] = {
-            "tolerance": tolerance,
-            "sessions_per_year": experiment.backtest.sessions_per_year,
-        }
-        parts.append(audit_served(prices, each.fits[-1], each.predictions, asked, **about))
+    year, parts = experiment.backtest.sessions_per_year, []
+    for own in record.models.values():
+        table = own.predictions.table
+        newest = table[(table["part"] == "test") & (table["fold"] == table["fold"].max())]
+        days = pd.DatetimeIndex(sorted(newest["decision"].unique()))
+        chosen = {round(step * (len(days) - 1) / (SERVED - 1)) for step in range(SERVED)}
+        evenings = days[sorted(chosen)]
+        parts.append(
+            audit_served(prices, own.fits[-1], table, evenings, None, tolerance, year)
+        )  # fmt: skip
     return merge(parts)

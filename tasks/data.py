@@ -1,14 +1,9 @@
 """Prices as tasks: the one place where the outside world is asked, hence retried."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import Task, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
@@ -17,6 +12,7 @@ from rnntrade.labels.regimes import Labels
 from rnntrade.types import Windows
 from tasks import clock
 from tasks.home import data_folder
+from tasks.plain import run_logger, task
 from tasks.refs import Ref, Tables, put
 
 
@@ -38,26 +34,18 @@ class Download(BaseModel):
     warnings: list[DataWarning]
 
 
-def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Tell whether trying again can help: not for an unknown ticker, or a wrong price."""
-    error = state.result(raise_on_failure=False)
     return isinstance(error, DownloadError) and error.transient
 
 
-@task(
-    task_run_name="download_prices-{ticker}",
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-)
+@task("download_prices-{ticker}", is_transient)
 def download_prices(config: DataConfig, ticker: str) -> Download:
     """Bring the store up to date, and hand on the sessions asked for."""
     from rnntrade.data.store import update
 
     done = update(data_folder(), config, ticker, clock.now())
-    log = get_run_logger()
+    log = run_logger()
     log.info("%s: %d sessions, %d fetched", ticker, len(done.bars), done.fetched)
     if done.rebased:
         log.warning("%s: the vendor revised %d sessions; fetched anew", ticker, done.revised)

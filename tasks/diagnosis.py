@@ -1,7 +1,8 @@
 """Combinatorial purged cross-validation as tasks: how far choosing among models flatters."""
 
+import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from rnntrade.samples.splits import require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.positions import decide
-from rnntrade.types import FoldTargets, Predictions, Prices, Windows
+from rnntrade.types import FoldTargets, Predictions, Windows
 from tasks.caching import step
 from tasks.refs import Ref, Tables, put, read_prices
 
@@ -45,7 +46,7 @@ NOTICE = (
 
 
 class Diagnosis(BaseModel):
-    """The result of the flow `diagnose`; None where a figure is undefined."""
+    """The result of the flow `diagnose`; NaN, null in JSON, where a figure is undefined."""
 
     notice: str = NOTICE
     experiment: str
@@ -55,22 +56,23 @@ class Diagnosis(BaseModel):
     folds: int
     fits: int
     paths: int
-    ratios: dict[str, dict[str, float | int | None]]  # by model: fields of PathRatios
-    sharpe: dict[str, list[float | None]]  # by model: of each path, after costs
-    overfitting: dict[str, float | int | None]  # fields of Overfitting
-    configurations: dict[str, float | None]  # Sharpe ratio of their returns, averaged over paths
+    ratios: dict[str, PathRatios]  # by model
+    sharpe: dict[str, list[float]]  # by model: of each path, after costs
+    overfitting: Overfitting
+    configurations: dict[str, float]  # Sharpe ratio of their returns, averaged over paths
     failures: dict[str, str]  # by model, why
     text: str
     prefect_run: str
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return self.model_dump()
+        plain: dict[str, Any] = json.loads(self.model_dump_json())
+        return plain
 
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         title = f"Sharpe ratios after costs on {self.paths} paths (a diagnosis, not a result)"
-        return {title: [_row(name, PathRatios(**_nan(r))) for name, r in self.ratios.items()]}
+        return {title: [_row(name, ratios) for name, ratios in self.ratios.items()]}
 
 
 def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
@@ -138,7 +140,9 @@ def trade_paths(
         rule = replace(trading, dead_band=dead_band)
         returns = {}
         for number, path in enumerate(stitch(rows, assignment, first)):
-            target = CHAIN.allocate(CHAIN.decide(_on_sessions(path, bars), rule))
+            during = (bars.sessions >= path.index[0]) & (bars.sessions <= path.index[-1])
+            probability = path.reindex(index=bars.sessions[during], columns=bars.tickers)
+            target = CHAIN.allocate(CHAIN.decide(probability, rule))
             returns[str(number)] = CHAIN.backtest(target, bars, config).returns
         return pd.DataFrame(returns)
 
@@ -182,12 +186,10 @@ def judge_paths(
         folds=folds,
         fits=fits,
         paths=count,
-        ratios={name: _none(asdict(each)) for name, each in ratios.items()},
-        sharpe={name: [_defined(each) for each in known] for name, known in sharpe.items()},
-        overfitting=_none(asdict(chosen)),
-        configurations={
-            str(name): _defined(sharpe_ratio(table[name], risk_free, year)) for name in table
-        },
+        ratios=ratios,
+        sharpe=sharpe,
+        overfitting=chosen,
+        configurations={str(name): sharpe_ratio(table[name], risk_free, year) for name in table},
         failures=failures,
         text=_text(count, ratios, chosen),
         prefect_run=str(flow_run.id or ""),
@@ -212,23 +214,16 @@ def markdown(diagnosis: Diagnosis) -> str:
     return "\n\n".join(parts)
 
 
-def _on_sessions(probability: pd.DataFrame, bars: Prices) -> pd.DataFrame:
-    """On every session from the first decision to the last, and for every ticker."""
-    days = bars.sessions
-    during = (days >= probability.index[0]) & (days <= probability.index[-1])
-    return probability.reindex(index=days[during], columns=bars.tickers)
-
-
 def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str:
     """What was found, in sentences that claim nothing about the future."""
     sentences = [
-        f"{name}: the Sharpe ratio after costs lies between {_shown(each.lowest)} and "
-        f"{_shown(each.highest)} on {count} paths, median {_shown(each.median)}, beside "
-        f"{_shown(each.hold)} for buy and hold; {_shown(100 * each.share_below, 0)} % of the paths "
-        f"are below it, and {each.undefined} never held anything."
-        if each.undefined < count
+        f"{name}: the Sharpe ratio after costs lies between {_shown(own.lowest)} and "
+        f"{_shown(own.highest)} on {count} paths, median {_shown(own.median)}, beside "
+        f"{_shown(own.hold)} for buy and hold; {_shown(100 * own.share_below, 0)} % of the paths "
+        f"are below it, and {own.undefined} never held anything."
+        if own.undefined < count
         else f"{name} never held anything on any of {count} paths."
-        for name, each in ratios.items()
+        for name, own in ratios.items()
     ]
     if not math.isfinite(chosen.probability):
         why = "two configurations that held something, and 32 sessions, are wanted"
@@ -259,17 +254,3 @@ def _row(name: str, each: PathRatios) -> Row:
 
 def _shown(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "none"
-
-
-def _defined(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _none(figures: dict[str, Any]) -> dict[str, float | int | None]:
-    """Undefined figures as None, which JSON can hold."""
-    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
-
-
-def _nan(figures: dict[str, float | int | None]) -> dict[str, Any]:
-    """And back."""
-    return {key: math.nan if value is None else value for key, value in figures.items()}

@@ -11,7 +11,6 @@ import pandas as pd
 from rnntrade.audit.findings import AuditReport
 from rnntrade.config import OPEN_END, Experiment
 from rnntrade.evaluation.compare import Comparison
-from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.fingerprint import fingerprint
 from rnntrade.report.contents import (
     AttentionExample,
@@ -22,7 +21,6 @@ from rnntrade.report.contents import (
 from rnntrade.report.page import write_report
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
-from rnntrade.types import Books
 from tasks.caching import step
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.runs import commit
@@ -65,7 +63,7 @@ def report(
         },
         evaluations={n: refs.evaluation.load() for n, refs in models.items() if refs.evaluation},
         strategies={
-            name: _strategy(refs.books.load(), refs.strategy.load())
+            name: StrategyContents(refs.books.load(), refs.strategy.load())
             for name, refs in models.items()
             if refs.books and refs.strategy
         },
@@ -102,16 +100,6 @@ def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) 
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
     }
-
-
-def _strategy(books: Books, evaluation: StrategyEvaluation) -> StrategyContents:
-    return StrategyContents(
-        weights=books.target,
-        probability=books.probability,
-        backtest=books.strategy,
-        benchmark=books.benchmark,
-        evaluation=evaluation,
-    )
 
 
 def _attention(

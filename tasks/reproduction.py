@@ -16,7 +16,7 @@ from rnntrade.fingerprint import folder_digest
 from tasks.home import data_folder, home
 from tasks.refs import Ref
 from tasks.tracking.provenance import FILE, Provenance
-from tasks.tracking.runs import Recorded, read_text_artifact
+from tasks.tracking.runs import read_text_artifact
 
 KEPT_BY_HAND = ("seals", "trials")  # in the home folder: they decide which sessions a run sees
 MISSING = "missing"
@@ -42,7 +42,7 @@ class Reproduction(BaseModel):
     explanation: list[str]  # what is not as it was then; empty when nothing is
 
 
-def read_provenance(run: Recorded) -> Provenance:
+def read_provenance(run: Any) -> Provenance:
     """Return what the run was made of; RnntradeError when that was not, or cannot be, kept."""
     name = f"run {run.run_id}"
     try:
@@ -113,7 +113,7 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
     """Put the digests side by side, in the order of the steps."""
     rows = []
     for step in {**recorded.digests, **now.digests}:
-        then, new = recorded.digests.get(step, MISSING), now.digests.get(step, MISSING)
+        then, new = (at.digests.get(step, MISSING) for at in (recorded, now))
         rows.append(Row(step=step, recorded=then, now=new, same=then == new))
     different = [row for row in rows if not row.same]
     changed = _changes(recorded, now, different)
@@ -134,52 +134,43 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
 
 def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> list[str]:
     """Say what is not as it was: data, code, libraries, device, machine."""
-    told = []
+    changes = []
     if recorded.experiment != now.experiment:
-        told.append("Settings: this version has settings that the recorded one had not.")
-    tickers = [row.step.removeprefix("prices ") for row in different if row.step in _prices(now)]
-    if tickers and recorded.holdout == "none":
-        told.append(f"Data: the prices of {', '.join(tickers)} differ.")
-    elif tickers:
-        told.append(
-            f"Data: the sessions of {', '.join(tickers)} that the sealed holdout leaves differ.  "
+        changes.append("Settings: this version has settings that the recorded one had not.")
+    prices = {f"prices {ticker}": ticker for ticker in now.fetched}
+    if tickers := ", ".join(prices[row.step] for row in different if row.step in prices):
+        changes.append(
+            f"Data: the prices of {tickers} differ."
+            if recorded.holdout == "none"
+            else f"Data: the sessions of {tickers} that the sealed holdout leaves differ.  "
             "Was the folder seals/ lost or changed?"
         )
     if recorded.holdout != now.holdout:
-        told.append(f"Holdout: {recorded.holdout} then, {now.holdout} now.")
-    if steps := _differing(recorded.sources, now.sources):
-        told.append(
-            f"Code: that of {', '.join(steps)} differs; recorded at {_commit(recorded)}, now "
-            f"{_commit(now)}." + (_way_back(recorded) if different else "")
-        )
+        changes.append(f"Holdout: {recorded.holdout} then, {now.holdout} now.")
+    if steps := ", ".join(_differing(recorded.sources, now.sources)):
+        then, new = (f"commit {at.commit}" if at.commit else "no commit" for at in (recorded, now))
+        sentence = f"Code: that of {steps} differs; recorded at {then}, now {new}."
+        changes.append(sentence + (_way_back(recorded.commit) if different else ""))
     for name in _differing(recorded.versions, now.versions):
-        then, new = (each.versions.get(name, "not there") for each in (recorded, now))
-        told.append(f"Version: {name} {then} then, {new} now.")
-    if recorded.device != now.device:
-        told.append(f"Device: {recorded.device} then, {now.device} now; they round differently.")
-    if recorded.machine != now.machine:
-        told.append(
-            f"Machine: {recorded.machine} then, {now.machine} now; floating-point kernels differ "
-            "between processors."
-        )
-    return told
-
-
-def _prices(known: Provenance) -> set[str]:
-    return {f"prices {ticker}" for ticker in known.fetched}
+        then, new = (at.versions.get(name, "not there") for at in (recorded, now))
+        changes.append(f"Version: {name} {then} then, {new} now.")
+    for part, why in {
+        "device": "they round differently",
+        "machine": "floating-point kernels differ between processors",
+    }.items():
+        then, new = getattr(recorded, part), getattr(now, part)
+        if then != new:
+            changes.append(f"{part.capitalize()}: {then} then, {new} now; {why}.")
+    return changes
 
 
 def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
     return [name for name in {**then, **now} if then.get(name) != now.get(name)]
 
 
-def _commit(known: Provenance) -> str:
-    return f"commit {known.commit}" if known.commit else "no commit"
-
-
-def _way_back(recorded: Provenance) -> str:
+def _way_back(recorded: str) -> str:
     """How to get the recorded code back."""
-    commit, _, edits = recorded.commit.partition(" ")
+    commit, _, edits = recorded.partition(" ")
     if not commit:
         return "  Which code it was cannot be told."
     lost = "; its edits are in no commit" if edits else ""

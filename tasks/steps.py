@@ -201,20 +201,7 @@ def evaluate_trading(
 ) -> Ref[StrategyEvaluation]:
     """Judge a strategy against buy and hold over the same sessions."""
     run = books.load()
-    judged = evaluate_strategy(
-        name,
-        run.strategy,
-        run.benchmark,
-        run.other,
-        trades,
-        config,
-        run.rules,
-        cost_cases=run.cost_cases,
-        members=run.members,
-        folds=run.folds["fold"],
-        trials=trials,
-    )
-    return put("strategies", judged)
+    return put("strategies", evaluate_strategy(name, run, trades, config, trials))
 
 
 @step("compare", of=compare_all)

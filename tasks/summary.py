@@ -16,8 +16,9 @@ from rnntrade.config import Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
-from rnntrade.evaluation.verdict import CORRECTED, overall, plain
+from rnntrade.evaluation.verdict import CORRECTED, overall
 from rnntrade.evaluation.verdict import summary as in_one_sentence
+from rnntrade.report import catalogue, tables
 from tasks.home import tracking_uri
 from tasks.refs import ModelRefs, Ref
 from tasks.setup.temporary_server import TEMPORARY
@@ -25,6 +26,7 @@ from tasks.tracking.runs import RunIds
 from tasks.tracking.silence import without_password
 
 Row = dict[str, str]
+OF_STRATEGY = ("deflated_sharpe", "deflated_sharpe_2025", "probabilistic_sharpe", "trials")
 
 
 class Summary(BaseModel):
@@ -55,9 +57,9 @@ class Summary(BaseModel):
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         return {
-            "Models on the test part, each beside its best baseline there": self.models,
-            "Strategies after costs, beside buy and hold": self.strategies,
-            "Is the best better than its benchmark by more than the picking?": self.comparisons,
+            catalogue.title("brief_models"): self.models,
+            catalogue.title("brief_strategies"): self.strategies,
+            catalogue.title("brief_together"): self.comparisons,
         }
 
     def places(self) -> Row:
@@ -107,9 +109,9 @@ def summarise(
         outcome=overall(
             [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
         ),
-        models=[_model_row(each) for each in judged.values()],
-        strategies=[_strategy_row(each) for each in traded.values()],
-        comparisons=[_comparison_row(ref.load()) for ref in compared.values()],
+        models=tables.models(judged.values(), brief=True).texts(),
+        strategies=tables.brief_strategies(traded.values()).texts(),
+        comparisons=tables.together([ref.load() for ref in compared.values()], brief=True).texts(),
         failures=failures,
         figures={name: _figures(each, traded.get(name)) for name, each in judged.items()},
         clean=audit.clean,
@@ -131,48 +133,10 @@ def markdown(summary: Summary) -> str:
     parts += [f"**warning** {warning}" for warning in summary.warnings]
     for title, rows in summary.tables().items():
         if rows:
-            parts += [f"### {title}", _markdown_table(rows)]
+            parts += [f"### {title}", catalogue.markdown_table(rows)]
     parts += [f"**failed** {name}: {reason}" for name, reason in summary.failures.items()]
     parts += [summary.audit, CORRECTED, f"Report: `{summary.report}`"]
     return "\n\n".join(parts)
-
-
-def _model_row(each: ModelEvaluation) -> Row:
-    percent = each.score_name == "rmse"
-
-    def shown(value: float) -> str:
-        return f"{100 * value:.3f} %" if percent else f"{value:.3f}"
-
-    scale, unit = (100, " %") if percent else (1, "")
-    difference, low, high = (scale * value for value in (each.difference, *each.interval))
-    digits = 2 if percent else 3
-    return {
-        "model": each.name,
-        "asked": f"{each.task}, {each.horizon} ahead",
-        "measure": "RMSE" if percent else each.score_name,
-        "test": shown(each.score),
-        "best baseline": f"{shown(each.baseline_score)} {each.best_baseline.replace('_', ' ')}",
-        "difference": f"{difference:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f})",
-        "verdict": each.verdict,
-    }
-
-
-def _strategy_row(each: StrategyEvaluation) -> Row:
-    own, held = each.figures, each.benchmark_figures
-    return {
-        "strategy": each.name,
-        "net return": f"{100 * own['total_return']:+.1f} %",
-        "Sharpe": _ratio(own["sharpe_ratio"]),
-        "drawdown": f"{100 * own['max_drawdown']:.1f} %",
-        "trades": f"{own['trades']:.0f}",
-        "buy and hold": (
-            f"{100 * held['total_return']:+.1f} %, {_ratio(held['sharpe_ratio'])}, "
-            f"{100 * held['max_drawdown']:.1f} %"
-        ),
-        "best rule": _best_rule(each),
-        "deflated": f"{_ratio(each.deflated_sharpe)} of {each.trials} trials",
-        "verdict": each.verdict,
-    }
 
 
 def _audit_sentence(audit: Audited) -> str:
@@ -181,78 +145,37 @@ def _audit_sentence(audit: Audited) -> str:
     return f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak."
 
 
-def _comparison_row(each: Comparison) -> Row:
-    p = f"{each.spa_p:.3f}" if math.isfinite(each.spa_p) else "too short"
-    overfitting = f"{each.overfitting:.2f}" if math.isfinite(each.overfitting) else "-"
-    return {
-        "question": each.question,
-        "tried": str(len(each.models)),
-        "benchmark": plain(each.benchmark),
-        "SPA p": p,
-        "better (StepM)": ", ".join(each.better) or "none",
-        "overfitting (PBO)": overfitting,
-    }
-
-
-def _best_rule(each: StrategyEvaluation) -> str:
-    """The rule with the highest Sharpe ratio, of those that learned nothing."""
-    known = each.rules["sharpe_ratio"].dropna()
-    if known.empty:
-        return "none"
-    return f"{known.max():.2f} {str(known.idxmax()).replace('_', ' ')}"
-
-
-def _ratio(ratio: float) -> str:
-    """A ratio; "none" where it is undefined, as for what never traded."""
-    return f"{ratio:.2f}" if math.isfinite(ratio) else "none"
-
-
 def _figures(
-    each: ModelEvaluation, strategy: StrategyEvaluation | None
+    e: ModelEvaluation, strategy: StrategyEvaluation | None
 ) -> dict[str, float | str | None]:
-    """Every figure by name: what MLflow keeps and --json prints."""
-    own = each.scores.loc[each.name].to_dict()
+    """Every figure by its name in the catalogue: what MLflow keeps and --json prints."""
     figures: dict[str, Any] = {
-        "score": each.score,
-        "baseline": each.baseline_score,
-        "difference": each.difference,
-        "difference_low": each.interval[0],
-        "difference_high": each.interval[1],
-        "chosen_epoch_score": each.validation_score,
-        "smallest_edge": each.smallest_edge,
-        "samples": float(each.samples),
-        "p_value": each.p_value,
-        "attempts": float(each.attempts),
-        **{f"test.{name}": value for name, value in own.items()},
+        "score": e.score,
+        "baseline": e.baseline_score,
+        "difference": e.difference,
+        "difference_low": e.interval[0],
+        "difference_high": e.interval[1],
+        "chosen_epoch_score": e.validation_score,
+        "smallest_edge": e.smallest_edge,
+        "samples": e.samples,
+        "p_value": e.p_value,
+        "attempts": e.attempts,
+        **{f"test.{name}": value for name, value in e.scores.loc[e.name].items()},
     }
-    for _, test in each.tests.iterrows():
-        figures[f"p.{test['test']} against {test['against']}".replace(",", "")] = test["p_value"]
-    if each.seeds is not None:
-        figures["seeds.deviation"] = float(each.seeds["score"].std())
-    if len(each.folds) > 1:
-        figures["folds.deviation"] = float(each.folds["score"].std())
+    for row in e.tests.itertuples(index=False):
+        figures[f"p_value.{row.test} against {row.against}".replace(",", "")] = row.p_value
+    if e.seeds is not None:
+        figures["seeds.deviation"] = e.seeds["score"].std()
+    if len(e.folds) > 1:
+        figures["folds.deviation"] = e.folds["score"].std()
+    words = {"measure": e.score_name, "best_baseline": e.best_baseline, "verdict": e.verdict}
+    words |= {"sentence": e.sentence, "power": e.power}
     if strategy:
-        figures |= {
-            "strategy.deflated_sharpe": strategy.deflated_sharpe,
-            "strategy.deflated_sharpe_2025": strategy.deflated_sharpe_2025,
-            "strategy.probabilistic_sharpe": strategy.probabilistic_sharpe,
-            "strategy.trials": float(strategy.trials),
-            "strategy.sharpe_low": strategy.sharpe_interval[0],
-            "strategy.sharpe_high": strategy.sharpe_interval[1],
-        }
-        figures |= {f"strategy.{name}": value for name, value in strategy.figures.items()}
+        own = {name: getattr(strategy, name) for name in OF_STRATEGY} | dict(strategy.figures)
+        own["sharpe_low"], own["sharpe_high"] = strategy.sharpe_interval
+        figures |= {f"strategy.{name}": value for name, value in own.items()}
         figures |= {f"hold.{name}": value for name, value in strategy.benchmark_figures.items()}
-    known = {
-        name: float(value) if math.isfinite(value) else None for name, value in figures.items()
-    }
-    words = {"measure": each.score_name, "best_baseline": each.best_baseline}
-    words |= {"verdict": each.verdict, "sentence": each.sentence, "power": each.power}
-    if strategy:
-        words |= {"strategy.verdict": strategy.verdict, "strategy.sentence": strategy.sentence}
-        words["strategy.power"] = strategy.power
+        said = {"verdict": strategy.verdict, "sentence": strategy.sentence, "power": strategy.power}
+        words |= {f"strategy.{name}": text for name, text in said.items()}
+    known = {name: float(x) if math.isfinite(x) else None for name, x in figures.items()}
     return {**known, **words}
-
-
-def _markdown_table(rows: list[Row]) -> str:
-    head = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
-    return "\n".join(f"| {line} |" for line in [*head, *(" | ".join(r.values()) for r in rows)])

@@ -1,9 +1,12 @@
-"""Prices with the holes that real data has, a home for files, and one Prefect server for all.
+"""Prices with the holes that real data has, a home for files, and one Prefect server a process.
 
-Without holes causality tests miss fills.  The environment is set before Prefect is imported.
+Without holes causality tests miss fills.  The environment is set before Prefect is imported.  With
+several test processes each has a server of its own; what takes long to make is made once for all of
+them (`tests/homes.py`).
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +17,21 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+# Below the ports that systems give to outgoing connections, and elsewhere in each process: a port
+# that was free a moment ago is not taken by somebody else before its server listens.
+_PORTS = iter(range(20_000 + os.getpid() * 211 % 12_000, 65_000))
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on and that this process has not given away before."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 WORKPLACE = Path(tempfile.mkdtemp(prefix="rnntrade-tests-"))
@@ -74,12 +87,27 @@ def prices() -> Prices:
     return Prices.join({"WHOLE": whole, "LATE": late.iloc[150:], "HALTED": halted})
 
 
+IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP")
+IDLE += ("REPOSSESSOR", "TRIGGERS", "CLEANUP_RECONCILER", "DB_VACUUM", "EVENT_LOGGER")
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
-    """A real server with a database of its own, for flows here and in subprocesses."""
+    """A real server with a database of its own, for flows here and in subprocesses.
+
+    It schedules nothing: servers that do are made where that is tested.
+    """
     log = (WORKPLACE / "server.log").open("w")
-    command = [Path(sys.executable).with_name("prefect"), "server", "start", "--port", str(PORT)]
-    server = subprocess.Popen(command, stdout=log, stderr=log)
+    create = ("--factory", "prefect.server.api.server:create_app", "--lifespan", "on")
+    command = [sys.executable, "-m", "uvicorn", *create, "--log-level", "error"]
+    server = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(PORT)],
+        env=os.environ
+        | {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE}
+        | {"PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "true", "PREFECT_UI_ENABLED": "false"},
+        stdout=log,
+        stderr=log,
+    )
     address = os.environ["PREFECT_API_URL"]
     deadline = time.monotonic() + 180
     while True:
@@ -100,3 +128,38 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation of its own: data, artifacts, mlflow.db."""
     monkeypatch.setenv("RNNTRADE_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's empty database, which takes seconds to make."""
+    from tests.homes import built, make_database
+
+    return built(tmp_path_factory, "database", make_database) / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(home: Path, database: Path) -> Path:
+    """`home`, its database already there."""
+    home.mkdir()
+    shutil.copyfile(database, home / "mlflow.db")
+    return home
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """A home with champions of all three tasks, as retraining `debug` leaves it: copy it."""
+    from tests.homes import built, retrain_debug
+
+    return built(tmp_path_factory, "finished", retrain_debug)
+
+
+@pytest.fixture(scope="module")
+def champions(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of `finished`, the home of a module's tests."""
+    from tests.homes import copy_home
+
+    with pytest.MonkeyPatch.context() as patch:
+        home = copy_home(finished, tmp_path_factory.mktemp("champions") / "home")
+        patch.setenv("RNNTRADE_HOME", str(home))
+        yield home

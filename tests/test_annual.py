@@ -25,16 +25,16 @@ from rnntrade.data.sessions import sessions_per_year, with_sessions_per_year
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import figures, rolling_sharpe, sharpe_ratio
 from rnntrade.evaluation.statistics import sharpe_interval
-from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
-from rnntrade.production.decisions import desk_samples
+from rnntrade.production.decisions import make_windows
 from rnntrade.production.desk import Desk, terms
-from rnntrade.production.promotion import Candidate, decide
+from rnntrade.production.promotion import Candidate, judge
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices
 from tests.configs import DIRECTION
+from tests.evaluation.books import evaluate_strategy
 
 ALWAYS_OPEN = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0, sessions_per_year=365)
 ROOT = (365 / 252) ** 0.5
@@ -156,7 +156,7 @@ def test_a_promotion_gains_a_year_of_the_markets_sessions():
         Candidate(name, scores, True, {0.0: scores}, sessions_per_year=365)
         for name, scores in (("new", better), ("old", noise))
     )
-    found = decide(new, old, True, ProductionConfig(bootstrap_draws=50)).figures
+    found = judge(new, old, True, ProductionConfig(bootstrap_draws=50)).figures
     assert found["difference_a_year"] == pytest.approx(365 * (better - noise).mean())
     assert found["difference_a_year_at_0_bps"] == pytest.approx(365 * (better - noise).mean())
 
@@ -168,5 +168,5 @@ def test_a_desk_reads_its_inputs_by_the_year_of_its_run(bitcoin):
         data = DataConfig(tickers=("BTC-USD",), sessions_per_year=year)
         asked = terms(Experiment("any", data=data), model)
         desk = Desk((SimpleNamespace(model=model),), asked, None, {}, None, None)
-        rows.append(desk_samples(desk, bitcoin).rows)
+        rows.append(make_windows(desk, bitcoin).rows)
     np.testing.assert_allclose(rows[1], rows[0] * ROOT, rtol=1e-12)

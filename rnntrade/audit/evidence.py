@@ -5,16 +5,14 @@ change (the reach), whether they vanish when the future is cut off, and where th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.audit.findings import Audited, Finding
-
-Array = NDArray[np.float64]
 
 FAR = 0.5  # of the history before the replaced sessions: further back is "at any distance"
 NAMED = 3  # series named in a finding; of the others the number
@@ -22,14 +20,21 @@ NAMED = 3  # series named in a finding; of the others the number
 
 @dataclass(frozen=True)
 class Probe:
-    """A future replaced once: everything after `session`, in the way called `name`."""
+    """A future replaced once: everything after `session`, in the way called `way`.
 
+    Decisions, and the features behind them, are replaced from `wait` sessions earlier on.
+    """
+
+    position: int
     session: pd.Timestamp
-    name: str
+    way: str
+    ticker: str = ""  # the only one that is looked at; "": all
+    wait: int = 0
+    part: str = ""  # of the fold that is replaced: "the validation part" or "the test part"
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """What was done, in words."""
-        return f"{self.name} after {self.session:%Y-%m-%d}"
+        return f"{self.way} after {self.session:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class Change:
     was: float
     became: float
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """What was done, and what changed by how much."""
         moved = "vanished" if self.vanished else f"{self.was:.10g} became {self.became:.10g}"
-        return f"{self.probe.told()}: {self.rows} of {self.history} changed, the first {moved}"
+        rows = f"{self.rows} of {self.history} changed"
+        return f"{self.probe.sentence()}: {rows}, the first {moved}"
 
 
 Judge = Callable[[Sequence[Change]], str]
@@ -58,45 +64,47 @@ Judge = Callable[[Sequence[Change]], str]
 
 @dataclass
 class Evidence:
-    """Comparisons of one stage, as they come in."""
+    """Comparisons as they come in, by stage."""
 
-    stage: str
-    compared: int = 0
-    changes: list[Change] = field(default_factory=list)
+    compared: Counter[str] = field(default_factory=Counter)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
 
     def compare(
         self,
+        stage: str,
         series: str,
         before: pd.DataFrame,
         after: pd.DataFrame,
         probe: Probe,
         ordinary: bool = True,
+        tolerance: float = 0.0,
     ) -> bool:
         """Compare two tables by session, up to the probe's; each column is a series of its own.
 
-        series   what comes before the column's name
-        returns  whether all is bit-identical, the missing values included
+        series     what comes before the column's name
+        tolerance  share of a value that is rounding
+        returns    whether all is equal, the missing values included
         """
-        known = before.loc[: probe.session]
-        again = after.loc[: probe.session]
-        if not again.index.equals(known.index):
-            rows = known.index.union(again.index)
-            known, again = known.reindex(rows), again.reindex(rows)
-        old, new = known.to_numpy(float), again.to_numpy(float)  # (R, C)
+        dated, again = before.loc[: probe.session], after.loc[: probe.session]
+        if not (again.index.equals(dated.index) and again.columns.equals(dated.columns)):
+            dated, again = dated.align(again)
+        old, new = dated.to_numpy(float), again.to_numpy(float)  # (R, C)
         changed = (old != new) & ~(np.isnan(old) & np.isnan(new))
-        self.compared += old.size
+        if tolerance:
+            changed &= ~np.isclose(old, new, rtol=tolerance, atol=tolerance)
+        self.compared[stage] += old.size
         for column in np.flatnonzero(changed.any(axis=0)):
-            rows_changed = np.flatnonzero(changed[:, column])
-            first = int(rows_changed[0])
-            self.changes.append(
+            rows = np.flatnonzero(changed[:, column])
+            first = int(rows[0])
+            self.changes.setdefault(stage, []).append(
                 Change(
-                    series=f"{series} {known.columns[int(column)]}".strip(),
+                    series=f"{series} {dated.columns[int(column)]}".strip(),
                     probe=probe,
-                    session=f"{pd.Timestamp(known.index[first]):%Y-%m-%d}",
-                    reach=len(known) - first,
-                    history=len(known),
-                    rows=len(rows_changed),
-                    vanished=bool(np.isnan(new[rows_changed, column]).all()),
+                    session=f"{pd.Timestamp(dated.index[first]):%Y-%m-%d}",
+                    reach=len(dated) - first,
+                    history=len(dated),
+                    rows=len(rows),
+                    vanished=bool(np.isnan(new[rows, column]).all()),
                     ordinary=ordinary,
                     was=float(old[first, column]),
                     became=float(new[first, column]),
@@ -104,51 +112,20 @@ class Evidence:
             )
         return not changed.any()
 
-    def compare_numbers(
-        self, series: str, before: Array, after: Array, session: pd.Timestamp, probe: Probe
-    ) -> bool:
-        """Compare numbers that are known on one session: what was learned until then."""
-        old, new = (np.atleast_1d(np.asarray(each, float)).ravel() for each in (before, after))
-        self.compared += old.size
-        same = len(old) == len(new)
-        where = 0
-        if same:
-            changed = (old != new) & ~(np.isnan(old) & np.isnan(new))
-            same, where = not changed.any(), int(changed.argmax())
-        if not same:
-            was = float(old[where]) if len(old) else np.nan
-            became = float(new[where]) if len(new) else np.nan
-            self.changes.append(
-                Change(
-                    series=series,
-                    probe=probe,
-                    session=f"{session:%Y-%m-%d}",
-                    reach=1,
-                    history=max(len(old), 1),
-                    rows=int(changed.sum()) if len(old) == len(new) else len(old),
-                    vanished=bool(np.isnan(became)),
-                    ordinary=True,
-                    was=was,
-                    became=became,
-                )
-            )
-        return same
+    def audited(self, order: Iterable[str], judges: Mapping[str, Judge]) -> Audited:
+        """One finding per kind, on the series and session where it shows first.
 
-    def audited(self, judge: Judge, check: str = "causality") -> Audited:
-        """One finding per kind, on the series and session where it shows first."""
+        order  of the stages as they follow from each other: only the first that changed is judged
+        """
+        stage = next((name for name in order if name in self.changes), "")
         by_series: dict[str, list[Change]] = {}
-        for change in self.changes:
+        for change in self.changes.get(stage, ()):
             by_series.setdefault(change.series, []).append(change)
         alike: dict[str, list[Change]] = {}  # the same kind, whatever its numbers
         for own in by_series.values():
-            alike.setdefault(re.sub(r"\d+", "", judge(own)), []).extend(own)
-        findings = tuple(
-            Finding(
-                check, self.stage, _named(own), _earliest(own).session, judge(own), _detail(own)
-            )
-            for own in alike.values()
-        )
-        return Audited({self.stage: self.compared} if self.compared else {}, findings)
+            alike.setdefault(re.sub(r"\d+|sessions?", "", judges[stage](own)), []).extend(own)
+        findings = (_finding(stage, own, judges[stage](own)) for own in alike.values())
+        return Audited(dict(self.compared), tuple(findings))
 
 
 def kind_of_series(
@@ -168,22 +145,21 @@ def kind_of_series(
     if any(change.reach > max(FAR * change.history, 5.0) for change in ordinary):
         return whole
     sessions = f"reach {reach} session{'s' if reach > 1 else ''}"
-    if any(change.vanished for change in ordinary if change.probe.name == "cut"):
+    if any(change.vanished for change in ordinary if change.probe.way == "cut"):
         return f"negative shift or centred window, {sessions}"
     return f"{near}, {sessions}"
 
 
-def _earliest(changes: Sequence[Change]) -> Change:
-    return min(changes, key=lambda change: (change.session, change.probe.session))
-
-
-def _named(changes: Sequence[Change]) -> str:
-    """The series, that of the earliest change first."""
-    names = list(dict.fromkeys([_earliest(changes).series, *(each.series for each in changes)]))
+def _finding(stage: str, changes: Sequence[Change], kind: str) -> Finding:
+    first = min(changes, key=lambda change: (change.session, change.probe.session))
+    names = list(dict.fromkeys([first.series, *(change.series for change in changes)]))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
-def _detail(changes: Sequence[Change]) -> str:
     seen = len({change.probe for change in changes})
-    return f"{_earliest(changes).told()}; seen with {seen} replaced future{'s' if seen > 1 else ''}"
+    return Finding(
+        "causality",
+        stage,
+        ", ".join(names[:NAMED]) + more,
+        first.session,
+        kind,
+        f"{first.sentence()}; seen with {seen} replaced future{'s' if seen > 1 else ''}",
+    )

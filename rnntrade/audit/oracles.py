@@ -81,10 +81,10 @@ def audit_engine(
     parts = []
     for execution in ("next_open", "close"):
         engine = Engine(backtest, buy_and_hold, replace(config, execution=execution), seed)
-        for oracle in (foresight, late, always_long, flat, mirrored):
-            parts.append(_asked(oracle, stretch, engine))
         for oracle in (fill_prices, accounting):
             parts.append(_asked(oracle, short, engine))
+        for oracle in (foresight, late, always_long, flat, mirrored):
+            parts.append(_asked(oracle, stretch, engine))
     return merge(parts)
 
 

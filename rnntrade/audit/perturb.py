@@ -24,21 +24,21 @@ LARGEST_LOG = 200.0  # of a price over its original: keeps ten times the volatil
 HOLES = 0.5  # share of the bars that go missing
 
 
-def replace_future(prices: Prices, last: int, name: str, rng: np.random.Generator) -> Prices:
+def replace_future(prices: Prices, last: int, way: str, rng: np.random.Generator) -> Prices:
     """Prices whose rows after position `last` are others; those up to it are the very same.
 
     last     position of the last session that stays
-    name     one of PERTURBATIONS
+    way      one of WAYS
     returns  as many sessions, but for "cut", which ends at `last`
-    errors   KeyError for another name
+    errors   KeyError for another way
     """
-    if name == "cut":
+    if way == "cut":
         return prices.on(slice(0, last + 1))
     values = np.stack([getattr(prices, field).to_numpy(float) for field in FIELDS], axis=2)
     past = prices.close.iloc[: last + 1].ffill().to_numpy(float)
     known = past[-1] if len(past) else np.full(values.shape[1], np.nan)
     with np.errstate(invalid="ignore"):
-        values[last + 1 :] = PERTURBATIONS[name](values[last + 1 :].copy(), known, rng)
+        values[last + 1 :] = PERTURBATIONS[way](values[last + 1 :].copy(), known, rng)
     return Prices(
         **{
             field: pd.DataFrame(values[:, :, i], prices.close.index, prices.close.columns)
@@ -47,30 +47,50 @@ def replace_future(prices: Prices, last: int, name: str, rng: np.random.Generato
     )
 
 
-def replace_rows(
-    table: pd.DataFrame, after: pd.Timestamp, name: str, rng: np.random.Generator
-) -> pd.DataFrame:
-    """A table of anything whose rows after a session are others, in the same seven ways.
+def replace_rows(table: pd.DataFrame, after: pd.Timestamp, way: str) -> pd.DataFrame:
+    """A table of anything whose rows after a session are others: cut off, x1000 or reversed.
 
     table    (T, C) of numbers by session
     returns  as many rows, but for "cut"; those up to `after` are the very same
     """
     stays = int(table.index.searchsorted(after, side="right"))
-    if name == "cut":
+    if way == "cut":
         return table.iloc[:stays]
     values = table.to_numpy(float, copy=True)
-    future = values[stays:]
-    past = values[stays - 1] if stays else np.zeros(values.shape[1])
-    ways: Mapping[str, Callable[[], Array]] = {
-        "jitter 1 %": lambda: future * np.exp(0.01 * rng.standard_normal(future.shape)),
-        "volatility x10": lambda: past + 10.0 * (future - past),
-        "flat": lambda: np.where(np.isfinite(future), past, np.nan),
-        "x1000": lambda: future * 1000.0,
-        "reversed": lambda: future[::-1].copy(),
-        "missing": lambda: np.where(rng.random((len(future), 1)) < HOLES, np.nan, future),
-    }
-    values[stays:] = ways[name]()
+    values[stays:] = {"x1000": values[stays:] * 1000.0, "reversed": values[stays:][::-1]}[way]
     return pd.DataFrame(values, table.index, table.columns)
+
+
+def replace_answers(
+    table: pd.DataFrame,
+    after: pd.Timestamp,
+    ended: pd.Timestamp,
+    way: str,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Predictions of a rise, others where decided after a session; what came is the other side.
+
+    table  of predictions, see `rnntrade.chain`; may be empty
+    ended  the last session on which a label that stays may end; "cut" leaves decisions up to it
+    """
+    if table.empty:
+        return table
+    if way == "cut":
+        return table[table["decision"] <= ended]
+    later, known = table["decision"] > after, table["label_end"] <= ended
+    up = table["p_up"]
+    ways: Mapping[str, Callable[[], pd.Series]] = {
+        "jitter 1 %": lambda: (up + 0.01 * rng.standard_normal(len(up))).clip(0.0, 1.0),
+        "volatility x10": lambda: (0.5 + 10.0 * (up - 0.5)).clip(0.0, 1.0),
+        "flat": lambda: 0.5 + 0.1 * (up - 0.5),
+        "x1000": lambda: (up < 0.5).astype(float),  # sure of the other side
+        "reversed": lambda: 1.0 - up,
+        "missing": lambda: up.mask(rng.random(len(up)) < HOLES),
+    }
+    other = table.assign(
+        p_up=up.where(~later, ways[way]()), truth=table["truth"].where(known, 1.0 - table["truth"])
+    )
+    return other.dropna(subset="p_up")
 
 
 def _jitter(values: Array, past: Array, rng: np.random.Generator) -> Array:
@@ -121,6 +141,7 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
     "reversed": _reversed,
     "missing": _missing,
 }
+WAYS = tuple(PERTURBATIONS)
 
 
 def _scaled(values: Array, factor: Array) -> Array:

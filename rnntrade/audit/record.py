@@ -1,42 +1,47 @@
 """What a run recorded, computed once more from its prices.
 
-Each stage is given what the run recorded of the stage before, so that a difference is told where it
-arises.  Everything that is computed the same way must be equal to the last bit; what was learned in
-single precision (loss, temperature) is asked to agree to a share that is told with it.
+Each stage is given what the run recorded of the stage before, so that a difference is found where
+it arises.  Everything that is computed the same way must be equal to the last bit; what was learned
+in single precision (loss, temperature) must agree to a share that is named with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.audit.findings import Audited, Finding, merge
-from rnntrade.audit.fits import audit_fit_record
-from rnntrade.chain import CHAIN, chain_of
+from rnntrade.chain import Chain, chain_of
 from rnntrade.config import Experiment, ModelConfig
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.trading.filters import stitch_regimes
+from rnntrade.protocols import Objective
+from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,
-    Boundary,
+    Books,
     Fit,
     FoldTargets,
     Predictions,
     Prices,
     Rows,
     Samples,
-    Thresholds,
-    regime_names,
+    Spans,
+    Windows,
     turbulent_classes,
 )
 
-SPANS = ("ticker", "feature_start", "decision", "label_start", "label_end")
 PARTS = ("training", "validation", "test")
+BOOKS = ("equity", "returns", "turnover", "weights", "costs", "trades")
+LOSS_TOLERANCE = 1e-3  # of the loss: it was added up in single precision
+TEMPERATURE_TOLERANCE = 0.02  # the loss is flat around its best temperature
+TRAINED = "of other sessions than the training part's"
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +49,11 @@ class ModelRecord:
     """What a run recorded of one model."""
 
     model: ModelConfig
-    samples: Callable[[int], tuple[Samples, FoldTargets]]  # by fold, read when asked for
+    windows: Windows
     fits: Sequence[Sequence[Fit]]  # by fold, then by member
-    predictions: pd.DataFrame  # the network's alone, validation and test parts
+    predictions: Predictions  # the network's alone, validation and test parts
     baselines: pd.DataFrame | None = None  # of the same samples; the newest fold's are compared
-    probability: pd.DataFrame | None = None  # (T, K); of direction models
-    target: pd.DataFrame | None = None  # (T, K) weights decided
-    backtests: Mapping[str, Backtest] = field(default_factory=lambda: MappingProxyType({}))
-    # "strategy", "other" (filled at the other moment), "benchmark"
-    members: pd.DataFrame = field(default_factory=pd.DataFrame)  # test predictions of each member
-    rules: Mapping[str, Backtest] = field(default_factory=lambda: MappingProxyType({}))
-    cost_cases: pd.DataFrame = field(default_factory=pd.DataFrame)  # (T, cases) returns
-    traded_members: pd.DataFrame = field(default_factory=pd.DataFrame)  # (T, members) returns
+    books: Books | None = None  # of a traded model
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +61,7 @@ class RunRecord:
     """What a run recorded before and beside its models."""
 
     features: Mapping[str, pd.DataFrame]  # ticker -> (T_k, F)
-    folds: Sequence[Boundary]
-    regimes: Sequence[pd.DataFrame]  # (T, K), by fold
-    thresholds: Sequence[Mapping[str, Thresholds]]  # by fold, then by ticker
+    labels: Sequence[Labels]  # by fold
     models: Mapping[str, ModelRecord]
     test_from: pd.Timestamp | None = None  # where an opened holdout begins
 
@@ -84,195 +80,198 @@ def audit_record(
         compare("features", ticker, record.features[ticker], features[ticker])
         for ticker in prices.tickers
     ]
-    folds = CHAIN.boundaries(prices.sessions, experiment.split, record.test_from)
-    parts.append(
-        compare("splits", "fold dates", pd.DataFrame(record.folds), pd.DataFrame(folds))
-    )  # fmt: skip
-    if tuple(record.folds) != folds:
+    folds = chain.boundaries(prices.sessions, experiment.split, record.test_from)
+    dates = pd.DataFrame([labels.boundary for labels in record.labels])
+    parts.append(compare("splits", "fold dates", dates, pd.DataFrame(folds)))
+    if parts[-1].findings:
         return merge(parts)
-    for fold, told, learned in zip(folds, record.regimes, record.thresholds, strict=True):
-        due = CHAIN.label(prices, experiment.labels, fold, prices.sessions)
-        parts.append(compare("regimes", f"fold {fold.number}", told, due.regimes))
-        parts.append(
-            compare(
-                "thresholds",
-                f"fold {fold.number}",
-                pd.DataFrame(list(learned.values()), list(learned)),
-                pd.DataFrame(list(due.thresholds.values()), list(due.thresholds)),
-                kind="thresholds of other sessions than the training part's",
-            )
-        )
-    for each in record.models.values():
-        parts += [
-            _fold(prices, record, each, experiment, number, device) for number in range(len(folds))
-        ]
-        if each.baselines is not None:  # fitting them takes seconds: one fold stands for all
-            parts.append(_baselines(each, each.baselines, len(folds) - 1, experiment.seed))
-        parts.append(_stitched(each))
-        if each.probability is not None and each.target is not None:
-            parts.append(_trading(prices, experiment, record, each))
+    for labels in record.labels:
+        due = chain.label(prices, experiment.labels, labels.boundary, prices.sessions)
+        name = f"fold {labels.boundary.number}"
+        learned = (pd.DataFrame(map(asdict, both.thresholds.values())) for both in (labels, due))
+        parts.append(compare("regimes", name, labels.regimes, due.regimes))
+        parts.append(compare("thresholds", name, *learned, kind=f"thresholds {TRAINED}"))
+    for own in record.models.values():
+        for labels in record.labels:
+            parts += _fold(chain, prices, record.features, labels, own, device)
+        if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
+            number = len(record.labels) - 1
+            samples, targets = own.windows.fold(number)
+            asked = objective_of(own.model, targets.classes)
+            again = chain.predict_baselines(samples, targets, asked, experiment.seed)
+            recorded = _of_fold(own.baselines, number)
+            name = f"{own.model.name}, fold {number}"
+            parts.append(compare("baselines", name, recorded, again, "decision"))
+        parts.append(_stitched(own))
+        if own.books is not None:
+            parts += _traded(chain, prices, experiment, record.labels, own, own.books)
     return merge(parts)
 
 
 def _fold(
+    chain: Chain,
     prices: Prices,
-    record: RunRecord,
-    each: ModelRecord,
-    experiment: Experiment,
-    number: int,
+    features: Mapping[str, pd.DataFrame],
+    labels: Labels,
+    own: ModelRecord,
     device: str,
-) -> Audited:
+) -> Iterator[Audited]:
     """One model's samples, fits and predictions of one fold."""
-    boundary, model = record.folds[number], each.model
-    where = f"{model.name}, fold {number}"
-    samples, targets = each.samples(number)
-    names = regime_names(experiment.labels)
-    labels = Labels(boundary, record.regimes[number], record.thresholds[number], {}, names)
-    asked = CHAIN.make_targets(prices, labels, model)
-    due, due_targets = CHAIN.sample(record.features, asked, labels, model)
-    told_table, due_table = _sample_table(samples, targets), _sample_table(due, due_targets)
-    parts = [
-        compare("samples", where, told_table, due_table, "decision"),
-        compare("samples", f"{where}, rows", _rows(samples), _rows(due)),
-    ]
-    parts.append(audit_spans(samples, targets, boundary, where))
+    model, number = own.model, labels.boundary.number
+    name, (samples, targets) = f"{model.name}, fold {number}", own.windows.fold(number)
+    due = chain.sample(features, chain.make_targets(prices, labels, model), labels, model)
+    tables = _sample_table(samples, targets), _sample_table(*due)
+    yield compare("samples", name, *tables, "decision")
+    rows = (pd.DataFrame(both.rows, columns=list(both.features)) for both in (samples, due[0]))
+    yield compare("samples", f"{name}, rows", *rows)
 
-    said: dict[int, NDArray[np.float64]] = {}
+    validation: dict[int, Array] = {}
 
-    def remembered(fit: Fit, known: Samples, rows: Rows, _: str) -> NDArray[np.float64]:
+    def remembered(fit: Fit, known: Samples, rows: Rows, _: str) -> Array:
         answer = predict(fit, known, rows, device)
-        said.setdefault(id(fit), answer)  # the validation part comes first
+        validation.setdefault(id(fit), answer)  # the validation part comes first
         return answer
 
-    fits = each.fits[number]
-    told = each.predictions[each.predictions["fold"] == number].reset_index(drop=True)
-    expected = replace(CHAIN, predict=remembered).predict_fold(fits, samples, targets)
-    parts.append(compare("predictions", where, told, expected.table, "decision"))
-    if len(each.members):
-        alone = each.members[each.members["fold"] == number].reset_index(drop=True)
-        parts.append(
-            compare("predictions", f"{where}, members", alone, expected.members, "decision")
-        )
+    fits = own.fits[number]
+    expected = replace(chain, predict=remembered).predict_fold(fits, samples, targets)
+    recorded = _of_fold(own.predictions.table, number)
+    yield compare("predictions", name, recorded, expected.table, "decision")
+    if len(own.predictions.members):
+        alone = _of_fold(own.predictions.members, number)
+        yield compare("predictions", f"{name}, members", alone, expected.members, "decision")
     for member, fit in enumerate(fits):
-        who = where if len(fits) == 1 else f"{where}, member {member}"
-        parts.append(audit_fit_record(fit, model, samples, targets, said[id(fit)], who))
-    return merge(parts)
+        who = name if len(fits) == 1 else f"{name}, member {member}"
+        yield _fit(fit, model, samples, targets, validation[id(fit)], who)
 
 
-def _baselines(each: ModelRecord, said: pd.DataFrame, number: int, seed: int) -> Audited:
-    """The baselines of one fold, fitted once more on the samples that the run recorded."""
-    samples, targets = each.samples(number)
-    told = said[said["fold"] == number].reset_index(drop=True)
-    due = CHAIN.predict_baselines(samples, targets, objective_of(each.model, targets.classes), seed)
-    return compare("baselines", f"{each.model.name}, fold {number}", told, due, "decision")
-
-
-def audit_spans(samples: Samples, targets: FoldTargets, boundary: Boundary, where: str) -> Audited:
-    """No label of a part is known later than the next part's first decision.
-
-    Windows end at their decision, labels begin after it, and test decisions are of the test part.
-    """
-    spans, fold = samples.spans, targets.fold
-    starts = {"validation": boundary.validation, "test": boundary.test}
-    rules: list[tuple[Rows, NDArray[np.bool_], str]] = []
-    for part, rows, later in (
-        ("training", fold.training, ("validation", "test")),
-        ("validation", fold.validation, ("test",)),
-    ):
-        for other in later:
-            first = np.datetime64(starts[other])
-            mine = spans[rows]
-            rules.append((rows, mine.decision >= first, f"{part} decision in the {other} part"))
-            late = ~(mine.label_end <= first)
-            rules.append((rows, late, f"{part} label reaches into the {other} part"))
-    test = spans[fold.test]
-    outside = test.decision < np.datetime64(boundary.test)
-    if boundary.end is not None:
-        outside |= test.decision >= np.datetime64(boundary.end)
-    rules.append((fold.test, outside, "test decision outside the test part"))
-    everyone = np.arange(len(spans))
-    order = (spans.feature_start > spans.decision) | (spans.label_start <= spans.decision)
-    rules.append((everyone, order | (spans.label_end < spans.label_start), "span out of order"))
-    findings = []
-    for rows, wrong, kind in rules:
-        if wrong.any():
-            first_row = rows[wrong][np.argmin(spans.decision[rows[wrong]])]
-            day, end = (
-                np.datetime_as_string(each[first_row], unit="D")
-                for each in (spans.decision, spans.label_end)
-            )
-            told = f"{int(wrong.sum())} samples, the first with a label until {end}"
-            series = f"{where}, {spans.ticker[first_row]}"
-            findings.append(Finding("record", "splits", series, str(day), kind, told))
-    return Audited({"splits": sum(len(rows) for rows, _, _ in rules)}, tuple(findings))
-
-
-def _stitched(each: ModelRecord) -> Audited:
-    """Each decision of a ticker is judged once over all folds."""
-    test = each.predictions[each.predictions["part"] == "test"]
-    twice = test[test.duplicated(["ticker", "decision"])].sort_values("decision")
-    findings: tuple[Finding, ...] = ()
-    if len(twice):
-        row = twice.iloc[0]
-        findings = (
-            Finding(
-                "record",
-                "predictions",
-                f"{each.model.name}, {row['ticker']}",
-                f"{row['decision']:%Y-%m-%d}",
-                "more than one prediction for a decision",
-                f"{len(twice)} rows are there again, in fold {row['fold']} for one",
-            ),
-        )
-    return Audited({"predictions": len(test)}, findings)
-
-
-def positions(
-    probability: pd.DataFrame, experiment: Experiment, regimes: pd.DataFrame | None
-) -> pd.DataFrame:
-    """(T, K) target weights, as a run decides them.
-
-    regimes  (T', K) as known at each close, for the regime filter; None without one
-    """
-    turbulent = turbulent_classes(experiment.labels)
-    return CHAIN.allocate(CHAIN.position(probability, experiment.trading, regimes, turbulent))
-
-
-def _trading(
-    prices: Prices, experiment: Experiment, record: RunRecord, each: ModelRecord
+def _fit(
+    fit: Fit, model: ModelConfig, samples: Samples, targets: FoldTargets, answer: Array, who: str
 ) -> Audited:
-    """Probability, target weights, and the money of each backtest."""
-    assert each.probability is not None
-    assert each.target is not None
-    name, config = each.model.name, experiment.backtest
-    filtered = experiment.trading.regime_filter != "off"
-    tests = [fold.test for fold in record.folds]
-    regimes = stitch_regimes(record.regimes, tests) if filtered else None
-    due = CHAIN.trade(
-        Predictions(each.predictions, each.members),
+    """Scaler, thresholds, epoch and temperature are those of the fold's own parts.
+
+    answer  (n, C) of the fit about the fold's validation part
+    """
+    objective, rows = objective_of(model, targets.classes), targets.fold.training
+    trained = rows[np.isfinite(targets.target[rows]).all(axis=1)]
+    due = fit_scaler(samples, trained, scale_target=objective.scales_target)
+    truth = targets.target[targets.fold.validation]
+    losses = [epoch.validation_loss for epoch in fit.history]
+    output = objective.output(answer, fit.scaler, fit.temperature)
+    scaled, taught = (
+        (target - fit.scaler.target_mean) / fit.scaler.target_deviation
+        for target in (truth, targets.target[trained])
+    )
+    loss = _loss(objective, output, scaled, taught, model.class_weights)
+    until = str(samples.spans.decision[trained].max().astype("datetime64[D]"))
+    quantiles = (repr(sorted(both.thresholds.items())) for both in (fit, targets))  # NaN too
+    temperature = objective.temperature(output, truth)
+    other = "on other samples than the validation part"
+    checks = [
+        ("scaler", name, f"scaler {TRAINED}", getattr(fit.scaler, name), getattr(due, name), 0.0)
+        for name in ("mean", "deviation", "target_mean", "target_deviation")
+    ]
+    checks += [
+        ("fit", "model", "fit of another model", repr(fit.model), repr(model), 0.0),
+        ("fit", "fold", "fit of another fold", fit.fold, targets.fold.number, 0.0),
+        ("thresholds", "thresholds", f"thresholds {TRAINED}", *quantiles, 0.0),
+        ("fit", "trained_until", "trained on other sessions", fit.trained_until, until, 0.0),
+        (
+            *("fit", "best epoch", "epoch not chosen by the validation loss"),
+            *(fit.best, int(np.argmin(losses)), 0.0),
+        ),
+        ("fit", "validation loss", f"epoch chosen {other}", losses[fit.best], loss, LOSS_TOLERANCE),
+        (
+            *("calibration", "temperature", f"calibrated {other}"),
+            *(fit.temperature, temperature, TEMPERATURE_TOLERANCE),
+        ),
+    ]
+    findings = tuple(
+        Finding("record", stage, f"{who} {what}", "", kind, f"{what} is {told}, expected {right}")
+        for stage, what, kind, told, right, tolerance in checks
+        if not _agree(told, right, tolerance)
+    )
+    return Audited(Counter(stage for stage, *_ in checks), findings)
+
+
+def _agree(one: object, other: object, tolerance: float) -> bool:
+    """Whether two words, or two numbers or arrays of them, are the same, or almost."""
+    if isinstance(one, str):
+        return one == other
+    first, second = np.atleast_1d(one, other)
+    close = {"rtol": tolerance, "atol": 1e-3 * tolerance, "equal_nan": True}
+    return first.shape == second.shape and np.allclose(first, second, **close)
+
+
+def _loss(objective: Objective, output: Array, truth: Array, trained: Array, weigh: bool) -> float:
+    """The validation loss that training should have seen at its best epoch.
+
+    output, truth  (n, O) as the network gives and sees them; rows without a truth are left out
+    trained        (m, O) the training part's, which the weights balance
+    """
+    import torch
+
+    known = np.isfinite(truth).all(axis=1)
+    guess, true = (torch.from_numpy(np.ascontiguousarray(each[known])) for each in (output, truth))
+    weights = objective.weights(torch.from_numpy(trained)) if weigh else None
+    weights = None if weights is None else weights.double()
+    return float(objective.loss(guess, true, weights))
+
+
+def _stitched(own: ModelRecord) -> Audited:
+    """Each decision of a ticker is judged once over all folds."""
+    table = own.predictions.table
+    test = table[table["part"] == "test"]
+    twice = test[test.duplicated(["ticker", "decision"])].sort_values("decision")
+    findings = [
+        Finding(
+            "record",
+            "predictions",
+            f"{own.model.name}, {row['ticker']}",
+            f"{row['decision']:%Y-%m-%d}",
+            "more than one prediction for a decision",
+            f"{len(twice)} rows are there again, in fold {row['fold']} for one",
+        )
+        for _, row in twice.head(1).iterrows()
+    ]
+    return Audited({"predictions": len(test)}, tuple(findings))
+
+
+def _traded(
+    chain: Chain,
+    prices: Prices,
+    experiment: Experiment,
+    labels: Sequence[Labels],
+    own: ModelRecord,
+    recorded: Books,
+) -> Iterator[Audited]:
+    """Probability, target weights, the money of each book, and what stands beside it."""
+    due = chain.trade(
+        own.predictions,
         prices,
         experiment.trading,
-        config,
+        experiment.backtest,
         experiment.report.cost_cases,
-        regimes,
+        chain.stitch(labels, experiment.trading),
         turbulent_classes(experiment.labels),
     )
-    parts = [
-        compare("probability", name, each.probability, due.probability),
-        compare("positions", name, each.target, due.target),
-    ]
-    books = {part: (done, getattr(due, part)) for part, done in each.backtests.items()}
-    books |= {f"rule {rule}": (done, due.rules[rule]) for rule, done in each.rules.items()}
-    for part, (done, right) in books.items():
-        for what in ("equity", "returns", "turnover", "weights", "costs", "trades"):
-            told, expected = (pd.DataFrame(getattr(book, what)) for book in (done, right))
-            day = "entry_session" if what == "trades" else ""
-            parts.append(compare(what, f"{name}, {part}", told, expected, day))
-    if len(each.cost_cases):
-        parts.append(compare("cost cases", name, each.cost_cases, due.cost_cases))
-    if len(each.traded_members):
-        parts.append(compare("members", name, each.traded_members, due.members))
-    return merge(parts)
+    stages = {"target": "positions", "cost_cases": "cost cases"}
+    for part in fields(Books):
+        both = getattr(recorded, part.name), getattr(due, part.name)
+        if part.name == "rules":
+            for rule in due.rules:
+                rules = recorded.rules[rule], due.rules[rule]
+                yield from _book(f"{own.model.name}, rule {rule}", *rules)
+        elif isinstance(both[1], Backtest):
+            yield from _book(f"{own.model.name}, {part.name}", *both)
+        else:
+            yield compare(stages.get(part.name, part.name), own.model.name, *both)
+
+
+def _book(name: str, recorded: Backtest, due: Backtest) -> Iterator[Audited]:
+    for what in BOOKS:
+        told, expected = (pd.DataFrame(getattr(book, what)) for book in (recorded, due))
+        day = "entry_session" if what == "trades" else ""
+        yield compare(what, name, told, expected, day)
 
 
 def compare(
@@ -329,12 +328,14 @@ def _sample_table(samples: Samples, targets: FoldTargets) -> pd.DataFrame:
     part = np.zeros(len(samples), np.int64)
     for code, name in enumerate(PARTS, start=1):
         part[getattr(targets.fold, name)] = code
-    columns: dict[str, object] = {name: getattr(samples.spans, name) for name in SPANS}
+    columns: dict[str, object] = {
+        field.name: getattr(samples.spans, field.name) for field in fields(Spans)
+    }
     columns |= {"last": samples.last, "part": part, "current": targets.current}
     width = targets.target.shape[1]
     columns |= {f"target_{step + 1}": targets.target[:, step] for step in range(width)}
     return pd.DataFrame(columns)
 
 
-def _rows(samples: Samples) -> pd.DataFrame:
-    return pd.DataFrame(samples.rows, columns=list(samples.features))
+def _of_fold(table: pd.DataFrame, number: int) -> pd.DataFrame:
+    return table[table["fold"] == number].reset_index(drop=True)

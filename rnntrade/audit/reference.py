@@ -5,10 +5,10 @@ difference gets its name.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,10 @@ LOOKS = {  # at a session: moment, and whether orders are filled there; at each 
 TOLERANCE = 1e-9  # of the account at that moment, see `account_scale`
 RUIN = 1e-12  # of the cash: an account worth less has lost everything
 FREE = BacktestConfig(commission_bps=0.0, half_spread_bps=0.0)
+TRADING_COSTS = (
+    *("commission_bps", "half_spread_bps", "slippage_bps"),
+    *("slippage_volatility", "slippage_impact"),
+)
 
 
 def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> pd.DataFrame:
@@ -92,37 +96,29 @@ def likely_mistake(
     """The mistake, and its stage, with which plain loops come to the engine's equity."""
     other: Execution = "close" if config.execution == "next_open" else "next_open"
     moment = "fill at the same close" if other == "close" else "fill at the next open"
-    half = replace(
-        config,
-        commission_bps=config.commission_bps / 2,
-        half_spread_bps=config.half_spread_bps / 2,
-        slippage_bps=config.slippage_bps / 2,
-        slippage_volatility=config.slippage_volatility / 2,
-        slippage_impact=config.slippage_impact / 2,
+    half = {name: getattr(config, name) / 2 for name in TRADING_COSTS}
+    free = {f.name: getattr(FREE, f.name) for f in fields(FREE)} | {
+        name: getattr(config, name) for name in ("execution", "initial_capital")
+    }
+    at_low, at_high, at_close = (
+        replace(prices, open=getattr(prices, name)) for name in ("low", "high", "close")
     )
-    free = replace(FREE, execution=config.execution, initial_capital=config.initial_capital)
-    tries = (
-        (moment, "fills", target, prices, replace(config, execution=other)),
-        ("fill at the low", "fills", target, replace(prices, open=prices.low), config),
-        ("fill at the high", "fills", target, replace(prices, open=prices.high), config),
-        (
-            "fill at the session's close",
-            "fills",
-            target,
-            replace(prices, open=prices.close),
-            config,
-        ),
-        ("off-by-one return", "returns", target.shift(-1), prices, config),
-        ("decisions filled a session late", "fills", target.shift(1), prices, config),
-        ("shorts earn what longs earn", "returns", target.abs(), prices, config),
+    tries: tuple[tuple[str, str, pd.DataFrame, Prices, dict[str, Any]], ...] = (
+        (moment, "fills", target, prices, {"execution": other}),
+        ("fill at the low", "fills", target, at_low, {}),
+        ("fill at the high", "fills", target, at_high, {}),
+        ("fill at the session's close", "fills", target, at_close, {}),
+        ("off-by-one return", "returns", target.shift(-1), prices, {}),
+        ("decisions filled a session late", "fills", target.shift(1), prices, {}),
+        ("shorts earn what longs earn", "returns", target.abs(), prices, {}),
         ("costs forgotten", "costs", target, prices, free),
         ("costs in part", "costs", target, prices, half),
-        ("interest on cash missing", "costs", target, prices, replace(config, cash_rate=0.0)),
-        ("borrow cost missing", "costs", target, prices, replace(config, borrow_rate=0.0)),
-        ("financing missing", "costs", target, prices, replace(config, financing_rate=0.0)),
+        ("interest on cash missing", "costs", target, prices, {"cash_rate": 0.0}),
+        ("borrow cost missing", "costs", target, prices, {"borrow_rate": 0.0}),
+        ("financing missing", "costs", target, prices, {"financing_rate": 0.0}),
     )
-    for kind, stage, *inputs in tries:
-        same = reference(*inputs)["equity"]  # type: ignore[arg-type]
+    for kind, stage, decided, bars, changes in tries:
+        same = reference(decided, bars, replace(config, **changes))["equity"]
         scale = account_scale(config.initial_capital, equity, same)
         if not first_gap(equity, same, TOLERANCE * scale):
             return kind, stage

@@ -37,20 +37,12 @@ def warmup_table(features: Mapping[str, Feature] = FEATURES, seed: int = 0) -> p
     return table.rename_axis("feature")
 
 
-def audit_warmup(
-    features: Mapping[str, Feature] = FEATURES,
-    indicators: Collection[str] = INDICATORS,
-    seed: int = 0,
-) -> Audited:
+def judged(table: pd.DataFrame, indicators: Collection[str] = INDICATORS) -> Audited:
     """Find features that start too early, too late, or never forget where the sample started.
 
+    table       as `warmup_table` gives it
     indicators  names that must have a value from the 50th close on
     """
-    return judged(warmup_table(features, seed), indicators)
-
-
-def judged(table: pd.DataFrame, indicators: Collection[str] = INDICATORS) -> Audited:
-    """What is wrong with a warm-up table, as `warmup_table` gives it."""
     findings = []
     for name, row in table.iterrows():
         first, needs, memory = int(row["first_defined"]), int(row["needs"]), str(row["memory"])

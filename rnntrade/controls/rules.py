@@ -18,10 +18,11 @@ share of the more frequent direction in the test part: whoever always says "up" 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from scipy.stats import binom
 
+from rnntrade.codec import plain
 from rnntrade.data.processes import Best
 
 Verdict = Literal["found", "missed", "quiet", "rejected", "leak"]
@@ -49,6 +50,15 @@ class ControlResult:
     epochs: int
     verdict: Verdict
 
+    def sentence(self) -> str:
+        """The outcome in a line."""
+        captured = "" if self.captured is None else f", {self.captured:.2f} of the edge"
+        return (
+            f"{self.control} seed {self.seed}: {self.verdict}, accuracy {self.accuracy:.4f} "
+            f"(best possible {self.best:.4f}, a leak above {self.ceiling:.4f}), "
+            f"p {self.p_value:.2g}{captured}, {self.epochs} epochs"
+        )
+
 
 @dataclass(frozen=True)
 class ControlRow:
@@ -64,12 +74,25 @@ class ControlRow:
 class ControlsReport:
     """What the controls say of the library."""
 
+    version: str  # "full" or "fast"
     passed: bool
     reasons: tuple[str, ...]  # why not; empty if passed
     rows: tuple[ControlRow, ...]
     rejected: int  # N tests
     allowed: int
     tests: int  # N tests in all
+    folder: str = ""  # with controls.json and controls.md
+
+    @property
+    def table(self) -> str:
+        """The table in Markdown, with the outcome below it."""
+        from rnntrade.controls.table import markdown
+
+        return markdown(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return plain(self)
 
 
 def judge_fit(
@@ -104,9 +127,12 @@ def judge_fit(
     )
 
 
-def judge(results: Sequence[ControlResult], expected: Sequence[str]) -> ControlsReport:
+def judge(
+    results: Sequence[ControlResult], expected: Sequence[str], version: str = "full"
+) -> ControlsReport:
     """Judge all controls together; a control of `expected` that was not run is not passed."""
-    of = {name: _of(results, name) for name in expected}
+    in_order = sorted(results, key=lambda fit: fit.seed)
+    of = {name: tuple(fit for fit in in_order if fit.control == name) for name in expected}
     reasons = [f"{name} was not run." for name, fits in of.items() if not fits]
     for fit in results:
         if fit.verdict == "leak":
@@ -115,11 +141,10 @@ def judge(results: Sequence[ControlResult], expected: Sequence[str]) -> Controls
                 f"{fit.ceiling:.4f} (best possible {fit.best:.4f}): a leak.  Run `rnntrade audit`."
             )
     for name, fits in of.items():
-        if name in CAPTURED and fits and not _found(fits):
-            count = sum(fit.verdict == "found" for fit in fits)
+        count, needed = _found(fits)
+        if name in CAPTURED and count < needed:
             reasons.append(
-                f"{name}: its edge was found on {count} of {len(fits)} seeds, "
-                f"{_seeds_needed(len(fits))} are needed."
+                f"{name}: its edge was found on {count} of {len(fits)} seeds, {needed} are needed."
             )
     nulls = [fit for fit in results if fit.control not in CAPTURED]
     rejected = sum(fit.p_value < NOMINAL for fit in nulls)
@@ -130,6 +155,7 @@ def judge(results: Sequence[ControlResult], expected: Sequence[str]) -> Controls
             f"{allowed} may by chance."
         )
     return ControlsReport(
+        version=version,
         passed=not reasons,
         reasons=tuple(reasons),
         rows=tuple(
@@ -154,20 +180,13 @@ def rule_of(control: str) -> str:
     return f"p < {NOMINAL} no more often than chance allows, over all N"
 
 
-def _of(results: Sequence[ControlResult], name: str) -> tuple[ControlResult, ...]:
-    fits = (fit for fit in results if fit.control == name)
-    return tuple(sorted(fits, key=lambda fit: fit.seed))
-
-
-def _seeds_needed(seeds: int) -> int:
-    return math.ceil(SEEDS_FOUND * seeds)
-
-
-def _found(fits: Sequence[ControlResult]) -> bool:
-    return sum(fit.verdict == "found" for fit in fits) >= _seeds_needed(len(fits))
+def _found(fits: Sequence[ControlResult]) -> tuple[int, int]:
+    """On how many seeds the edge was found, and on how many it must be."""
+    return sum(fit.verdict == "found" for fit in fits), math.ceil(SEEDS_FOUND * len(fits))
 
 
 def _row_passed(name: str, fits: Sequence[ControlResult], few_rejected: bool) -> bool:
     if not fits or any(fit.verdict == "leak" for fit in fits):
         return False
-    return _found(fits) if name in CAPTURED else few_rejected
+    count, needed = _found(fits)
+    return count >= needed if name in CAPTURED else few_rejected

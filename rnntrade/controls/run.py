@@ -1,11 +1,12 @@
 """Run a network through the library's own steps on the markets of the controls."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import pandas as pd
+from torch import set_num_threads
 
 from rnntrade.chain import CHAIN
 from rnntrade.config import ModelConfig, SplitConfig, TrainingConfig, find_experiment
@@ -104,7 +105,7 @@ def run_controls(
             on_result(results[-1])
     else:
         results = _side_by_side(jobs, workers, on_result)
-    return judge(results, tuple(CONTROLS))
+    return judge(results, tuple(CONTROLS), version)
 
 
 def sessions_of(control: Control, lookback: int) -> int:
@@ -118,8 +119,9 @@ def _side_by_side(
     on_result: Callable[[ControlResult], None],
 ) -> list[ControlResult]:
     results = []
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
-        asked: list[Future[ControlResult]] = [pool.submit(run_control, *job) for job in jobs]
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=set_num_threads, initargs=(1,)) as pool:
+        asked = [pool.submit(run_control, *job) for job in jobs]
         try:
             for done in as_completed(asked):
                 results.append(done.result())
@@ -137,10 +139,3 @@ def _split(control: Control, sessions: int) -> SplitConfig:
         test_fraction=test / sessions,
         validation_fraction=control.validation / (sessions - test),
     )
-
-
-def _one_thread() -> None:
-    """Small networks are fastest on one thread, and there are other processes."""
-    import torch
-
-    torch.set_num_threads(1)

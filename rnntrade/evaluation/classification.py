@@ -11,13 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    cohen_kappa_score,
-    confusion_matrix,
-    matthews_corrcoef,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
 SMALLEST_PROBABILITY = 1e-15  # in log losses: a certainty that failed costs 34.5, not infinity
 
@@ -33,6 +26,8 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
                        `reliability` in 10 bins, averaged over samples
     auc                two classes only
     """
+    from sklearn.metrics import precision_recall_fscore_support, roc_auc_score  # takes a second
+
     true = truth.astype(int)
     predicted = probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
@@ -48,7 +43,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
         **_agreement(true, predicted, classes),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
-        "ece": _calibration_error(truth, probabilities),
+        "ece": calibration_error(reliability(truth, probabilities)),
     }
     if len(classes) == 2:
         result["brier"] /= 2.0
@@ -61,6 +56,8 @@ def class_table(
     truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
 ) -> pd.DataFrame:
     """(C, 4) precision, recall, f1 and support by class; 0 where nothing was predicted or true."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     columns = precision_recall_fscore_support(
         truth.astype(int),
         probabilities.argmax(axis=1),
@@ -78,6 +75,8 @@ def confusion(
     truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
 ) -> pd.DataFrame:
     """(C, C) counts: what was true in rows, what was predicted in columns."""
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(
         truth.astype(int), probabilities.argmax(axis=1), labels=np.arange(len(names))
     )
@@ -113,6 +112,12 @@ def reliability(
     return result.rename_axis("bin")
 
 
+def calibration_error(table: pd.DataFrame) -> float:
+    """Mean gap between confidence and accuracy of a reliability table, over its samples."""
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float((gap * table["count"]).sum() / table["count"].sum())
+
+
 def transition_recall(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
 ) -> float:
@@ -122,53 +127,17 @@ def transition_recall(
                                NaN: not known, left out
     returns                    0 for persistence; NaN where nothing changed
     """
-    return _share(*_changes(truth, predicted, current, truth))
-
-
-def transition_precision(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of predicted changes of regime that came, the new regime named right.
-
-    returns  NaN where no change was predicted, as by persistence; else as `transition_recall`
-    """
-    return _share(*_changes(truth, predicted, current, predicted))
-
-
-def false_alarm_rate(
-    truth: NDArray[np.float64], predicted: NDArray[np.float64], current: NDArray[np.float64]
-) -> float:
-    """Share of samples whose regime stayed that were predicted to change; NaN where none stayed."""
     known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    stayed = known & (truth == current)
-    return _share(predicted != current, stayed)
-
-
-def _changes(
-    truth: NDArray[np.float64],
-    predicted: NDArray[np.float64],
-    current: NDArray[np.float64],
-    of: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N,) where the prediction is right, and where `of` differs from the current class."""
-    known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
-    return predicted == truth, known & (of != current)
-
-
-def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
-    return float(right[among].mean()) if among.any() else float("nan")
-
-
-def _calibration_error(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
-    table = reliability(truth, probabilities)
-    gap = (table["confidence"] - table["accuracy"]).abs()
-    return float((gap * table["count"]).sum() / table["count"].sum())
+    changed = known & (truth != current)
+    return float((predicted == truth)[changed].mean()) if changed.any() else float("nan")
 
 
 def _agreement(
     true: NDArray[np.int64], predicted: NDArray[np.int64], classes: NDArray[np.int64]
 ) -> dict[str, float]:
     """Agreement beyond chance; where all is one class kappa is NaN and Matthews 0."""
+    from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of just that
         return {

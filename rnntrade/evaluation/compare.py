@@ -127,7 +127,7 @@ def _compare(
     block = block_length(len(table), horizon)
     draws = config.bootstrap_draws
     ability = superior_predictive_ability(base, table, block, draws, SEED)
-    steps = step_m(base, table, 1.0 - config.confidence, block, draws, SEED)
+    better = step_m(base, table, 1.0 - config.confidence, block, draws, SEED)
     few = "too few sessions for these tests" if np.isnan(ability.consistent) else "compared"
     return Comparison(
         question=question,
@@ -135,7 +135,7 @@ def _compare(
         models=tuple(str(name) for name in columns),
         spa_p=ability.consistent,
         spa_range=(ability.lower, ability.upper),
-        better=steps.better,
+        better=better,
         overfitting=math.nan,
         overfitting_band=NOWHERE,
         note=f"{ability.sessions:,} sessions, {few}.",

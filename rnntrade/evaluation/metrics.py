@@ -282,13 +282,7 @@ def information_ratio(
     returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> float:
     """Mean over deviation of the returns beyond the benchmark's, × √year."""
-    return information_ratio_per_session(returns, benchmark) * math.sqrt(sessions_per_year)
-
-
-@_figure
-def information_ratio_per_session(returns: ArrayLike, benchmark: ArrayLike) -> float:
-    """Mean over deviation of the returns beyond the benchmark's, not annualised."""
-    return _mean_over_deviation(_excess(returns, benchmark))
+    return _mean_over_deviation(_excess(returns, benchmark)) * math.sqrt(sessions_per_year)
 
 
 @_figure
@@ -296,9 +290,7 @@ def up_capture(
     returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> float:
     """Annual return over the benchmark's, on the sessions where the benchmark did not fall."""
-    own, other = _joined(returns, benchmark)
-    chosen = (annual_return(each[other >= 0.0], sessions_per_year) for each in (own, other))
-    return _ratio(*chosen)
+    return _capture(returns, benchmark, sessions_per_year, np.greater_equal)
 
 
 @_figure
@@ -306,9 +298,7 @@ def down_capture(
     returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> float:
     """Annual return over the benchmark's, on the sessions where the benchmark fell."""
-    own, other = _joined(returns, benchmark)
-    chosen = (annual_return(each[other < 0.0], sessions_per_year) for each in (own, other))
-    return _ratio(*chosen)
+    return _capture(returns, benchmark, sessions_per_year, np.less)
 
 
 @_figure
@@ -366,15 +356,9 @@ def profit_factor(profits: ArrayLike) -> float:
 
 @_figure
 def expectancy(results: ArrayLike) -> float:
-    """Mean result of a trade, in the unit given."""
+    """Mean result of a trade, in the unit given: a return, or the sessions it was held."""
     values = _present(_array(results))
     return float(values.mean()) if len(values) else math.nan
-
-
-@_figure
-def mean_holding_time(durations: ArrayLike) -> float:
-    """Mean sessions that a trade was held."""
-    return expectancy(durations)
 
 
 @_figure
@@ -458,7 +442,7 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "profit_factor": profit_factor(trades["net_profit"]),
         "expectancy": expectancy(trades["net_return"]),
         "trades": float(len(trades)),
-        "mean_holding_time": mean_holding_time(trades["duration"]),
+        "mean_holding_time": expectancy(trades["duration"]),
         "turnover": float(backtest.turnover.sum()) * year / len(returns),
         "exposure": exposure(backtest.weights),
         "tail_ratio": tail_ratio(returns),
@@ -541,6 +525,11 @@ def _excess_pair(
     _, rate = _joined(returns, risk_free)
     known = np.isfinite(own - other - rate)
     return (own - rate)[known], (other - rate)[known]
+
+
+def _capture(returns: ArrayLike, benchmark: ArrayLike, year: int, chosen: np.ufunc) -> float:
+    own, other = _joined(returns, benchmark)
+    return _ratio(*(annual_return(each[chosen(other, 0.0)], year) for each in (own, other)))
 
 
 def _deviation(values: Floats) -> float:

@@ -26,16 +26,6 @@ class SuperiorAbility:
     left_out: tuple[str, ...]  # models whose losses are the benchmark's own
 
 
-@dataclass(frozen=True)
-class Stepwise:
-    """The models that are better than the benchmark, all of them at once at the size asked for."""
-
-    better: tuple[str, ...]
-    sessions: int
-    dropped: int
-    left_out: tuple[str, ...]
-
-
 def superior_predictive_ability(
     benchmark_losses: pd.Series,
     model_losses: pd.DataFrame,
@@ -73,13 +63,13 @@ def step_m(
     block: int,
     draws: int = 1000,
     seed: int = 0,
-) -> Stepwise:
+) -> tuple[str, ...]:
     """Name the models that lose less than the benchmark; one or more wrongly with chance `size`.
 
     The arguments are those of `superior_predictive_ability`.
     source  Romano and Wolf (2005), Stepwise Multiple Testing as Formalized Data Snooping
     """
-    gains, dropped, left_out = _gains(benchmark_losses, model_losses)
+    gains, *_ = _gains(benchmark_losses, model_losses)
     better = np.zeros(gains.shape[1], dtype=bool)
     if len(better) and _enough(len(gains), block):
         from arch.bootstrap import SPA  # takes 2 s to import
@@ -93,8 +83,7 @@ def step_m(
             if len(found) == 0:
                 break
             better[found] = True
-    names = tuple(str(name) for name in gains.columns[better])
-    return Stepwise(names, len(gains), dropped, left_out)
+    return tuple(str(name) for name in gains.columns[better])
 
 
 def _gains(

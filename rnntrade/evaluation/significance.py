@@ -1,9 +1,8 @@
 """Could a difference be luck?  Tests of two models, of directions and of two Sharpe ratios.
 
 N predictions, one a ticker and session; h horizon.  Predictions of one session move together, and
-labels that reach h sessions ahead overlap, so N predictions are far fewer independent ones: tests
-whose name ends in `by_session`, and those that ask for a horizon, allow for it.  The plain forms
-are right for one ticker and h = 1 only.
+labels that reach h sessions ahead overlap, so N predictions are far fewer independent ones: all but
+`binomial_direction`, which is right for one ticker and h = 1 only, allow for it.
 
 The null hypothesis is always "no difference" or "no skill".  Positive statistics favour the model.
 """
@@ -34,28 +33,15 @@ class Significance:
     detail: str  # the figures behind it, in words
 
 
-def mcnemar(model_right: ArrayLike, rival_right: ArrayLike) -> Significance:
-    """Test whether two models are right equally often, by the pairs where only one of them is.
-
-    model_right, rival_right  (N,) whether each was right on the same, independent, cases
-    returns                   exact binomial p; the statistic is wins less losses
-    source                    McNemar (1947), Note on the Sampling Error of the Difference …
-    """
-    wins, losses = _discordant(model_right, rival_right)
-    above, below = _binomial_tails(wins, wins + losses, 0.5)
-    detail = f"right alone: model {wins}, rival {losses}"
-    return _significance("McNemar, exact", wins - losses, above, below, detail)
-
-
 def mcnemar_by_session(
     model_right: ArrayLike, rival_right: ArrayLike, session: ArrayLike, horizon: int
 ) -> Significance:
-    """Test the same of predictions that are not independent, by flipping the signs of whole blocks.
+    """Test whether two models are right equally often, by the pairs where only one of them is.
 
-    McNemar's test asks how often random signs on the discordant pairs reach what was seen.  Here
-    all pairs of a block of sessions share one sign.  Blocks of three horizons keep the size near
-    its nominal one (with labels 20 ahead and three tickers alike, 5 % became 5 to 6 %, where the
-    plain test rejects 60 %); fewer than six blocks cannot reach 5 % on two sides at all.
+    McNemar's test (1947) asks how often random signs on the discordant pairs reach what was seen.
+    Here all pairs of a block of sessions share one sign.  Blocks of three horizons keep the size
+    near its nominal one (with labels 20 ahead and three tickers alike, 5 % became 5 to 6 %, where
+    the plain test rejects 60 %); fewer than six blocks cannot reach 5 % on two sides at all.
     session  (N,) of each pair, in any order
     horizon  sessions that a label reaches ahead; blocks are no shorter than sessions^(1/3) either
     returns  exact p over all choices of signs; the statistic is wins less losses
@@ -112,31 +98,17 @@ def binomial_by_session(
     return _significance("binomial, by session", plain.statistic, above, below, detail)
 
 
-def pesaran_timmermann(truth_up: ArrayLike, predicted_up: ArrayLike) -> Significance:
-    """Test whether independent calls of direction are right more often than their frequencies say.
-
-    truth_up, predicted_up  (N,) whether it went up, and whether that was predicted
-    returns                 standard normal statistic; NaN where either never varies
-    source                  Pesaran and Timmermann (1992), A Simple Nonparametric Test of Predictive
-                            Performance; its variances simplify to what is here
-    """
-    truth, predicted = _directions(truth_up, predicted_up)
-    n = len(truth)
-    spread = math.sqrt(truth.var() * predicted.var()) if n > 1 else 0.0
-    if spread == 0.0:
-        return _undefined("Pesaran-Timmermann", "one direction only")
-    covariance = float(np.mean((truth - truth.mean()) * (predicted - predicted.mean())))
-    z = covariance / spread * n / math.sqrt(n - 1)
-    return _significance("Pesaran-Timmermann", z, norm.sf(z), norm.cdf(z), f"{n} calls")
-
-
 def pesaran_timmermann_by_session(
     truth_up: ArrayLike, predicted_up: ArrayLike, session: ArrayLike, horizon: int = 1
 ) -> Significance:
-    """Test the same of calls that move together: their covariances are summed by session.
+    """Test whether calls of direction are right more often than their frequencies say.
 
-    returns  Student t statistic with the variance of `diebold_mariano`
-    source   as Pesaran and Timmermann (2009), Testing Dependence Among Serially Correlated
+    Their covariances are summed by session, since calls of one session move together.
+    truth_up, predicted_up  (N,) whether it went up, and whether that was predicted
+    returns  Student t statistic with the variance of `diebold_mariano`; NaN where either never
+             varies
+    source   Pesaran and Timmermann (1992), A Simple Nonparametric Test of Predictive Performance;
+             as Pesaran and Timmermann (2009), Testing Dependence Among Serially Correlated
              Multicategory Variables, do for series
     """
     truth, predicted = _directions(truth_up, predicted_up)
@@ -175,22 +147,18 @@ def diebold_mariano(
 def ledoit_wolf_sharpe(
     returns: ArrayLike,
     benchmark: ArrayLike,
-    block: int | None = None,
-    draws: int = 0,
-    seed: int = 0,
     sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> Significance:
     """Test whether two Sharpe ratios are equal, of returns (above the risk-free rate) in pairs.
 
-    block    sessions in a block of the bootstrap; None: sessions^(1/3)
-    draws    of the studentised circular block bootstrap for p; 0: p of the normal distribution,
-             which rejects a little too often for heavy tails and short series
     returns  the difference over its HAC standard error (quadratic spectral kernel, prewhitened by
-             an AR(1)); p is 1 where both series are the same, NaN where one never varies
+             an AR(1)), with p of the normal distribution, which rejects a little too often for
+             heavy tails and short series; p is 1 where both series are the same, NaN where one
+             never varies
     source   Ledoit and Wolf (2008), Robust Performance Hypothesis Testing with the Sharpe Ratio
     """
     table = known_columns(returns, benchmark)  # (T, 2)
-    name = "Ledoit-Wolf, bootstrap" if draws else "Ledoit-Wolf"
+    name = "Ledoit-Wolf"
     sessions = len(table)
     if sessions > 4 and np.array_equal(table[:, 0], table[:, 1]):
         return Significance(name, math.nan, 1.0, 1.0, "the same returns")
@@ -205,13 +173,7 @@ def ledoit_wolf_sharpe(
     z = difference / error
     detail = f"annualised difference {difference * math.sqrt(sessions_per_year):+.2f}"
     detail += f" over {sessions} sessions"
-    if not draws:
-        return _significance(name, z, norm.sf(z), norm.cdf(z), detail)
-    length = max(round(math.cbrt(sessions)), 1) if block is None else min(block, sessions)
-    drawn = _studentised_draws(table, difference, length, draws, seed)
-    p = (1 + np.count_nonzero(np.abs(drawn) >= abs(z))) / (1 + draws)
-    better = (1 + np.count_nonzero(drawn >= z)) / (1 + draws)
-    return Significance(name, z, p, better, f"{detail}, {draws} draws of blocks of {length}")
+    return _significance(name, z, norm.sf(z), norm.cdf(z), detail)
 
 
 # What the tests share ----------------------------------------------------------------------------
@@ -322,21 +284,3 @@ def _spectral_variance(influence: Floats) -> float:
     slope = float(np.clip(before @ after / (before @ before), -0.97, 0.97))
     left = QuadraticSpectral(after - slope * before, center=False).cov.long_run
     return float(np.squeeze(left)) / (1.0 - slope) ** 2
-
-
-def _studentised_draws(
-    table: Floats, difference: float, length: int, draws: int, seed: int
-) -> Floats:
-    """(draws,) how far resampled differences lie from the true one, in their own errors."""
-    generator = np.random.default_rng(seed)
-    sessions = len(table)
-    number = sessions // length
-    steps = np.arange(length)
-    drawn = np.empty(draws)
-    for draw in range(draws):
-        starts = generator.integers(0, sessions, number)
-        rows = ((starts[:, None] + steps) % sessions).ravel()
-        found, influence = _sharpe_influence(table[rows])
-        blocks = influence.reshape(number, length).sum(axis=1) / math.sqrt(length)
-        drawn[draw] = (found - difference) / math.sqrt(np.mean(blocks**2) / len(rows))
-    return drawn

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
 from rnntrade.models.calibration import fit_temperature, temper
-from rnntrade.protocols import Objective
+from rnntrade.protocols import Basis, Objective
 from rnntrade.samples.scaling import fit_scaler, standardise
 from rnntrade.samples.windows import gather
 from rnntrade.types import REGIMES, Fold, Rows, Samples
@@ -50,9 +48,7 @@ def baselines(
     if len(training) == 0:
         raise DataError(f"fold {fold.number}: no training samples to fit baselines on.")
     with threadpool_limits(limits=1):
-        return objective.baselines(
-            samples, fold, training, rows, current=current, last_return=last_return, seed=seed
-        )
+        return objective.baselines(Basis(samples, fold, training, rows, current, last_return, seed))
 
 
 def transition_matrix(current: Array, future: Array, classes: int) -> Array:
@@ -77,117 +73,102 @@ def autoregression(today: Array, tomorrow: Array) -> tuple[float, float]:
     return float(constant), float(coefficient)
 
 
-def regime_baselines(
-    samples: Samples, fold: Fold, training: Rows, rows: Rows, current: Array, seed: int
-) -> dict[str, Array]:
+def regime_baselines(basis: Basis) -> dict[str, Array]:
     """(n, 4) probabilities: majority, persistence, Markov chain, regressions, boosting."""
-    classes = len(REGIMES)
-    target = samples.target[training, 0]
+    if basis.current is None:
+        raise ValueError("the baselines of a regime need current, one regime a sample")
+    classes, target = len(REGIMES), basis.target[:, 0]
     frequencies = np.bincount(target.astype(int), minlength=classes) / len(target)  # (4,)
-    chain = transition_matrix(current[training], target, classes)
-    today = current[rows]
+    chain = transition_matrix(basis.current[basis.training], target, classes)
+    today = basis.current[basis.rows]
     known = np.isfinite(today)
     state = np.where(known, today, 0).astype(int)  # (n,)
-    unknown = np.tile(frequencies, (len(rows), 1))  # a regime not known today: as the majority
+    unknown = np.tile(frequencies, (len(today), 1))  # a regime not known today: as the majority
     return {
         "majority": unknown,
         "persistence": np.where(known[:, None], np.eye(classes)[state], unknown),
         "markov_chain": np.where(known[:, None], chain[state], unknown),
-        **_classifiers(samples, fold, training, rows, classes, seed),
+        **_classifiers(basis, classes),
     }
 
 
-def direction_baselines(
-    samples: Samples, fold: Fold, training: Rows, rows: Rows, seed: int
-) -> dict[str, Array]:
+def direction_baselines(basis: Basis) -> dict[str, Array]:
     """(n, 1) probability of a rise: majority, buy and hold, regressions, boosting."""
-    frequency = float(samples.target[training, 0].mean())
-    fitted = _classifiers(samples, fold, training, rows, 2, seed)
+    n = len(basis.rows)
     return {
-        "majority": np.full((len(rows), 1), frequency),
-        "buy_and_hold": np.ones((len(rows), 1)),
-        **{name: probabilities[:, 1:] for name, probabilities in fitted.items()},
+        "majority": np.full((n, 1), float(basis.target[:, 0].mean())),
+        "buy_and_hold": np.ones((n, 1)),
+        **{name: both[:, 1:] for name, both in _classifiers(basis, 2).items()},
     }
 
 
-def return_baselines(
-    samples: Samples, training: Rows, rows: Rows, last_return: Array | None
-) -> dict[str, Array]:
+def return_baselines(basis: Basis) -> dict[str, Array]:
     """(n, O) returns: zero, training mean, ridge regression on the window, AR(1)."""
-    target = samples.target[training]  # (n_training, O)
-    found = {
-        "zero": np.zeros((len(rows), target.shape[1])),
-        "mean": np.tile(target.mean(axis=0), (len(rows), 1)),
-        "ridge_window": _ridge(samples, training, rows),
+    target, n = basis.target, len(basis.rows)
+    ridge = np.zeros((0, target.shape[1]))
+    if n:
+        from sklearn.linear_model import Ridge
+
+        x, new = _inputs(basis, basis.rows, basis.samples.lookback)
+        ridge = Ridge(alpha=RIDGE_PENALTY).fit(x, target).predict(new)
+    predictions = {
+        "zero": np.zeros((n, target.shape[1])),
+        "mean": np.tile(target.mean(axis=0), (n, 1)),
+        "ridge_window": np.asarray(ridge).reshape(n, -1),
     }
-    if last_return is None:
-        return found
-    constant, coefficient = autoregression(last_return[training], target[:, 0])
-    steps, previous = [], np.nan_to_num(last_return[rows])
+    if basis.last_return is None:
+        return predictions
+    constant, coefficient = autoregression(basis.last_return[basis.training], target[:, 0])
+    steps, previous = [], np.nan_to_num(basis.last_return[basis.rows])
     for _ in range(target.shape[1]):
         previous = constant + coefficient * previous
         steps.append(previous)
-    return {**found, "ar1": np.stack(steps, axis=1)}
+    return {**predictions, "ar1": np.stack(steps, axis=1)}
 
 
-def _classifiers(
-    samples: Samples, fold: Fold, training: Rows, rows: Rows, classes: int, seed: int
-) -> dict[str, Array]:
-    """Return (n, classes) calibrated probabilities of each fitted classifier."""
-    target = samples.target[training, 0].astype(int)
-    asked = np.concatenate([rows, fold.validation])
-    last, last_asked = _inputs(samples, training, asked, lookback=1)
-    window, window_asked = _inputs(samples, training, asked, samples.lookback)
+def _classifiers(basis: Basis, classes: int) -> dict[str, Array]:
+    """Return (n, classes) probabilities of each fitted classifier, calibrated on the validation.
+
+    A class that training never saw has none.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second to import
+
+    target, validation, n = basis.target[:, 0].astype(int), basis.fold.validation, len(basis.rows)
+    new = np.concatenate([basis.rows, validation])
+    last = _inputs(basis, new, lookback=1)
+    window = _inputs(basis, new, basis.samples.lookback)
     boosting = HistGradientBoostingClassifier(
-        max_leaf_nodes=15, early_stopping=False, random_state=seed
+        max_leaf_nodes=15, early_stopping=False, random_state=basis.seed
     )
-    said = {
-        "logistic_last": _fit_and_ask(_logistic(), last, target, last_asked, classes),
-        "logistic_window": _fit_and_ask(_logistic(), window, target, window_asked, classes),
-        "gradient_boosting": _fit_and_ask(boosting, last, target, last_asked, classes),
-    }
-    truth = samples.target[fold.validation, 0]
-    return {
-        name: _calibrated(found[: len(rows)], found[len(rows) :], truth)
-        for name, found in said.items()
-    }
+    seen, calibrated = np.unique(target), {}
+    for name, model, (x, asked) in (
+        ("logistic_last", _logistic(), last),
+        ("logistic_window", _logistic(), window),
+        ("gradient_boosting", boosting, last),
+    ):
+        probabilities = np.zeros((len(asked), classes))
+        if len(seen) == 1:
+            probabilities[:, seen[0]] = 1.0
+        elif len(asked):
+            probabilities[:, seen] = model.fit(x, target).predict_proba(asked)
+        certain = np.log(np.clip(probabilities[n:], SMALLEST, 1.0))
+        temperature = fit_temperature(certain, basis.samples.target[validation, 0])
+        calibrated[name] = temper(probabilities[:n], temperature)
+    return calibrated
 
 
-def _calibrated(probabilities: Array, validation: Array, truth: Array) -> Array:
-    """Return the probabilities at the temperature that suits the validation part."""
-    certain = np.clip(validation, SMALLEST, 1.0)  # a class that training never saw
-    return temper(probabilities, fit_temperature(np.log(certain), truth))
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
 
-
-def _fit_and_ask(model: Any, x: Array, target: Rows, asked: Array, classes: int) -> Array:
-    """Return probabilities of all classes; one that training never saw has none."""
-    probabilities = np.zeros((len(asked), classes))
-    seen = np.unique(target)
-    if len(seen) == 1:
-        probabilities[:, seen[0]] = 1.0
-    elif len(asked):
-        probabilities[:, seen] = model.fit(x, target).predict_proba(asked)
-    return probabilities
-
-
-def _logistic() -> LogisticRegression:
     return LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
 
 
-def _ridge(samples: Samples, training: Rows, rows: Rows) -> Array:
-    x, asked = _inputs(samples, training, rows, samples.lookback)
-    target = samples.target[training]
-    if len(asked) == 0:
-        return np.zeros((0, target.shape[1]))
-    fitted = Ridge(alpha=RIDGE_PENALTY).fit(x, target).predict(asked)
-    return np.asarray(fitted).reshape(len(rows), -1)
-
-
-def _inputs(samples: Samples, training: Rows, rows: Rows, lookback: int) -> tuple[Array, Array]:
+def _inputs(basis: Basis, rows: Rows, lookback: int) -> tuple[Array, Array]:
     """Return standardised windows laid flat, (·, lookback × F), to fit on and to ask about."""
+    samples, training = basis.samples, basis.training
     scaled = standardise(samples.rows, fit_scaler(samples, training, scale_target=False))
-    flat = [
+    known, new = (
         gather(scaled, samples.last[chosen], lookback).reshape(len(chosen), -1).astype(float)
         for chosen in (training, rows)
-    ]
-    return flat[0], flat[1]
+    )
+    return known, new

@@ -10,6 +10,8 @@ from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.recurrent import ManyToOneLSTM, RegimeLSTM
 from rnntrade.models.seq2seq import Seq2SeqLSTM
 
+Build = Callable[[ModelConfig], nn.Module]
+
 DECODED = "returns"  # the feature a decoder goes on from
 
 
@@ -27,12 +29,11 @@ def build(config: ModelConfig) -> nn.Module:
     return make(config)
 
 
-def _regime(config: ModelConfig) -> nn.Module:
-    return RegimeLSTM(len(config.inputs), config.hidden_size, config.num_layers, config.dropout)
-
-
-def _many_to_one(config: ModelConfig) -> nn.Module:
-    return ManyToOneLSTM(len(config.inputs), config.hidden_size, config.num_layers, config.dropout)
+def _sized(network: Callable[[int, int, int, float], nn.Module]) -> Build:
+    """Networks that know nothing but their sizes."""
+    return lambda config: network(
+        len(config.inputs), config.hidden_size, config.num_layers, config.dropout
+    )
 
 
 def _seq2seq(config: ModelConfig) -> nn.Module:
@@ -51,15 +52,9 @@ def _seq2seq(config: ModelConfig) -> nn.Module:
     )
 
 
-def _attention(config: ModelConfig) -> nn.Module:
-    return AttentionBiLSTM(
-        len(config.inputs), config.hidden_size, config.num_layers, config.dropout
-    )
-
-
-ARCHITECTURES: Mapping[str, tuple[Callable[[ModelConfig], nn.Module], tuple[str, ...]]] = {
-    "regime_lstm": (_regime, ("regime",)),
-    "many_to_one_lstm": (_many_to_one, ("direction", "return")),
+ARCHITECTURES: Mapping[str, tuple[Build, tuple[str, ...]]] = {
+    "regime_lstm": (_sized(RegimeLSTM), ("regime",)),
+    "many_to_one_lstm": (_sized(ManyToOneLSTM), ("direction", "return")),
     "seq2seq_lstm": (_seq2seq, ("forecast",)),
-    "attention_bilstm": (_attention, ("direction", "return")),
+    "attention_bilstm": (_sized(AttentionBiLSTM), ("direction", "return")),
 }

@@ -5,7 +5,6 @@ One number divides all logits, so what is predicted stays; only how sure it soun
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 LOWEST, HIGHEST = 0.1, 10.0
@@ -20,6 +19,8 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[np.float64]) ->
     returns  1.0 (as it is) where no target is known
     source   Guo et al. (2017), On Calibration of Modern Neural Networks
     """
+    from scipy.optimize import minimize_scalar  # takes a second to import, and only fits need it
+
     known = np.isfinite(target) & np.isfinite(logits).all(axis=1)
     if not known.any():
         return 1.0

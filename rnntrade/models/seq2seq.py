@@ -66,8 +66,8 @@ class Seq2SeqLSTM(nn.Module):
             fed = self.head(states[:, -1])  # (B, 1)
             forecasts.append(fed)
             if truth is not None:
-                told = torch.rand_like(fed) < teacher_forcing  # (B, 1)
-                fed = torch.where(told, truth[:, step, None], fed)
+                forced = torch.rand_like(fed) < teacher_forcing  # (B, 1)
+                fed = torch.where(forced, truth[:, step, None], fed)
         return torch.cat(forecasts, dim=1)  # (B, h)
 
 

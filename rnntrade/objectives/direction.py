@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rnntrade.labels.targets import direction
 from rnntrade.models.baselines import direction_baselines
 from rnntrade.models.calibration import fit_temperature
-from rnntrade.types import Fold, Rows, Samples, Scaler
+from rnntrade.protocols import Basis
+from rnntrade.types import Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,19 +79,9 @@ class Direction:
         """The probability of a rise."""
         return {"p_up": float(answer[0])}
 
-    def baselines(
-        self,
-        samples: Samples,
-        fold: Fold,
-        training: Rows,
-        rows: Rows,
-        *,
-        current: Array | None,
-        last_return: Array | None,
-        seed: int,
-    ) -> dict[str, Array]:
+    def baselines(self, basis: Basis) -> dict[str, Array]:
         """Majority, buy and hold, logistic regressions, gradient boosting."""
-        return direction_baselines(samples, fold, training, rows, seed)
+        return direction_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
         """(N,) 0 or 1."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rnntrade.labels.targets import future_regime
 from rnntrade.models.baselines import regime_baselines
 from rnntrade.models.calibration import fit_temperature
-from rnntrade.types import REGIMES, Fold, Rows, Samples, Scaler, used_classes
+from rnntrade.protocols import Basis
+from rnntrade.types import REGIMES, Scaler, used_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,21 +101,9 @@ class Regime:
         own = dict(zip(self.names, map(float, answer), strict=False))
         return {**own, "regime": self.regimes[int(answer[: len(self.classes)].argmax())]}
 
-    def baselines(
-        self,
-        samples: Samples,
-        fold: Fold,
-        training: Rows,
-        rows: Rows,
-        *,
-        current: Array | None,
-        last_return: Array | None,
-        seed: int,
-    ) -> dict[str, Array]:
+    def baselines(self, basis: Basis) -> dict[str, Array]:
         """Majority, persistence, Markov chain, logistic regressions, gradient boosting."""
-        if current is None:
-            raise ValueError("the baselines of a regime need current, one regime a sample")
-        return regime_baselines(samples, fold, training, rows, current, seed)
+        return regime_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
         """(N,) class."""

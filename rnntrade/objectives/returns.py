@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from rnntrade.labels.targets import multi_step
 from rnntrade.models.baselines import return_baselines
-from rnntrade.types import Fold, Rows, Samples, Scaler
+from rnntrade.protocols import Basis
+from rnntrade.types import Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,19 +84,9 @@ class Returns:
         """Each step's return."""
         return dict(zip(self.names, map(float, answer), strict=False))
 
-    def baselines(
-        self,
-        samples: Samples,
-        fold: Fold,
-        training: Rows,
-        rows: Rows,
-        *,
-        current: Array | None,
-        last_return: Array | None,
-        seed: int,
-    ) -> dict[str, Array]:
+    def baselines(self, basis: Basis) -> dict[str, Array]:
         """Zero, training mean, ridge regression on the window, AR(1)."""
-        return return_baselines(samples, training, rows, last_return)
+        return return_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
         """(N, h) returns that came."""

@@ -10,12 +10,13 @@ The validation part chose the epoch: its scores flatter, so the tests reject a l
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtr
 
 from rnntrade.evaluation.power import block_length
 from rnntrade.protocols import Objective
@@ -27,51 +28,81 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What a model said, and what came."""
+    """What a model predicted, and what came."""
 
     session: NDArray[np.datetime64]  # (N,) of each decision, in any order
-    said: Floats  # (N, C) probabilities, or (N, h) returns
+    predicted: Floats  # (N, C) probabilities, or (N, h) returns
     truth: Floats  # (N,) class, or (N, h) returns; every one known
     horizon: int  # sessions that the truth reaches ahead
 
     @staticmethod
     def of(rows: pd.DataFrame, objective: Objective) -> "Outcomes":
         """Read rows of predictions of one source, each with a known future (`known_rows`)."""
-        return Outcomes(
-            rows["decision"].to_numpy(),
-            objective.predicted(rows),
-            objective.truth(rows),
-            objective.horizon,
-        )
+        predicted, truth = objective.predicted(rows), objective.truth(rows)
+        return Outcomes(rows["decision"].to_numpy(), predicted, truth, objective.horizon)
 
     @property
     def forecasts(self) -> bool:
-        """Whether returns were said, not probabilities."""
+        """Whether returns were predicted, not probabilities."""
         return self.truth.ndim == 2
 
     def hits(self) -> pd.Series:
         """(T,) share of tickers whose likeliest class came, by session."""
-        return self._by_session(self.said.argmax(axis=1) == self.truth)
+        return self._by_session(self.predicted.argmax(axis=1) == self.truth)
 
     def squared_errors(self) -> pd.Series:
         """(T,) mean squared error by session: of returns, or Brier's, summed over classes."""
         if self.forecasts:
-            return self._by_session(((self.said - self.truth) ** 2).mean(axis=1))
-        came = self.truth[:, None] == np.arange(self.said.shape[1])
-        scale = 2.0 if self.said.shape[1] == 2 else 1.0  # with two classes that of one alone
-        return self._by_session(((self.said - came) ** 2).sum(axis=1) / scale)
+            return self._by_session(((self.predicted - self.truth) ** 2).mean(axis=1))
+        came = self.truth[:, None] == np.arange(self.predicted.shape[1])
+        scale = 2.0 if self.predicted.shape[1] == 2 else 1.0  # with two classes that of one alone
+        return self._by_session(((self.predicted - came) ** 2).sum(axis=1) / scale)
 
     def squared_moves(self) -> pd.Series:
         """(T,) mean squared return that came, by session: the error of forecasting no move."""
         return self._by_session((self.truth**2).mean(axis=1))
+
+    def relative_errors(self) -> pd.Series:
+        """(T,) whose mean is the squared error as a share of that of forecasting no move.
+
+        The share, and not the error: a wilder market has larger errors without any decay.  Each
+        session's part in the ratio is linearised (the delta method), so that the deviation of the
+        mean is that of the ratio.
+        """
+        error, move = self.squared_errors(), self.squared_moves()
+        if len(move) == 0 or not move.mean() > 0.0:
+            return error * math.nan
+        ratio = error.mean() / move.mean()
+        return ratio + (error - ratio * move) / move.mean()
 
     def _by_session(self, values: NDArray[np.generic]) -> pd.Series:
         return pd.Series(np.asarray(values, dtype=float)).groupby(self.session).mean()
 
 
 @dataclass(frozen=True)
+class Score:
+    """A mean over sessions that may decay."""
+
+    by_session: Callable[[Outcomes], pd.Series]
+    better: float  # 1 where more is better, else -1
+    unit: str
+    text: Callable[[float], str]  # the mean, in a sentence
+
+
+SCORES = {
+    "hit rate": Score(Outcomes.hits, 1.0, "of calls right", lambda x: f"{100 * x:.1f} %"),
+    "calibration": Score(
+        Outcomes.squared_errors, -1.0, "Brier score", lambda x: f"{x:.4f} (Brier score)"
+    ),
+    "forecast error": Score(
+        Outcomes.relative_errors, -1.0, "of no move's", lambda x: f"{x:.3f} of that of no move"
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Decay:
-    """A score then and now; NaN p where it cannot be told."""
+    """A score then and now; p is NaN where there is too little to test."""
 
     before: float
     now: float
@@ -79,50 +110,21 @@ class Decay:
     sessions: int  # recent ones
 
 
-def hit_rate_decay(validation: Outcomes, recent: Outcomes) -> Decay:
-    """Test whether fewer of the likeliest classes come than on the validation part."""
-    return _decay(validation.hits(), recent.hits(), recent.horizon, better=1.0)
-
-
-def calibration_decay(validation: Outcomes, recent: Outcomes) -> Decay:
-    """Test whether the Brier score of the probabilities is worse than on the validation part."""
-    before, now = validation.squared_errors(), recent.squared_errors()
-    return _decay(before, now, recent.horizon, better=-1.0)
-
-
-def error_decay(validation: Outcomes, recent: Outcomes) -> Decay:
-    """Test whether forecasts lose more, as a share of the squared error of forecasting no move.
-
-    The share, and not the error: a wilder market has larger errors without any decay.  Each
-    session's part in the ratio is linearised (the delta method).
-    """
-    before, now = _ratio_parts(validation), _ratio_parts(recent)
-    return _decay(before, now, recent.horizon, better=-1.0)
-
-
-def _ratio_parts(outcomes: Outcomes) -> pd.Series:
-    """(T,) whose mean is the ratio of the means, and whose deviation is that of the ratio."""
-    error, move = outcomes.squared_errors(), outcomes.squared_moves()
-    if len(move) == 0 or not move.mean() > 0.0:
-        return error * math.nan
-    ratio = error.mean() / move.mean()
-    return ratio + (error - ratio * move) / move.mean()
-
-
-def _decay(before: pd.Series, now: pd.Series, horizon: int, better: float) -> Decay:
-    """Test the means of two periods that do not overlap; `better`: 1 where more is, or -1."""
-    first, last = before.to_numpy(float), now.to_numpy(float)
-    means = (
-        (float(first.mean()), float(last.mean())) if len(first) and len(last) else (math.nan,) * 2
-    )
-    variance, blocks = _long_run_variance(first, horizon)
-    own, _ = _long_run_variance(last, horizon)
+def decay(name: str, validation: Outcomes, recent: Outcomes) -> Decay:
+    """Test whether one of SCORES is worse than on the validation part."""
+    score = SCORES[name]
+    first, last = (score.by_session(part).to_numpy(float) for part in (validation, recent))
+    before, now = math.nan, math.nan
+    if len(first) and len(last):
+        before, now = float(first.mean()), float(last.mean())
+    variance, blocks = _long_run_variance(first, recent.horizon)
+    own, _ = _long_run_variance(last, recent.horizon)
     variance = max(variance, own) if math.isfinite(own) else variance
     if len(last) < FEWEST_SESSIONS or not variance > 0.0:
-        return Decay(*means, math.nan, len(last))
-    worse = better * (means[0] - means[1])
+        return Decay(before, now, math.nan, len(last))
     deviation = math.sqrt(variance * (1.0 / len(first) + 1.0 / len(last)))
-    return Decay(*means, float(t.sf(worse / deviation, blocks - 1.0)), len(last))
+    worse = score.better * (before - now)
+    return Decay(before, now, float(stdtr(blocks - 1.0, -worse / deviation)), len(last))
 
 
 def _long_run_variance(series: Floats, horizon: int) -> tuple[float, float]:

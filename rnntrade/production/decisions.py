@@ -4,6 +4,7 @@ Features, windows, predictions, positions are made by the functions that a run u
 up to the newest one given; so the row of a session is the same whether later ones are there or not.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,30 @@ from rnntrade.chain import CHAIN, Chain, chain_of
 from rnntrade.errors import DataError
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.production.decay import Outcomes
 from rnntrade.production.desk import Desk
+from rnntrade.production.health import Observed
 from rnntrade.training.latest import history
 from rnntrade.types import Prices, Rows, Samples, turbulent_classes
+
+
+@dataclass(frozen=True, eq=False)
+class Evening:
+    """A desk, the bars it may see, and its members' mean answer to every window since it learned.
+
+    Made by `ask`, once an evening; decisions, health and reasons to abstain follow from it.
+    """
+
+    desk: Desk
+    prices: Prices  # of the desk's tickers, on the sessions that any of them traded
+    samples: Samples  # every window, those that it has learned from too
+    rows: Rows  # (n,) ascending positions in them: decisions since
+    answers: NDArray[np.float64]  # (n, C)
+
+    @property
+    def day(self) -> pd.Timestamp:
+        """The newest session."""
+        return pd.Timestamp(self.prices.sessions[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,70 +49,74 @@ class Decisions:
     target: pd.DataFrame  # fraction of equity; NaN: no new decision, the last one stands
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a desk's members say, on average, of every window since it stopped learning."""
+def ask(desk: Desk, prices: Prices, before: Evening | None = None) -> Evening:
+    """Ask the desk about every window of the prices since it stopped learning.
 
-    samples: Samples  # those before too
-    rows: Rows  # (n,) ascending positions in them
-    said: NDArray[np.float64]  # (n, C)
-
-    def of(self, rows: Rows) -> NDArray[np.float64]:
-        """(m, C) of some of these rows."""
-        return self.said[np.searchsorted(self.rows, rows)]
-
-
-def ask(desk: Desk, prices: Prices, before: Answers | None = None) -> Answers:
-    """Ask once, for `decide`, `check_health` and `find_reasons` of one evening to share.
-
-    prices  as in `decide`
-    before  what the same desk said of the same prices up to an earlier session: not asked again
+    prices  from the desk's own first day on, of its tickers and others, up to any session; a ticker
+            without bars has no answers, and the others have the same as with it
+    before  the same desk on an earlier session of the same prices: not asked again
+    errors  DataError when no ticker has bars
     """
-    desk_prices = own_prices(desk, prices)
-    samples = desk_samples(desk, desk_prices)
+    own = prices.map(lambda frame: frame.reindex(columns=list(desk.tickers)))
+    traded = own.close.notna().any(axis=1)
+    if not traded.any():
+        raise DataError(f"no bars of {', '.join(desk.tickers)}: {desk.model.name} decides on them.")
+    own = own.on(own.sessions[traded])
+    samples = make_windows(desk, own)
     rows = np.flatnonzero(samples.spans.decision >= desk.fold.test.to_datetime64())
     new = np.ones(len(rows), dtype=bool)
     if before is not None:
+        earlier = before.samples.spans.ticker[before.rows]
         for ticker in desk.tickers:  # what was there then comes first
             mine = np.flatnonzero(samples.spans.ticker[rows] == ticker)
-            new[mine[: int((before.samples.spans.ticker[before.rows] == ticker).sum())]] = False
-    answers = CHAIN.answer(desk.fits, samples, rows[new])
-    said = np.empty((len(rows), answers.shape[1]))
-    said[new] = answers
+            new[mine[: int((earlier == ticker).sum())]] = False
+    latest = CHAIN.answer(desk.fits, samples, rows[new])
+    answers = np.empty((len(rows), latest.shape[1]))
+    answers[new] = latest
     if before is not None:
-        said[~new] = before.said
-    return Answers(samples, rows, said)
+        answers[~new] = before.answers
+    return Evening(desk, own, samples, rows, answers)
 
 
-def decide(desk: Desk, prices: Prices, answers: Answers | None = None) -> Decisions:
+def make_windows(desk: Desk, prices: Prices) -> Samples:
+    """Every window of the desk's inputs in the prices; no target is known, nor asked for."""
+    return CHAIN.windows(_chain(desk).compute_features(prices, desk.model.inputs), desk.model)
+
+
+def predict_newest(desk: Desk, prices: Prices) -> dict[str, dict[str, float | str]]:
+    """What the desk's members predict, by name, of each ticker with a window on the newest session.
+
+    Any ticker will do: the desk need not have learned from it.
+    """
+    samples = make_windows(desk, prices)
+    rows = np.flatnonzero(samples.spans.decision == prices.sessions[-1].to_datetime64())
+    answers = CHAIN.answer(desk.fits, samples, rows)
+    objective = objective_of(desk.model, desk.fits[0].classes)
+    tickers = samples.spans.ticker[rows]
+    return {str(t): objective.named(own) for t, own in zip(tickers, answers, strict=True)}
+
+
+def decide(evening: Evening) -> Decisions:
     """Every decision from the first session that the desk has not learned from.
 
-    prices   from the desk's own first day on, of its tickers, up to any session; for a ticker
-             without bars nothing is decided, and the others are as they are with it
-    answers  of `ask` about the same prices, where they are at hand
     row t    sees bars up to and including t; it is the backtest's row of t.  What stood before the
              first of these sessions is not known: a ticker halted on it counts as flat
-    errors   DataError when no ticker has bars, or there is no such session
+    errors   DataError when there is no such session
     """
-    desk_prices = own_prices(desk, prices)
-    sessions = desk_prices.sessions[desk_prices.sessions >= desk.fold.test]
+    desk, sessions = evening.desk, evening.prices.sessions
+    sessions = sessions[sessions >= desk.fold.test]
     if not len(sessions):
         raise DataError(
             f"{desk.model.name} has learned from the sessions before {desk.fold.test:%Y-%m-%d}, "
-            f"and the bars end on {desk_prices.sessions[-1]:%Y-%m-%d}: nothing is left to decide.  "
+            f"and the bars end on {evening.day:%Y-%m-%d}: nothing is left to decide.  "
             "Ask for a later session."
         )
-    answers = answers or ask(desk, prices)
-    spans, rise = answers.samples.spans[answers.rows], answers.said[:, 0]
-    long = pd.DataFrame({"decision": spans.decision, "ticker": spans.ticker, "p_up": rise})
-    table = long.pivot(index="decision", columns="ticker", values="p_up")
+    spans = evening.samples.spans[evening.rows]
+    rise = {"decision": spans.decision, "ticker": spans.ticker, "p_up": evening.answers[:, 0]}
+    table = pd.DataFrame(rise).pivot(index="decision", columns="ticker", values="p_up")
     probability = table.reindex(index=sessions, columns=list(desk.tickers))
     probability = probability.rename_axis(index="decision", columns="ticker")
-    rules = desk.experiment
-    regimes = known_regimes(desk, desk_prices) if rules.trading.regime_filter != "off" else None
-    turbulent = turbulent_classes(rules.labels)
-    position = CHAIN.position(probability, rules.trading, regimes, turbulent)
-    return Decisions(probability, CHAIN.allocate(position))
+    return Decisions(probability, _target(desk, probability, closes_of(evening)))
 
 
 def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
@@ -100,69 +126,88 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
     returns  for a direction model also `target`, the backtest's row of that session: a fraction of
              equity; NaN for a ticker that the desk has no rules for
     """
-    said = _chain(desk).latest(desk.fits, bars)
+    table = _chain(desk).latest(desk.fits, bars)
     if not objective_of(desk.model).traded:
-        return said
+        return table
     targets = []
-    for ticker, as_of, probability in said[["ticker", "as_of", "p_up"]].itertuples(index=False):
-        closes = history(ticker, bars[bars["ticker"] == ticker])["close"]
-        targets.append(_target(desk, ticker, pd.Timestamp(as_of), probability, closes))
-    return said.assign(target=targets)
+    for ticker, as_of, probability in table[["ticker", "as_of", "p_up"]].itertuples(index=False):
+        row = pd.DataFrame(np.nan, pd.DatetimeIndex([as_of]), list(desk.tickers))
+        if ticker in desk.tickers:
+            row[ticker] = probability
+            closes = {ticker: history(ticker, bars[bars["ticker"] == ticker])["close"]}
+            row = _target(desk, row, closes)
+        targets.append(float(row[ticker].iloc[0]) if ticker in row else np.nan)
+    return table.assign(target=targets)
 
 
-def _target(
-    desk: Desk, ticker: str, as_of: pd.Timestamp, probability: float, closes: pd.Series
-) -> float:
-    """The row of `Decisions.target` of one session and ticker."""
-    if ticker not in desk.tickers:
-        return float("nan")
+def _target(desk: Desk, probability: pd.DataFrame, closes: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """(T, K) weights by the desk's rules; closes of every ticker with a probability."""
     rules = desk.experiment
-    row = pd.DataFrame(float("nan"), pd.DatetimeIndex([as_of]), list(desk.tickers))
-    row[ticker] = probability
-    regimes = None
-    if rules.trading.regime_filter != "off":
-        learned = desk.regimes[ticker]
-        known = regimes_as_learned(closes, rules.labels, learned.thresholds, learned.states)
-        regimes = row.assign(**{ticker: known.iloc[-1]})
+    regimes = regimes_of(desk, closes) if rules.trading.regime_filter != "off" else None
     turbulent = turbulent_classes(rules.labels)
-    position = CHAIN.position(row, rules.trading, regimes, turbulent)
-    return float(CHAIN.allocate(position)[ticker].iloc[0])
-
-
-def desk_samples(desk: Desk, prices: Prices) -> Samples:
-    """Every window of the desk's inputs; no target is known, nor asked for."""
-    model = desk.model
-    features = _chain(desk).compute_features(prices.of(desk.tickers), model.inputs)
-    return CHAIN.windows(features, model)
+    return CHAIN.allocate(CHAIN.position(probability, rules.trading, regimes, turbulent))
 
 
 def _chain(desk: Desk) -> Chain:
     return chain_of(desk.experiment.backtest.sessions_per_year)
 
 
-def known_regimes(desk: Desk, prices: Prices) -> pd.DataFrame:
+def closes_of(evening: Evening) -> dict[str, pd.Series]:
+    """Closes of the desk's tickers, by ticker, on the sessions that each traded."""
+    return {ticker: evening.prices.bars(ticker)["close"] for ticker in evening.desk.tickers}
+
+
+def regimes_of(desk: Desk, closes: Mapping[str, pd.Series]) -> pd.DataFrame:
     """(T, K) regime of each session as known at its close, by what the desk has learned."""
+    labels = desk.experiment.labels
     return pd.DataFrame(
         {
             ticker: regimes_as_learned(
-                prices.bars(ticker)["close"],
-                desk.experiment.labels,
-                desk.regimes[ticker].thresholds,
-                desk.regimes[ticker].states,
+                close, labels, desk.regimes[ticker].thresholds, desk.regimes[ticker].states
             )
-            for ticker in desk.tickers
-        },
-        index=prices.sessions,
+            for ticker, close in closes.items()
+        }
     )
 
 
-def own_prices(desk: Desk, prices: Prices) -> Prices:
-    """The desk's tickers, on the sessions that any of them traded; NaN for one without bars.
+def outcomes_since(evening: Evening, first: pd.Timestamp, rules: Desk | None = None) -> Outcomes:
+    """Every decision from a session on whose truth is known by the end of the prices.
 
-    errors  DataError when none of them has any
+    first  no earlier than the first session that the desk has not learned from
+    rules  the desk whose regimes are the truth, for a regime model; None: its own
     """
-    own = prices.map(lambda frame: frame.reindex(columns=list(desk.tickers)))
-    traded = own.close.notna().any(axis=1)
-    if not traded.any():
-        raise DataError(f"no bars of {', '.join(desk.tickers)}: {desk.model.name} decides on them.")
-    return own.on(own.sessions[traded])
+    desk, closes = evening.desk, closes_of(evening)
+    objective = objective_of(desk.model, desk.fits[0].classes)
+    regimes = regimes_of(rules or desk, closes) if objective.needs_regimes else None
+    spans = evening.samples.spans[evening.rows]
+    since = spans.decision >= first.to_datetime64()
+    targets = {
+        ticker: CHAIN.target(
+            objective, close, close * np.nan if regimes is None else regimes[ticker][close.index]
+        )
+        for ticker, close in closes.items()
+    }
+    truth = np.full((len(spans), next(iter(targets.values())).shape[1]), np.nan)
+    for ticker, target in targets.items():
+        mine = since & (spans.ticker == ticker)
+        truth[mine] = target.loc[pd.DatetimeIndex(spans.decision[mine])].to_numpy(float)
+    known = np.isfinite(truth).all(axis=1)
+    unknown = np.full(int(known.sum()), np.nan)
+    table = pd.DataFrame(objective.columns(truth[known], evening.answers[known], unknown))
+    return Outcomes.of(table.assign(decision=spans.decision[known]), objective)
+
+
+def observe(evening: Evening) -> Observed:
+    """Collect the newest inputs, and what was predicted and came, then (validation) and now."""
+    desk, sessions = evening.desk, evening.prices.sessions
+    length = desk.experiment.production.drift_sessions
+    decisions = evening.samples.spans.decision
+    newest = evening.samples.last[decisions >= sessions[-length:][0].to_datetime64()]
+    truths = [name for name in desk.validation.columns if str(name).startswith("truth")]
+    rows = desk.validation.dropna(subset=truths)
+    objective = objective_of(desk.model, desk.fits[0].classes)
+    return Observed(
+        recent_rows=evening.samples.rows[newest],
+        validation=Outcomes.of(rows, objective) if len(rows) else None,
+        recent=outcomes_since(evening, max(desk.fold.test, sessions[-2 * length :][0])),
+    )

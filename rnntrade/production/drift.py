@@ -42,18 +42,23 @@ Floats = NDArray[np.float64]
 
 
 def population_stability(
-    expected_share: ArrayLike, actual_share: ArrayLike, smallest: float = SMALLEST_SHARE
-) -> float:
+    expected_share: ArrayLike, actual_share: ArrayLike, smallest: ArrayLike = SMALLEST_SHARE
+) -> Floats:
     """∑ (actual - expected) ln(actual / expected) over bins; 0 where the shares are the same.
 
-    expected_share, actual_share  (B,) shares of the same bins
-    smallest                      what an empty bin counts as
+    expected_share, actual_share  (..., B) shares of the same bins
+    smallest                      what an empty bin counts as; if empty in both it adds nothing
+    returns                       (...,)
     source                        Siddiqi (2006), Credit Risk Scorecards
     """
-    expected, actual = np.asarray(expected_share, float), np.asarray(actual_share, float)
-    if expected.shape != actual.shape or expected.ndim != 1:
-        raise ValueError(f"shares of the same bins are wanted: {expected.shape}, {actual.shape}")
-    return float(_stability(expected, actual, smallest))
+    if np.shape(expected_share) != np.shape(actual_share):
+        raise ValueError(
+            f"shares of the same bins are wanted: {np.shape(expected_share)}, "
+            f"{np.shape(actual_share)}"
+        )
+    expected, actual = np.maximum(expected_share, smallest), np.maximum(actual_share, smallest)
+    stability: Floats = ((actual - expected) * np.log(actual / expected)).sum(axis=-1)
+    return stability
 
 
 @dataclass(frozen=True)
@@ -89,16 +94,14 @@ class Reference:
             within = until[starts + length] - until[starts]  # (stretches, F, B)
             held = within.sum(axis=2, keepdims=True)
             rest = (total - within) / (len(values) - held)
-            found = _stability(rest, within / held, 0.5 / held)
-            usual = tuple(found.max(axis=0).tolist())
+            psi = population_stability(rest, within / held, 0.5 / held)  # (stretches, F)
+            usual = tuple(psi.max(axis=0).tolist())
             fewest = int(held.min())
+        shares = [total[i, : len(cuts) + 1] / len(values) for i, cuts in enumerate(edges)]
         return Reference(
             tuple(names),
             edges,
-            tuple(
-                tuple((total[place, : len(cuts) + 1] / len(values)).tolist())
-                for place, cuts in enumerate(edges)
-            ),
+            tuple(tuple(share.tolist()) for share in shares),
             tuple(values.min(axis=0).tolist()),
             tuple(values.max(axis=0).tolist()),
             usual,
@@ -120,8 +123,8 @@ def feature_drift(
     recent = _whole(recent_rows, len(reference.names))
     now = _counts(recent, reference.edges, np.zeros(len(recent), dtype=np.int64))[0]
     psi = [
-        population_stability(
-            share, now[place, : len(share)] / len(recent), smallest=0.5 / len(recent)
+        float(
+            population_stability(share, now[place, : len(share)] / len(recent), 0.5 / len(recent))
         )
         for place, share in enumerate(reference.shares)
     ]
@@ -152,19 +155,12 @@ def out_of_range(reference: Reference, newest_rows: ArrayLike, margin: float) ->
     low, high = np.array(reference.minimum), np.array(reference.maximum)
     beyond = np.maximum(low - newest, newest - high)  # (n, F)
     beyond = np.where(np.isfinite(newest), beyond, np.inf)
-    worst = beyond.argmax(axis=0)
-    found = beyond.max(axis=0) > margin * (high - low)
+    worst, outside = beyond.argmax(axis=0), beyond.max(axis=0) > margin * (high - low)
     return {
         name: float(newest[worst[place], place])
         for place, name in enumerate(reference.names)
-        if found[place]
+        if outside[place]
     }
-
-
-def _stability(expected: Floats, actual: Floats, smallest: Floats | float) -> Floats:
-    """(...,) PSI over the last axis; a bin that both leave empty adds nothing."""
-    expected, actual = np.maximum(expected, smallest), np.maximum(actual, smallest)
-    return np.asarray(((actual - expected) * np.log(actual / expected)).sum(axis=-1))
 
 
 def _whole(rows: ArrayLike, width: int) -> Floats:

@@ -6,25 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from rnntrade.codec import plain
 from rnntrade.config import ProductionConfig
-from rnntrade.production.decay import (
-    Decay,
-    Outcomes,
-    calibration_decay,
-    error_decay,
-    hit_rate_decay,
-)
+from rnntrade.production.decay import SCORES, Outcomes, decay
 from rnntrade.production.drift import Reference, feature_drift
 
 Status = Literal["ok", "drifted", "expired", "warning", "unknown"]
-DECAYS = {  # checks with a p-value, and the unit of what it is about
-    "hit rate": "of calls right",
-    "calibration": "Brier score",
-    "forecast error": "of no move's",
-}
 WORST = ("drifted", "expired", "warning")  # first
 PSI, SESSIONS = "stability index", "sessions"  # units
 
@@ -33,26 +22,22 @@ PSI, SESSIONS = "stability index", "sessions"  # units
 class Check:
     """One thing looked at."""
 
-    name: str  # "input volatility_20", one of DECAYS, "freshness", "revisions", "age"
+    name: str  # "input volatility_20", one of SCORES, "freshness", "revisions", "age"
     value: float  # what was measured, in `unit`
-    limit: float  # the least p-value of one of DECAYS, the largest value of anything else
+    limit: float  # the least p-value of one of SCORES, the largest value of anything else
     status: Status
     sentence: str
     unit: str = ""
-    p_value: float = math.nan  # of one of DECAYS: that it is this much worse by luck
-
-    @property
-    def of_drift(self) -> bool:
-        """Whether it looks for drift, which age, freshness and revisions do not."""
-        return self.name in DECAYS or self.name.startswith("input ")
+    p_value: float = math.nan  # of one of SCORES: that it is this much worse by luck
 
     @property
     def wanted(self) -> str:
         """What must hold, in words: of a decay's p-value, of the value otherwise."""
         if math.isnan(self.limit):
             return "not known"
-        limit = number(self.limit, self.unit)
-        return f"p ≥ {self.limit:g}" if self.name in DECAYS else f"≤ {limit}"
+        if self.name in SCORES:
+            return f"p ≥ {self.limit:g}"
+        return f"≤ {number(self.limit, self.unit)}"
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
@@ -76,113 +61,121 @@ class Health:
 
     @property
     def drifted(self) -> bool:
-        """Whether any check says so; what is unknown does not."""
+        """Whether any check found drift; an unknown one did not."""
         return any(check.status == "drifted" for check in self.checks)
 
     @property
-    def expired(self) -> bool:
-        """Whether the champion is too old, if its age was looked at."""
-        return any(check.status == "expired" for check in self.checks)
-
-    @property
     def status(self) -> Status:
-        """The worst that was found; "unknown" where nothing could be told."""
-        found = {check.status for check in self.checks}
-        worst = [each for each in WORST if each in found]
-        return worst[0] if worst else "ok" if "ok" in found else "unknown"
+        """The worst status; "unknown" where nothing could be checked."""
+        statuses = {check.status for check in self.checks}
+        return next((status for status in (*WORST, "ok") if status in statuses), "unknown")
 
     @property
     def sentence(self) -> str:
-        """The worst first; then what else is wrong, and what could not be told."""
-        by_status = {
-            status: [check for check in self.checks if check.status == status]
-            for status in (*WORST, "unknown")
-        }
-        looked = [each for each in self.checks if each.of_drift and each.status != "unknown"]
+        """The worst first; then what else is wrong, and what could not be checked."""
+        sentences: dict[str, list[str]] = {}
+        for check in self.checks:
+            sentences.setdefault(check.status, []).append(check.sentence)
+        looked = sum(  # for drift, which age, freshness and revisions are not
+            check.name in SCORES or check.name.startswith("input ")
+            for check in self.checks
+            if check.status != "unknown"
+        )
         parts = [
-            f"{status}: {check.sentence}"
+            f"{status}: {sentence}"
             for status in ("expired", "warning")
-            for check in by_status[status]
+            for sentence in sentences.get(status, [])
         ]
-        if drifted := by_status["drifted"]:
-            sentences = "; ".join(check.sentence for check in drifted)
-            parts.insert(0, f"drift in {len(drifted)} of {len(looked)} checks: {sentences}")
+        if drifted := sentences.get("drifted"):
+            parts.insert(0, f"drift in {len(drifted)} of {looked} checks: {'; '.join(drifted)}")
         else:
-            parts.append(f"no drift in {len(looked)} check" + "s" * (len(looked) != 1))
-        unknown = [check.name for check in by_status["unknown"]]
+            parts.append(f"no drift in {looked} check" + "s" * (looked != 1))
+        unknown = [check.name for check in self.checks if check.status == "unknown"]
         parts += [f"not known: {', '.join(unknown)}"] * bool(unknown)
         return "; ".join(parts)
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values, NaN as null."""
-        checks = [check.to_json() for check in self.checks]
-        told = {"status": self.status, "drifted": self.drifted, "sentence": self.sentence}
-        return {**told, "checks": checks}
+        return {
+            "status": self.status,
+            "drifted": self.drifted,
+            "sentence": self.sentence,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a desk's health is judged by."""
+
+    recent_rows: NDArray[np.float64]  # (n, F) inputs of the newest sessions, all tickers
+    validation: Outcomes | None  # None: the desk kept none whose truth is known
+    recent: Outcomes | None  # the newest sessions, as far as it has not learned from them
+
+    def figures(self) -> dict[str, float]:
+        """Hit rate and Brier score, or the error as a share of that of no move, then and now."""
+        figures: dict[str, float] = {}
+        for when, outcomes in (("", self.recent), (".validation", self.validation)):
+            if outcomes is None or not len(outcomes.session):
+                continue
+            error = float(outcomes.squared_errors().mean())
+            if outcomes.forecasts:
+                move = float(outcomes.squared_moves().mean())
+                figures |= {f"forecast_error{when}": error / move} if move > 0.0 else {}
+            else:
+                figures[f"hit_rate{when}"] = float(outcomes.hits().mean())
+                figures[f"brier{when}"] = error
+        return figures
 
 
 def monitor(
     reference: Reference,
-    recent_rows: ArrayLike,
-    validation: Outcomes | None,
-    recent: Outcomes | None,
+    observed: Observed,
     config: ProductionConfig,
     others: Sequence[Check] = (),
 ) -> Health:
     """Look at inputs, hits and calibration (of probabilities) or at errors (of forecasts).
 
-    recent_rows  (n, F) inputs of the newest config.drift_sessions sessions, all tickers; none: not
-                 known
-    validation   what the model said and what came there; None: it has none to compare with
-    recent       the same over the newest sessions whose truth is known
-    others       checks made elsewhere, as of the freshness of data
+    others  checks made elsewhere, as of the freshness of data
     """
-    checks = _inputs(reference, recent_rows, config)
+    checks = _inputs(reference, observed.recent_rows, config)
+    validation, recent = observed.validation, observed.recent
     if validation is not None and recent is not None:
-        if validation.forecasts:
-            decays = {"forecast error": error_decay(validation, recent)}
-        else:
-            decays = {
-                "hit rate": hit_rate_decay(validation, recent),
-                "calibration": calibration_decay(validation, recent),
-            }
-        checks += [_decayed(name, each, config.drift_p_value) for name, each in decays.items()]
+        names = ("forecast error",) if validation.forecasts else ("hit rate", "calibration")
+        checks += [_decayed(name, validation, recent, config.drift_p_value) for name in names]
     return Health((*checks, *others))
 
 
-def _inputs(reference: Reference, recent_rows: ArrayLike, config: ProductionConfig) -> list[Check]:
-    if len(np.asarray(recent_rows)) == 0:
-        names = [f"input {name}" for name in reference.names]
-        told = "there are no recent values"
-        return [
-            Check(each, math.nan, math.nan, "unknown", f"{each}: {told}", PSI) for each in names
-        ]
+def _inputs(
+    reference: Reference, recent_rows: NDArray[np.float64], config: ProductionConfig
+) -> list[Check]:
     checks = []
+    if not len(recent_rows):
+        for name in (f"input {name}" for name in reference.names):
+            sentence = f"{name}: there are no recent values"
+            checks.append(Check(name, math.nan, math.nan, "unknown", sentence, PSI))
+        return checks
     for row in feature_drift(reference, recent_rows, config).to_dict("records"):
-        psi, limit = float(row["psi"]), float(row["limit"])
-        name = f"input {row['feature']}"
-        told = f"{name}: stability index {psi:.2f}"
+        name, psi, limit = f"input {row['feature']}", float(row["psi"]), float(row["limit"])
+        status: Status = "drifted" if row["drifted"] else "ok"
+        sentence = f"{name}: stability index {psi:.2f}"
         if math.isnan(limit):
-            told += ", what is usual is not known"
-            checks.append(Check(name, psi, limit, "unknown", told, PSI))
-            continue
-        told += f", usual up to {limit:.2f}; {100 * row['out_of_range']:.0f} % of values outside "
-        told += "of the training part's"
-        checks.append(Check(name, psi, limit, "drifted" if row["drifted"] else "ok", told, PSI))
+            status, sentence = "unknown", f"{sentence}, what is usual is not known"
+        else:
+            sentence += f", usual up to {limit:.2f}; {100 * row['out_of_range']:.0f} % of values "
+            sentence += "outside of the training part's"
+        checks.append(Check(name, psi, limit, status, sentence, PSI))
     return checks
 
 
-def _decayed(name: str, decay: Decay, limit: float) -> Check:
-    scale, form, unit = {
-        "hit rate": (100.0, ".1f", " %"),
-        "calibration": (1.0, ".4f", " (Brier score)"),
-        "forecast error": (1.0, ".3f", " of that of no move"),
-    }[name]
-    now, before = (f"{scale * each:{form}}{unit}" for each in (decay.now, decay.before))
-    told = f"{name}: {now} over {decay.sessions} sessions, {before} on the validation part"
-    status: Status = "drifted" if decay.p_value < limit else "ok"
-    if math.isnan(decay.p_value):
-        status, told = "unknown", f"{told}; too few to tell"
+def _decayed(name: str, validation: Outcomes, recent: Outcomes, limit: float) -> Check:
+    score, test = SCORES[name], decay(name, validation, recent)
+    status: Status = "drifted" if test.p_value < limit else "ok"
+    sentence = f"{name}: {score.text(test.now)} over {test.sessions} sessions, "
+    sentence += f"{score.text(test.before)} on the validation part"
+    p = number(test.p_value)
+    if math.isnan(test.p_value):
+        status, sentence = "unknown", f"{sentence}; too few to tell"
     else:
-        p = number(decay.p_value)
-        told += f", p {p}" if p.startswith("<") else f", p = {p}"
-    return Check(name, decay.now, limit, status, told, DECAYS[name], decay.p_value)
+        sentence += f", p {p}" if p.startswith("<") else f", p = {p}"
+    return Check(name, test.now, limit, status, sentence, score.unit, test.p_value)

@@ -1,16 +1,15 @@
-"""What was said, kept for good: one small Parquet file a decision, added and never changed.
+"""Every decision, kept for good: one small Parquet file each, added and never changed.
 
-    2026-11-20/<digest>.parquet   a row a ticker; the digest is of what was said, not of when
+    2026-11-20/<digest>.parquet   a row a ticker; the digest is of the decision, not of its time
 
-Saying the same again adds nothing.  Saying something else about the same session (prices revised,
-another champion) adds a second file; what counts is what was said first.  The whole folder can be
-read as one data set.
+The same decision again adds nothing.  Another one about the same session (prices revised, another
+champion) adds a second file; the first one counts.  The whole folder can be read as one data set.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from rnntrade.fingerprint import fingerprint
 from rnntrade.production.signal import Signal
 from rnntrade.storage import explained, temporary_folder
 
-WHEN = ("emitted_at", "late")  # not part of what was said
+WHEN = ("emitted_at", "late")  # not part of the decision
 COLUMNS = (
     *("as_of", "ticker", "task_version", "experiment", "probability", "low", "high", "regime"),
     *("regime_ahead", "path", "target", "standing", "change", "abstain"),
@@ -42,41 +41,32 @@ def as_rows(signal: Signal, basis: Basis, emitted_at: str, late: bool) -> pd.Dat
     """One row a ticker, columns COLUMNS; lists as JSON."""
     rows = [
         {
+            **asdict(ticker),
             "as_of": signal.as_of,
-            "ticker": each.ticker,
             "task_version": signal.versions.get("direction", ""),
             "experiment": signal.experiment,
-            "probability": each.probability,
-            "low": each.low,
-            "high": each.high,
-            "regime": each.regime,
-            "regime_ahead": each.regime_ahead,
-            "path": json.dumps(each.path),
-            "target": each.target,
-            "standing": each.standing,
-            "change": each.change,
-            "abstain": json.dumps([*signal.abstain, *each.abstain]),
-            "prices": basis.prices.get(each.ticker, ""),
+            "path": json.dumps(ticker.path),
+            "abstain": json.dumps([*signal.abstain, *ticker.abstain]),
+            "prices": basis.prices.get(ticker.ticker, ""),
             "code": basis.code,
             "desk": basis.desk,
             "emitted_at": emitted_at,
             "late": late,
         }
-        for each in signal.tickers
+        for ticker in signal.tickers
     ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = ["probability", "low", "high", "target", "standing", "change"]
-    return table.astype(dict.fromkeys(numbers, float))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(numbers, float))
 
 
 def add(root: Path, rows: pd.DataFrame) -> bool:
-    """Keep what was said; False if the very same stands there already.
+    """Keep a decision; False if the very same stands there already.
 
     errors  RnntradeError when the place cannot be written to
     """
     (as_of,) = set(rows["as_of"])
-    said = rows.drop(columns=list(WHEN))
-    name = fingerprint([tuple(map(_plain, row)) for row in said.itertuples(index=False)])
+    decision = rows.drop(columns=list(WHEN))
+    name = fingerprint([tuple(map(_plain, row)) for row in decision.itertuples(index=False)])
     path = root / str(as_of) / f"{name}.parquet"
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +83,7 @@ def add(root: Path, rows: pd.DataFrame) -> bool:
 
 
 def read(root: Path) -> pd.DataFrame:
-    """Everything ever said, oldest first; DataError names a file that is damaged."""
+    """Every decision, oldest first; DataError names a file that is damaged."""
     tables = []
     for path in sorted(root.glob("*-*-*/*.parquet")):
         try:
@@ -125,41 +115,32 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
              reason ("" if the same)
     """
     both = said.merge(now, on=["as_of", "ticker"], how="left", suffixes=("_said", "_now"))
-    rows = []
-    for row in both.to_dict("records"):
-        pairs = [(row[f"{name}_said"], row[f"{name}_now"]) for name in ("probability", "target")]
-        known = isinstance(row["desk_now"], str)
-        same = known and all(_plain(then) == _plain(today) for then, today in pairs)
-        rows.append(
-            {
-                "as_of": row["as_of"],
-                "ticker": row["ticker"],
-                "said": row["target_said"],
-                "now": row["target_now"],
-                "probability_said": row["probability_said"],
-                "probability_now": row["probability_now"],
-                "same": same,
-                "reason": "" if same else _why(row),
-            }
-        )
+    both["same"] = [
+        isinstance(row["desk_now"], str)
+        and _plain(row["probability_said"]) == _plain(row["probability_now"])
+        and _plain(row["target_said"]) == _plain(row["target_now"])
+        for row in both.to_dict("records")
+    ]
+    both["reason"] = ["" if row["same"] else _why(row) for row in both.to_dict("records")]
     columns = ["as_of", "ticker", "said", "now", "probability_said", "probability_now"]
-    return pd.DataFrame(rows, columns=[*columns, "same", "reason"])
+    both = both.rename(columns={"target_said": "said", "target_now": "now"})
+    return both[[*columns, "same", "reason"]]
 
 
 def _why(row: Mapping[Any, Any]) -> str:
     """What is not as it was when the decision was taken."""
     if not isinstance(row["desk_now"], str):
         return "no backtest: the model has learned from this session, or does not know the ticker"
-    told = []
+    reasons = []
     if row["desk_said"] != row["desk_now"]:
-        told.append(f"model: {row['task_version_said']} then, {row['task_version_now']} now")
+        reasons.append(f"model: {row['task_version_said']} then, {row['task_version_now']} now")
     if not row["prices_now"]:
-        told.append(f"data: there are no bars of {row['ticker']} any more")
+        reasons.append(f"data: there are no bars of {row['ticker']} any more")
     elif row["prices_said"] != row["prices_now"]:
-        told.append(f"data: bars of {row['ticker']} up to this session were revised")
+        reasons.append(f"data: bars of {row['ticker']} up to this session were revised")
     if row["code_said"] != row["code_now"]:
-        told.append("code: another version of rnntrade")
-    return "; ".join(told) or "nothing that was written down differs: a defect of rnntrade"
+        reasons.append("code: another version of rnntrade")
+    return "; ".join(reasons) or "nothing that was written down differs: a defect of rnntrade"
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ margin and all rules, `benchmarks/promotion.py` finds 0 to 5 %.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -28,14 +28,21 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from rnntrade.codec import plain
-from rnntrade.config import SESSIONS_PER_YEAR, ProductionConfig
+from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig, ProductionConfig
 from rnntrade.evaluation.metrics import max_drawdown
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import mean_difference_interval
+from rnntrade.objectives.lookup import objective_of
+from rnntrade.production.decisions import ask, decide, outcomes_since
+from rnntrade.production.desk import Desk
+from rnntrade.trading.backtest import backtest
+from rnntrade.trading.costs import at_cost
+from rnntrade.types import Prices
 
 FEWEST_SESSIONS = 20  # that two can be compared on
 MOST_COVERED = 0.95  # of the interval whose width gives the deviation of a mean
 SEED = 0  # of the bootstrap: the same scores, the same decision
+SMALLEST = 1e-12  # probability whose logarithm is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,66 @@ class Decision:
         return plain(self)
 
 
-def decide(
+def same_question(one: Desk, other: Desk) -> str:
+    """Why two desks cannot be compared, in words; empty if they can."""
+    if one.model.task != other.model.task:
+        return f"it answers {one.model.task}, the champion {other.model.task}"
+    if one.model.horizon != other.model.horizon:
+        return f"it looks {one.model.horizon} sessions ahead, the champion {other.model.horizon}"
+    if objective_of(one.model).needs_regimes and one.experiment.labels != other.experiment.labels:
+        return "its regimes are told apart by other rules than the champion's"
+    if not set(one.tickers) & set(other.tickers):
+        return f"it decides on {', '.join(one.tickers)}, the champion on {', '.join(other.tickers)}"
+    return ""
+
+
+def shared_tickers(one: Desk, other: Desk, prices: Prices, first: pd.Timestamp) -> tuple[str, ...]:
+    """The tickers that both decide on, and that have traded since `first`."""
+    traded = prices.close.loc[first:].notna().any()
+    return tuple(t for t in one.tickers if t in other.tickers and traded.get(t, False))
+
+
+def score(
+    name: str,
+    desk: Desk,
+    prices: Prices,
+    first: pd.Timestamp,
+    config: BacktestConfig,
+    cost_cases: Sequence[float],
+    rules: Desk,
+) -> Candidate:
+    """One desk's score in each session from `first` on.
+
+    Net returns of a strategy; else minus the mean loss of a session's tickers: minus
+    log-likelihood, or squared error.
+
+    first   no earlier than the first session that the desk has not learned from
+    config  capital, fills and costs: the same for both
+    rules   the desk whose regimes are the truth, for a regime model: the same for both
+    """
+    evening = ask(desk, prices)
+    if objective_of(desk.model).traded:
+        target = decide(evening).target.ffill().loc[first:].fillna(0.0)
+        returns = backtest(target, prices, config).returns
+        cases = {bps: backtest(target, prices, at_cost(config, bps)).returns for bps in cost_cases}
+        return Candidate(
+            name,
+            returns,
+            traded=True,
+            cases=cases or {0.0: returns},
+            sessions_per_year=config.sessions_per_year,
+        )
+    came = outcomes_since(evening, first, rules)
+    if came.forecasts:
+        losses = came.squared_errors()
+    else:
+        chosen = came.predicted[np.arange(len(came.truth)), came.truth.astype(int)]
+        loss = pd.Series(-np.log(np.maximum(chosen, SMALLEST)))
+        losses = loss.groupby(came.session).mean()
+    return Candidate(name, -losses, traded=False, horizon=desk.model.horizon)
+
+
+def judge(
     challenger: Candidate, champion: Candidate | None, audit_clean: bool, config: ProductionConfig
 ) -> Decision:
     """Apply the rules at the top of this module.
@@ -87,23 +153,29 @@ def decide(
     """
     failed = [] if audit_clean else ["the leak audit of its run is not clean"]
     if champion is None:
-        return Decision(
-            not failed, tuple(failed) or ("first champion: there was none to beat",), {}
+        reasons = tuple(failed) or ("first champion: there was none to beat",)
+        return Decision(not failed, reasons, {})
+    mine, theirs = (
+        (each.traded, each.horizon, sorted(each.cases)) for each in (challenger, champion)
+    )
+    if mine != theirs:
+        raise ValueError(
+            f"{challenger.name} and {champion.name} are not scored alike "
+            f"(traded, horizon, cost cases): {mine} and {theirs}"
         )
-    _require_comparable(challenger, champion)
     common = challenger.scores.index.intersection(champion.scores.index)
     difference = _difference(challenger.scores, champion.scores, common)
-    block = block_length(len(common), challenger.horizon)
+    block, sessions = block_length(len(common), challenger.horizon), f"{len(common)} sessions"
     figures = {"sessions": float(len(common))}
     if len(common) < FEWEST_SESSIONS or len(common) <= 2 * block:
         fewest = max(FEWEST_SESSIONS, 2 * block + 1)
         failed.append(
-            f"{len(common)} sessions are common to both, too few: {fewest} are needed.  Retrain "
-            "again once there are, or promote it by hand"
+            f"{sessions} are common to both, too few: {fewest} are needed.  Retrain again once "
+            "there are, or promote it by hand"
         )
         return Decision(False, tuple(failed), figures)
     if not difference.any():
-        failed.append(f"the same scores in all {len(common)} sessions: nothing to choose between")
+        failed.append(f"the same scores in all {sessions}: nothing to choose between")
         return Decision(False, tuple(failed), figures)
 
     unit, scale = ("_a_year", challenger.sessions_per_year) if challenger.traded else ("", 1)
@@ -112,13 +184,18 @@ def decide(
     mean, low = scale * float(difference.mean()), scale * low
     figures |= {f"difference{unit}": mean, f"lower_bound{unit}": low, f"margin{unit}": margin}
     figures |= {"p_value": p_value, "blocks": len(common) / block}
-    luck = _luck(champion.name, challenger.traded, mean, low, margin, config.promotion_confidence)
-    won = [f"{luck}, over {len(common)} sessions"]
-    if not low > margin:
-        failed.append(won[0])
+    sure = f"with {100 * config.promotion_confidence:g} % confidence"
+    luck = f"its mean loss is {-mean:+.3g} from that of {champion.name}, {sure} at most "
+    luck += f"{-low:+.3g}, where less than 0 is wanted, over {sessions}"
     if challenger.traded:
-        failed += _costs(challenger, champion, common, figures)
-        failed += _drawdown(challenger, champion, common, figures)
+        luck = f"it earned {100 * mean:+.1f} % a year against {champion.name}, {sure} at least "
+        luck += f"{100 * low:+.1f} %, where more than {100 * margin:+.1f} % is wanted, "
+        luck += f"over {sessions}"
+    won = [luck]
+    if not low > margin:
+        failed.append(luck)
+    if challenger.traded:
+        failed += _money(challenger, champion, common, figures)
         won.append("in no cost case it earned less, and its largest fall was no deeper")
     return Decision(not failed, tuple(failed or won), figures)
 
@@ -143,54 +220,25 @@ def lower_bound(
     return bound, float(t.sf((mean - margin) / deviation, blocks - 1.0))
 
 
-def _require_comparable(challenger: Candidate, champion: Candidate) -> None:
-    mine, theirs = (
-        (each.traded, each.horizon, sorted(each.cases)) for each in (challenger, champion)
-    )
-    if mine != theirs:
-        raise ValueError(
-            f"{challenger.name} and {champion.name} are not scored alike "
-            f"(traded, horizon, cost cases): {mine} and {theirs}"
-        )
-
-
-def _difference(own: pd.Series, other: pd.Series, common: pd.Index) -> NDArray[np.float64]:
-    return np.asarray(own.loc[common] - other.loc[common], dtype=np.float64)
-
-
-def _luck(
-    rival: str, traded: bool, mean: float, low: float, margin: float, confidence: float
-) -> str:
-    sure = f"with {100 * confidence:g} % confidence"
-    if traded:
-        told = f"it earned {100 * mean:+.1f} % a year against {rival}, {sure} at least "
-        told += f"{100 * low:+.1f} %, where more than {100 * margin:+.1f} % is wanted"
-        return told
-    told = f"its mean loss is {-mean:+.3g} from that of {rival}, {sure} at most {-low:+.3g}"
-    return f"{told}, where less than 0 is wanted"
-
-
-def _costs(
+def _money(
     challenger: Candidate, champion: Candidate, common: pd.Index, figures: dict[str, float]
 ) -> list[str]:
-    """Return what failed; write each case's difference a year into `figures`."""
+    """Return which rules of strategies failed; write what they compare into `figures`."""
     failed = []
     for bps in sorted(challenger.cases):
         difference = _difference(challenger.cases[bps], champion.cases[bps], common)
         mean = challenger.sessions_per_year * float(difference.mean())
         figures[f"difference_a_year_at_{bps:g}_bps"] = mean
         if mean < 0.0:
-            told = f"at costs of {bps:g} bp it earned {-100 * mean:.1f} % a year less"
-            failed.append(f"{told} than {champion.name}")
+            earned = f"at costs of {bps:g} bp it earned {-100 * mean:.1f} % a year less"
+            failed.append(f"{earned} than {champion.name}")
+    own, other = (max_drawdown(each.scores.loc[common]) for each in (challenger, champion))
+    figures |= {"max_drawdown_challenger": own, "max_drawdown_champion": other}
+    if own < other:
+        fall = f"its largest fall was {abs(100 * own):.1f} %"
+        failed.append(f"{fall}, that of {champion.name} {abs(100 * other):.1f} %")
     return failed
 
 
-def _drawdown(
-    challenger: Candidate, champion: Candidate, common: pd.Index, figures: dict[str, float]
-) -> list[str]:
-    """Return what failed; write both drawdowns, negative numbers, into `figures`."""
-    own, other = (max_drawdown(each.scores.loc[common]) for each in (challenger, champion))
-    figures |= {"max_drawdown_challenger": own, "max_drawdown_champion": other}
-    told = f"its largest fall was {abs(100 * own):.1f} %, "
-    told += f"that of {champion.name} {abs(100 * other):.1f} %"
-    return [told] if own < other else []
+def _difference(own: pd.Series, other: pd.Series, common: pd.Index) -> NDArray[np.float64]:
+    return np.asarray(own.loc[common] - other.loc[common], dtype=np.float64)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
@@ -11,21 +11,27 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import age, expiry, find_reasons
-from rnntrade.production.decisions import Answers, answer, ask, decide, known_regimes, own_prices
+from rnntrade.production.abstain import find_reasons
+from rnntrade.production.decisions import (
+    Evening,
+    ask,
+    closes_of,
+    decide,
+    observe,
+    predict_newest,
+    regimes_of,
+)
 from rnntrade.production.desk import Desk
-from rnntrade.production.outcomes import check_health, observe
-from rnntrade.production.upkeep import age_check
-from rnntrade.training.latest import has_window
+from rnntrade.production.health import monitor
+from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Seat:
-    """Who is followed in one task: a desk, and what the registry says of it."""
+    """The version followed for one task: its desk, and what the registry says of it."""
 
     desk: Desk
     version: str  # rnntrade-direction/3
@@ -79,91 +85,80 @@ def make_signal(
 ) -> Signal:
     """Decide one session; no bar after it is looked at.
 
-    seats   by task: "direction" decides; "regime" and "forecast" are told beside it, where there
+    seats   by task: "direction" decides; "regime" and "forecast" stand beside it, where there
     due     newest session that is over: an older `as_of` is stale
-    asked   tickers that somebody wants to hear of; an unknown one is told as such
+    asked   tickers that somebody wants to hear of; an unknown one abstains, and says so
     missing why the newest prices of a ticker could not be had: it abstains, the others go on
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
     seat, everything = seats["direction"], prices.upto(as_of)
     desk = seat.desk
-    known = own_prices(desk, everything)
-    if as_of not in known.sessions:
-        newest = f"{known.sessions[-1]:%Y-%m-%d}" if len(known.close) else "none"
-        raise DataError(f"{as_of:%Y-%m-%d} is no session with bars; the newest before is {newest}.")
-    answers = ask(desk, known)
-    aged = age_check(desk, max(as_of, due))
-    health = check_health(desk, known, (aged,), seen=observe(desk, known, answers))
-    reasons = find_reasons(desk, known, as_of, due, health, asked, answers.samples, missing)
-    own = _decided(desk, known, as_of, answers)
-    ahead = _outlook(seats.get("regime"), everything, as_of)
-    path = _outlook(seats.get("forecast"), everything, as_of)
-    tickers = [
-        TickerSignal(
-            ticker,
-            **own.get(ticker, {}),
-            regime_ahead=ahead.get(ticker, {}).pop("regime", None),
-            regime_probabilities=ahead.get(ticker, {}),
-            path=list(path.get(ticker, {}).values()),
-            abstain=list(reasons.of(ticker)),
+    evening = ask(desk, everything)
+    if evening.day != as_of:
+        raise DataError(
+            f"{as_of:%Y-%m-%d} is no session with bars; the newest before is "
+            f"{evening.day:%Y-%m-%d}."
         )
-        for ticker in dict.fromkeys([*desk.tickers, *asked])
-    ]
+    now = max(as_of, due)
+    aged = [age_check(desk, now)]
+    health = monitor(desk.reference, observe(evening), desk.experiment.production, aged)
+    reasons, by_ticker = find_reasons(evening, due, health, asked, missing)
+    decided = _decided(evening)
+    ahead, path = (
+        predict_newest(seats[task].desk, everything) if task in seats else {}
+        for task in ("regime", "forecast")
+    )
+    tickers = []
+    for ticker, abstain in by_ticker.items():
+        regimes: dict[str, Any] = dict(ahead.get(ticker, {}))
+        tickers.append(
+            replace(
+                decided.get(ticker, TickerSignal(ticker)),
+                regime_ahead=regimes.pop("regime", None),
+                regime_probabilities=regimes,
+                path=[float(step) for step in path.get(ticker, {}).values()],
+                abstain=abstain,
+            )
+        )
     return Signal(
         as_of=f"{as_of:%Y-%m-%d}",
         experiment=desk.experiment.name,
-        versions={task: each.version for task, each in seats.items()},
-        age=age(desk, max(as_of, due)),
+        versions={task: other.version for task, other in seats.items()},
+        age=age(desk, now),
         expires=f"{expiry(desk):%Y-%m-%d}",
         verdict=seat.verdict,
         health=health.sentence,
-        abstain=list(reasons.everything),
+        abstain=reasons,
         tickers=tickers,
     )
 
 
-def _decided(
-    desk: Desk, known: Prices, as_of: pd.Timestamp, answers: Answers
-) -> dict[str, dict[str, Any]]:
+def _decided(evening: Evening) -> dict[str, TickerSignal]:
     """The direction model's part of each ticker's signal."""
-    decided = decide(desk, known, answers)
-    standing = decided.target.ffill().fillna(0.0)
-    change = standing.diff().fillna(standing).loc[as_of].astype(float)
-    held, target = standing.loc[as_of].astype(float), decided.target.loc[as_of].astype(float)
-    rise, regimes = decided.probability.loc[as_of], known_regimes(desk, known).loc[as_of]
-    names = desk.fits[0].classes
-    said = {}
+    desk, day = evening.desk, evening.day
+    decisions = decide(evening)
+    standing = decisions.target.ffill().fillna(0.0)
+    held, change, target = (
+        pd.Series(table.loc[day]).astype(float)
+        for table in (standing, standing.diff().fillna(standing), decisions.target)
+    )
+    regimes = regimes_of(desk, closes_of(evening)).loc[day]
+    signals = {}
     for ticker in desk.tickers:
-        probability = _number(rise[ticker])
+        probability = _number(decisions.probability.loc[day, ticker])
         low, high = rise_interval(probability, desk.validation)
         regime = _number(regimes[ticker])
-        said[ticker] = {
-            "probability": probability,
-            "low": low,
-            "high": high,
-            "regime": None if regime is None else names[int(regime)],
-            "target": _number(target[ticker]),
-            "standing": _number(held[ticker]),
-            "change": _number(change[ticker]),
-        }
-    return said
-
-
-def _outlook(seat: Seat | None, known: Prices, as_of: pd.Timestamp) -> dict[str, dict[str, Any]]:
-    """What a regime or forecast model says of each ticker with a window on `as_of`: its columns."""
-    if seat is None:
-        return {}
-    bars = {ticker: known.bars(ticker) for ticker in known.tickers}
-    rows = [
-        table[["close"]].assign(ticker=ticker).reset_index()
-        for ticker, table in bars.items()
-        if as_of in table.index and has_window(table, seat.desk.model)
-    ]
-    if not rows:
-        return {}
-    table = answer(seat.desk, pd.concat(rows)).drop(columns="as_of")
-    rows_of = {str(ticker): row for ticker, row in table.set_index("ticker").iterrows()}
-    return {ticker: {str(name): row[name] for name in row.index} for ticker, row in rows_of.items()}
+        signals[ticker] = TickerSignal(
+            ticker,
+            probability=probability,
+            low=low,
+            high=high,
+            regime=None if regime is None else desk.fits[0].classes[int(regime)],
+            target=_number(target[ticker]),
+            standing=float(held[ticker]),
+            change=float(change[ticker]),
+        )
+    return signals
 
 
 def rise_interval(
@@ -181,26 +176,24 @@ def rise_interval(
     return wilson_interval(float(known["truth"].to_numpy()[chosen].sum()), len(chosen))
 
 
-def wilson_interval(hits: float, tries: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of a share; source: Wilson (1927), Probable Inference."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
-    share = hits / tries
-    middle = (share + z**2 / (2 * tries)) / (1 + z**2 / tries)
-    half = z * math.sqrt(share * (1 - share) / tries + z**2 / (4 * tries**2)) / (1 + z**2 / tries)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+def wilson_interval(hits: float, tries: int) -> tuple[float, float]:
+    """95 % interval of a share; source: Wilson (1927), Probable Inference."""
+    share, z = hits / tries, NormalDist().inv_cdf(0.975)
+    middle = share + z**2 / (2 * tries)
+    half = z * math.sqrt(share * (1 - share) / tries + z**2 / (4 * tries**2))
+    scale = 1 + z**2 / tries
+    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
 
 
 def words(signal: Signal) -> list[str]:
     """Return the signal in lines that a person reads."""
     lines = []
-    for each in signal.tickers:
-        change = "no change" if each.change == 0.0 else f"trade {each.change:+.1%} of equity"
-        what = f"hold {each.standing:+.1%} ({change})"
-        reasons = [*each.abstain, *signal.abstain]
-        lines.append(f"{each.ticker}: {'abstain; it would ' if reasons else ''}{what}")
+    for ticker in signal.tickers:
+        change = "no change" if ticker.change == 0.0 else f"trade {ticker.change:+.1%} of equity"
+        prefix = "abstain; it would " if ticker.abstain or signal.abstain else ""
+        lines.append(f"{ticker.ticker}: {prefix}hold {ticker.standing:+.1%} ({change})")
     return lines
 
 
 def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
+    return float(value) if math.isfinite(value) else None

@@ -1,6 +1,6 @@
-"""What else tells whether a champion may be followed: the age of its bars, revisions, its own age.
+"""What else decides whether a champion may be followed: late bars, revised bars, its own age.
 
-None of these is drift.  Stale or revised bars are a warning: retraining would not mend them.  Too
+None of these is drift.  Late or revised bars are a warning: retraining would not mend them.  Too
 old a champion is called expired.
 """
 
@@ -13,13 +13,10 @@ import pandas as pd
 
 from rnntrade.data.revisions import Revision
 from rnntrade.data.sessions import expected_sessions
-from rnntrade.production.abstain import age, expiry
 from rnntrade.production.desk import Desk
 from rnntrade.production.health import SESSIONS, Check, Status
 
-MISSING = 0  # newest sessions that may be without a bar
 REVISED = 0.01  # share of the sessions known before that may be revised
-
 DAY = timedelta(days=1)
 
 
@@ -29,7 +26,7 @@ def freshness(
     calendar: str,
     failed: Mapping[str, str] = MappingProxyType({}),
 ) -> Check:
-    """Count the sessions after each ticker's newest bar that are over, and look at the oldest.
+    """Count the sessions after each ticker's newest bar that are over; the oldest decides.
 
     newest  by ticker, session of its newest bar
     due     newest session that is over
@@ -39,36 +36,47 @@ def freshness(
         ticker: len(expected_sessions(calendar, (day + DAY).date(), (due + DAY).date()))
         for ticker, day in newest.items()
     }
-    ticker = max(missing, key=lambda each: missing[each])
-    count = missing[ticker]
-    late = [each for each, sessions in missing.items() if sessions > MISSING]
-    why = "".join(f"; {reason}" for reason in failed.values())
-    if not late and not failed:
-        told = f"freshness: every ticker has its bar of {due:%Y-%m-%d}"
-        return Check("freshness", float(count), float(MISSING), "ok", told, SESSIONS)
-    if not late:
-        told = f"freshness: every other ticker has its bar of {due:%Y-%m-%d}{why}"
-        return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
-    sessions = "session is" if count == 1 else "sessions are"
-    told = f"freshness: {ticker} ends on {newest[ticker]:%Y-%m-%d}, {count:,} {sessions} missing"
-    told += f" up to {due:%Y-%m-%d}"
-    told += f"; late are {', '.join(late)}" if len(late) > 1 else ""
-    told += why
-    return Check("freshness", float(count), float(MISSING), "warning", told, SESSIONS)
+    oldest = max(missing, key=missing.__getitem__)
+    count, late = missing[oldest], [ticker for ticker, sessions in missing.items() if sessions]
+    sentence = f"every {'other ' if failed else ''}ticker has its bar of {due:%Y-%m-%d}"
+    if late:
+        sessions = "session is" if count == 1 else "sessions are"
+        sentence = f"{oldest} ends on {newest[oldest]:%Y-%m-%d}, {count:,} {sessions} missing"
+        sentence += f" up to {due:%Y-%m-%d}"
+        sentence += f"; late are {', '.join(late)}" if len(late) > 1 else ""
+    sentence = "; ".join([f"freshness: {sentence}", *failed.values()])
+    status: Status = "warning" if late or failed else "ok"
+    return Check("freshness", float(count), 0.0, status, sentence, SESSIONS)
 
 
-def revisions(found: Sequence[Revision]) -> Check:
-    """Look at the largest share of known sessions that the vendor revised in one ticker."""
-    compared = [each for each in found if each.sessions]
+def revisions(latest: Sequence[Revision]) -> Check:
+    """Find the largest share of known sessions that the vendor revised in one ticker."""
+    compared = [revision for revision in latest if revision.sessions]
     if not compared:
-        told = "revisions: there is no earlier vintage to compare with"
-        return Check("revisions", math.nan, REVISED, "unknown", told, "of sessions")
-    worst = max(compared, key=lambda each: each.revised / each.sessions)
+        sentence = "revisions: there is no earlier vintage to compare with"
+        return Check("revisions", math.nan, REVISED, "unknown", sentence, "of sessions")
+    worst = max(compared, key=lambda revision: revision.revised / revision.sessions)
     share, count = worst.revised / worst.sessions, sum(each.revised for each in compared)
-    told = f"revisions: {count} of {sum(each.sessions for each in compared)} sessions known before"
-    told += f", {100 * share:.1f} % of those of {worst.ticker}" if count else ""
+    sentence = f"revisions: {count} of {sum(each.sessions for each in compared)} sessions known "
+    sentence += f"before, {100 * share:.1f} % of those of {worst.ticker}" if count else "before"
     status: Status = "warning" if share > REVISED else "ok"
-    return Check("revisions", share, REVISED, status, told, "of sessions")
+    return Check("revisions", share, REVISED, status, sentence, "of sessions")
+
+
+def age(desk: Desk, due: pd.Timestamp) -> int:
+    """Sessions of the calendar since the last one that the desk has learned from, `due` included.
+
+    It has nothing to do with the bars at hand: a short or a late history makes nobody younger.
+    """
+    calendar = desk.experiment.data.calendar
+    return len(expected_sessions(calendar, desk.fold.test.date(), (due + DAY).date()))
+
+
+def expiry(desk: Desk) -> pd.Timestamp:
+    """First session on which the desk is too old to be followed."""
+    sessions, first = desk.experiment.production.expires_after, desk.fold.test.date()
+    until = first + timedelta(days=2 * sessions + 30)
+    return pd.Timestamp(expected_sessions(desk.experiment.data.calendar, first, until)[sessions])
 
 
 def age_check(desk: Desk, due: pd.Timestamp) -> Check:
@@ -78,6 +86,7 @@ def age_check(desk: Desk, due: pd.Timestamp) -> Check:
     """
     last, count = expiry(desk), age(desk, due)
     limit = float(desk.experiment.production.expires_after)
-    told = f"age: {count:,} sessions since it last learned, to be followed until {last:%Y-%m-%d}"
+    sentence = f"age: {count:,} sessions since it last learned, "
+    sentence += f"to be followed until {last:%Y-%m-%d}"
     status: Status = "expired" if due >= last else "ok"
-    return Check("age", float(count), limit, status, told, SESSIONS)
+    return Check("age", float(count), limit, status, sentence, SESSIONS)

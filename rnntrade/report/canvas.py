@@ -6,6 +6,7 @@ Texts are never read as formulas: a ticker may hold a dollar sign.
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 DPI = 110
 WIDTH = 9.6  # inches
 GAP = 0.24  # inches between the axes of a figure, a legend's height
 # Okabe and Ito (2008): told apart with every kind of colour vision
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, GREY, INK = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222"
+PURPLE, SKY, GREY, INK, GRID = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222", "#E6E6E6"
 REGIME_COLOURS = (RED, "#B8B8B8", GREEN, PURPLE)  # Bear, Consolidation, Bull, High volatility
 SMALL, NORMAL, LARGE = 8.5, 9.5, 11.5  # points
+Style = dict[str, Any]  # how something is drawn
 TITLE_LENGTH = 84  # letters that fit in the width; longer titles are written smaller
 
 
@@ -73,56 +76,97 @@ def canvas(
         parse_math=False,
     )
     for axes in grid.flat:
-        _plain(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color("#BBBBBB")
+        axes.tick_params(labelsize=SMALL, colors="#444444", length=3)
+        axes.grid(axis="y", color=GRID, linewidth=0.7)
+        axes.set_axisbelow(True)
     return figure, list(grid.flat)
 
 
-def dated(axes: Axes) -> None:
-    """Write the dates of a time axis in full where they change, and short elsewhere."""
-    locator = AutoDateLocator(minticks=4, maxticks=9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.xaxis.get_offset_text().set_fontsize(SMALL)
-    axes.margins(x=0.01)
+def line(axes: Axes, series: pd.Series, colour: str, label: str = "", **style: Any) -> None:
+    """Draw values over their sessions."""
+    axes.plot(dates(series.index), series, color=colour, label=label, **{"linewidth": 1.4} | style)
 
 
-def percent(axis: Axis, digits: int = 0) -> None:
-    """Write an axis of fractions in percent, with as many digits more as a tick needs."""
+def finish(
+    axes: Axes,
+    y: str = "",
+    x: str = "",
+    percent: str = "",
+    ticks: int = 0,
+    dated: bool = False,
+    zero: bool = False,
+    keys: Sequence[Artist] | None = None,
+) -> None:
+    """Name a panel's axes, write their ticks, and put the legend above its upper right corner.
+
+    percent  axes of fractions, which are written in percent: "x", "y" or "xy"
+    ticks    no more than these on the vertical axis, for a low panel
+    zero     whether a line is drawn at 0
+    keys     of the legend; (): whatever is labelled
+    """
+    if y:
+        axes.set_ylabel(y, fontsize=SMALL, color=INK, parse_math=False)
+    if x:
+        axes.set_xlabel(x, fontsize=SMALL, parse_math=False)
+    for axis in percent:
+        in_percent(axes.xaxis if axis == "x" else axes.yaxis)
+    if ticks:
+        axes.yaxis.set_major_locator(MaxNLocator(ticks))
+    if zero:
+        axes.axhline(0.0, color=INK, linewidth=0.6)
+    if dated:
+        locator = AutoDateLocator(minticks=4, maxticks=9)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.get_offset_text().set_fontsize(SMALL)
+        axes.margins(x=0.01)
+    if keys is not None:
+        box = axes.legend(
+            handles=list(keys) or axes.get_legend_handles_labels()[0],
+            loc="lower right",
+            bbox_to_anchor=(1.0, 0.995),
+            ncols=6,
+            fontsize=SMALL,
+            frameon=False,
+            borderaxespad=0.0,
+            handlelength=1.4,
+            columnspacing=1.2,
+            handletextpad=0.5,
+        )
+        for text in box.get_texts():
+            text.set_parse_math(False)
+
+
+def in_percent(axis: Axis) -> None:
+    """Write an axis of fractions in percent, with as many digits as a tick needs."""
 
     def written(value: float, _: int | None = None) -> str:
-        texts = [f"{100 * value:.{more}f}" for more in range(digits, digits + 5)]
+        texts = [f"{100 * value:.{digits}f}" for digits in range(5)]
         exact = [text for text in texts if abs(float(text) - 100 * value) < 1e-6]
         return f"{(exact or texts[1:])[0]} %"
 
     axis.set_major_formatter(FuncFormatter(written))
 
 
-def few_ticks(axes: Axes, number: int = 4) -> None:
-    """Keep a low panel's vertical axis readable."""
-    axes.yaxis.set_major_locator(MaxNLocator(number))
-
-
-def label(axes: Axes, text: str) -> None:
-    """Name the vertical axis and its unit."""
-    axes.set_ylabel(text, fontsize=SMALL, color=INK, parse_math=False)
-
-
-def legend(axes: Axes, keys: Sequence[Artist] = ()) -> None:
-    """Put the legend above the axes' upper right corner, where no data are."""
-    box = axes.legend(
-        handles=list(keys) or axes.get_legend_handles_labels()[0],
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.995),
-        ncols=6,
-        fontsize=SMALL,
-        frameon=False,
-        borderaxespad=0.0,
-        handlelength=1.4,
-        columnspacing=1.2,
-        handletextpad=0.5,
-    )
-    for text in box.get_texts():
+def rows_of(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a chart that is read from side to side."""
+    axes.set_yticks(range(len(names)), list(names), fontsize=SMALL)
+    for text in axes.get_yticklabels():
         text.set_parse_math(False)
+    axes.grid(visible=False)
+
+
+def write_cells(
+    axes: Axes, grid: NDArray[np.float64], texts: Sequence[Sequence[str]], dark: float
+) -> None:
+    """Write a text into each cell of an image; white where its colour is dark."""
+    for row, column in np.ndindex(*grid.shape):
+        colour = "white" if abs(grid[row, column]) > dark else INK
+        where: Style = {"ha": "center", "va": "center", "fontsize": SMALL, "color": colour}
+        if texts[row][column]:
+            axes.text(column, row, texts[row][column], **where)
 
 
 def png(figure: Figure) -> bytes:
@@ -135,11 +179,6 @@ def png(figure: Figure) -> bytes:
 def share(fraction: float) -> str:
     """Return a fraction as whole percent."""
     return f"{100 * fraction:.0f} %"
-
-
-def price(value: float) -> str:
-    """Return a price with two digits, or with as many as a penny share needs."""
-    return f"{value:,.2f}" if abs(value) >= 1.0 else f"{value:.3g}"
 
 
 def day(session: object) -> str:
@@ -155,13 +194,3 @@ def short(text: str, length: int = 60) -> str:
 def dates(index: pd.Index) -> np.ndarray:
     """(T,) sessions as matplotlib wants them."""
     return pd.DatetimeIndex(index).to_numpy()
-
-
-def _plain(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#BBBBBB")
-    axes.tick_params(labelsize=SMALL, colors="#444444", length=3)
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.7)
-    axes.set_axisbelow(True)

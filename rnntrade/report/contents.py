@@ -14,17 +14,14 @@ from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.report import canvas
-from rnntrade.types import Backtest, Fit, Prices
+from rnntrade.types import Books, Fit, Prices
 
 
 @dataclass(frozen=True, eq=False)
 class StrategyContents:
-    """One strategy: what it wanted, what became of it."""
+    """One strategy: its decisions and its money, and how they are judged."""
 
-    weights: pd.DataFrame  # (T, K) target, at the decision
-    probability: pd.DataFrame | None  # (T, K) of a rise, at the decision; None: it has none
-    backtest: Backtest
-    benchmark: Backtest
+    books: Books
     evaluation: StrategyEvaluation
 
 
@@ -77,14 +74,6 @@ class Picture:
     name: str
     finding: str
     png: bytes
-
-
-@dataclass(frozen=True)
-class Section:
-    """A titled part of the page: HTML that is escaped already, and pictures."""
-
-    title: str
-    parts: Sequence[str | Picture]
 
 
 def picture(name: str, figure: Figure) -> Picture:

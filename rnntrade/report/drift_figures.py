@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from rnntrade.evaluation.classification import reliability
 from rnntrade.production.decay import Outcomes
 from rnntrade.report import canvas as c
+from rnntrade.report.model_figures import calibration
 
 WINDOW = 20  # sessions of the rolling hit rate
 
@@ -18,8 +19,8 @@ def figures(
 ) -> dict[str, Figure]:
     """Return figures by file name without its ending.
 
-    inputs              of `live.drift.feature_drift`
-    validation, recent  what was said and came, then and now; None: not known, and not drawn
+    inputs              of `production.drift.feature_drift`
+    validation, recent  predictions and outcomes, then and now; None: not known, and not drawn
     """
     drawn = {"input_drift": input_drift(inputs)}
     if validation is None or recent is None or validation.forecasts or not len(recent.session):
@@ -30,7 +31,7 @@ def figures(
 
 
 def input_drift(inputs: pd.DataFrame) -> Figure:
-    """Draw the stability index of each input as a bar, with the mark above which it has drifted."""
+    """Plot each input's stability index as a bar, with the limit above which it has drifted."""
     table = inputs.iloc[::-1]  # the first on top
     names = table.loc[table["drifted"], "feature"].tolist()[::-1]
     title = f"{len(names)} of {len(table)} inputs have drifted: {', '.join(names)}"
@@ -43,89 +44,59 @@ def input_drift(inputs: pd.DataFrame) -> Figure:
     axes.barh(places, table["psi"], height=0.62, color=colours)
     limit = table["limit"].to_numpy(float)
     axes.vlines(limit, places - 0.42, places + 0.42, color=c.INK, linewidth=1.6)
-    outside, drifted = table["out_of_range"].to_numpy(float), table["drifted"].to_numpy(bool)
-    for place, psi in enumerate(table["psi"].to_numpy(float)):
-        usual = "?" if np.isnan(limit[place]) else f"{limit[place]:.2f}"
-        told = f"{psi:.2f} of {usual}"
-        told += f", {c.share(outside[place])} outside" if outside[place] > 0.005 else ""
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        usual = "?" if np.isnan(row["limit"]) else f"{row['limit']:.2f}"
+        new = row["out_of_range"]  # share of values that the training part never had
+        outside = f", {c.share(new)} outside" if new > 0.005 else ""
         axes.annotate(
-            told,
+            f"{row['psi']:.2f} of {usual}{outside}",
             (1.0, float(place)),
             xytext=(8, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             fontsize=8,
             va="center",
-            color=c.RED if drifted[place] else c.INK,
+            color=c.RED if row["drifted"] else c.INK,
         )
     axes.set_xlim(0.0, 1.04 * float(np.nanmax([*table["psi"], *limit, 0.25])))
     axes.set_ylim(-0.7, len(table) - 0.3)
-    axes.set_yticks(places, table["feature"].tolist(), fontsize=c.SMALL)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
-    axes.set_xlabel(
-        "population stability index, newest sessions against training (outside: never seen there)",
-        fontsize=c.SMALL,
-    )
+    c.rows_of(axes, table["feature"].tolist())
+    axes.grid(axis="x", color=c.GRID, linewidth=0.7)
     mark = Line2D([], [], color=c.INK, marker="|", markersize=9, linewidth=0, label="limit")
     mark.set_markeredgewidth(1.6)
-    c.legend(
-        axes, [Patch(color=c.SKY, label="as usual"), Patch(color=c.RED, label="drifted"), mark]
+    keys = [Patch(color=c.SKY, label="within its limit"), Patch(color=c.RED, label="drifted"), mark]
+    told = (
+        "population stability index, newest sessions against training (outside: never seen there)"
     )
+    c.finish(axes, x=told, keys=keys)
     return figure
 
 
 def calibration_then_and_now(validation: Outcomes, recent: Outcomes) -> Figure:
-    """Draw how often came true what was said with some confidence, in both periods."""
-    parts = (("validation part", validation, c.GREY, "s"), ("newest", recent, c.BLUE, "o"))
-    before, now = (float(each.squared_errors().mean()) for each in (validation, recent))
+    """Plot observed frequency against predicted probability in both periods."""
+    before, now = (float(part.squared_errors().mean()) for part in (validation, recent))
     title = f"Brier score {now:.3f} in the newest {len(recent.hits())} sessions, "
     title += f"{before:.3f} on the validation part"
-    figure, (upper, lower) = c.canvas(title, rows=(2.6, 1.0), height=4.6, below=0.55)
-    upper.plot([0, 1], [0, 1], color=c.INK, linewidth=0.8, linestyle="--", label="as promised")
-    two = validation.said.shape[1] == 2
-    ends = []
-    for place, (who, outcomes, colour, marker) in enumerate(parts):
-        table = reliability(outcomes.truth, outcomes.said)
+    event = "a rise" if validation.predicted.shape[1] == 2 else ""
+    periods = (("validation part", validation, c.GREY, "s"), ("newest", recent, c.BLUE, "o"))
+    shares = []
+    for who, outcomes, colour, marker in periods:
+        table = reliability(outcomes.truth, outcomes.predicted)
         weight = table["count"] / table["count"].sum()
-        upper.plot(table["confidence"], table["accuracy"], color=colour, linewidth=1.0, alpha=0.5)
-        upper.scatter(
-            table["confidence"], table["accuracy"], s=14.0 + 90.0 * weight, c=colour,
-            marker=marker, zorder=3, label=who,
-        )  # fmt: skip
-        step = 0.4 * (table["high"] - table["low"]).to_numpy(float)
-        middle = (table["low"] + table["high"]) / 2.0 + step * (place - 0.5)
-        lower.bar(middle, weight, step, color=colour)
-        ends += [table["low"].min(), table["high"].max()]
-    upper.set_xlim(min(ends) - 0.02, max(ends) + 0.02)
-    upper.set_ylim(-0.06, 1.06)
-    c.label(upper, "how often it came" if two else "share that was right")
-    c.label(lower, "of all samples")
-    lower.set_xlabel(
-        f"probability of {'a rise' if two else 'the class predicted'}, as said", fontsize=c.SMALL
-    )
-    c.percent(lower.xaxis)
-    c.percent(upper.yaxis)
-    c.percent(lower.yaxis)
-    c.few_ticks(lower, 3)
-    c.legend(upper)
-    return figure
+        shares.append((who, table.assign(count=weight), colour, marker))
+    return calibration(title, event, shares)
 
 
 def hit_rate(validation: Outcomes, recent: Outcomes) -> Figure:
-    """Draw the rolling share of right calls against that on the validation part."""
+    """Plot the rolling share of right calls against that on the validation part."""
     level, hits = float(validation.hits().mean()), recent.hits()
     title = f"{100 * hits.mean():.1f} % right in the newest {len(hits)} sessions, "
     title += f"{100 * level:.1f} % on the validation part"
     figure, (axes,) = c.canvas(title, height=3.2)
     window = min(WINDOW, len(hits))
-    rolling = hits.rolling(window).mean()
-    axes.plot(c.dates(hits.index), hits, "o", color=c.SKY, markersize=3.5, label="a session")
-    axes.plot(c.dates(hits.index), rolling, color=c.BLUE, linewidth=1.8, label=f"{window} sessions")
+    c.line(axes, hits, c.SKY, "a session", linewidth=0, marker="o", markersize=3.5)
+    c.line(axes, hits.rolling(window).mean(), c.BLUE, f"{window} sessions", linewidth=1.8)
     axes.axhline(level, color=c.ORANGE, linewidth=1.4, linestyle="--", label="validation part")
     axes.set_ylim(-0.04, 1.04)
-    c.label(axes, "right calls, of all tickers")
-    c.percent(axes.yaxis)
-    c.dated(axes)
-    c.legend(axes)
+    c.finish(axes, "hit rate, all tickers", percent="y", dated=True, keys=())
     return figure

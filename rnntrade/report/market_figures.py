@@ -27,7 +27,7 @@ SHOWN = 504  # sessions of indicators: two years can still be read
 
 
 def price_and_returns(ticker: str, close: pd.Series, per_year: float = SESSIONS_PER_YEAR) -> Figure:
-    """Draw the adjusted close above its daily returns.
+    """Plot the adjusted close above its daily returns.
 
     close     (T,) adjusted closes on the sessions traded
     per_year  sessions a year of the calendar
@@ -36,29 +36,25 @@ def price_and_returns(ticker: str, close: pd.Series, per_year: float = SESSIONS_
     worst = returns.idxmin()
     growth = (close.iloc[-1] / close.iloc[0]) ** (per_year / len(returns)) - 1.0
     figure, (upper, lower) = c.canvas(
-        f"{ticker}: {100 * growth:+.1f} % a year, "
+        f"{ticker}: CAGR {100 * growth:+.1f} %, "
         f"worst session {100 * returns.min():.1f} % on {c.day(worst)}",
         rows=(2.2, 1.0),
         height=4.2,
     )
-    upper.plot(c.dates(close.index), close, color=c.BLUE, linewidth=1.1)
+    c.line(upper, close, c.BLUE, linewidth=1.1)
     _log_when_far(upper, close)
-    c.label(upper, "adjusted close")
+    c.finish(upper, "adjusted close")
     stems = np.column_stack([np.zeros(len(returns)), returns, np.full(len(returns), np.nan)])
     x = np.repeat(c.dates(returns.index), 3)
     lower.plot(x, stems.ravel(), color=c.GREY, linewidth=0.6)  # one path: much faster than vlines
-    lower.axhline(0.0, color=c.INK, linewidth=0.6)
-    c.label(lower, "daily return")
-    c.percent(lower.yaxis)
-    c.few_ticks(lower)
-    c.dated(lower)
+    c.finish(lower, "daily return", percent="y", ticks=4, zero=True, dated=True)
     return figure
 
 
 def price_by_regime(
     ticker: str, close: pd.Series, regime: pd.Series, names: Sequence[str] = REGIMES
 ) -> Figure:
-    """Draw the close in the colour of each session's regime, with the regimes as a band below.
+    """Plot the close in the colour of each session's regime, with the regimes as a band below.
 
     close   (T,) adjusted closes on the sessions traded
     regime  (T,) class 0 .. 3 on the same sessions, NaN unknown
@@ -86,7 +82,6 @@ def price_by_regime(
     )
     upper.autoscale_view()
     _log_when_far(upper, close)
-    c.label(upper, "adjusted close")
     # each session in the middle of its cell: a regime of one session is seen, too
     edges = np.concatenate([x[:1] - 0.5, (x[1:] + x[:-1]) / 2.0, x[-1:] + 0.5])
     shades = ListedColormap([*named, UNKNOWN])
@@ -94,18 +89,16 @@ def price_by_regime(
     band.set_ylim(0, 1)
     band.set_yticks([])
     band.grid(visible=False)
-    c.label(band, "regime")
-    c.dated(band)
+    c.finish(band, "regime", dated=True)
     shown = list(zip(named, names, strict=False))
     shown += [(UNKNOWN, "not known")] * bool((at == len(named)).any())
-    c.legend(
-        upper, [Line2D([], [], color=colour, linewidth=4, label=name) for colour, name in shown]
-    )
+    keys = [Line2D([], [], color=colour, linewidth=4, label=name) for colour, name in shown]
+    c.finish(upper, "adjusted close", keys=keys)
     return figure
 
 
 def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
-    """Draw price, MACD, RSI and volatility over the last two years; what is absent is left out.
+    """Plot price, MACD, RSI and volatility over the last two years; what is absent is left out.
 
     close     (T,) adjusted closes
     features  (T, F) by name, as the models read them
@@ -116,11 +109,12 @@ def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
     present = [name for name in panels if name in shown]
     last = shown.iloc[-1]
     facts = [
-        _FACTS[name](float(last[name]))
-        for name in ("rsi", "volatility_20")
+        fact(float(last[name]))
+        for name, fact in _FACTS.items()
         if name in shown and np.isfinite(last[name])
     ]
-    facts = facts or [f"close {c.price(price.iloc[-1])}"]
+    newest = float(price.iloc[-1])
+    facts = facts or [f"close {newest:,.2f}" if newest >= 1.0 else f"close {newest:.3g}"]
     figure, (top, *rest) = c.canvas(
         f"{ticker} on {c.day(shown.index[-1])}: {', '.join(facts)}",
         rows=(2.0, *[1.0] * len(present)),
@@ -130,14 +124,14 @@ def indicators(ticker: str, close: pd.Series, features: pd.DataFrame) -> Figure:
     if "bb_upper" in shown and "bb_lower" in shown:
         low, high = price * (1 + shown["bb_lower"]), price * (1 + shown["bb_upper"])
         top.fill_between(x, low, high, color=c.SKY, alpha=0.25, lw=0, label="Bollinger band (20)")
-    top.plot(x, price, color=c.BLUE, linewidth=1.2, label="close")
+    c.line(top, price, c.BLUE, "close", linewidth=1.2)
     if "sma_50" in shown:
-        top.plot(x, price * (1 + shown["sma_50"]), color=c.ORANGE, lw=1, label="mean of 50")
-    c.label(top, "adjusted close")
-    c.legend(top)
+        mean = price * (1 + shown["sma_50"])
+        c.line(top, mean, c.ORANGE, "50-session mean", linewidth=1.0)
+    c.finish(top, "adjusted close", keys=())
     for name, axes in zip(present, rest, strict=True):
         panels[name](axes, shown)
-    c.dated([top, *rest][-1])
+    c.finish([top, *rest][-1], dated=True)
     return figure
 
 
@@ -148,34 +142,29 @@ _FACTS: Mapping[str, Callable[[float], str]] = {
 
 
 def _macd(axes: Axes, shown: pd.DataFrame) -> None:
-    x = c.dates(shown.index)
-    axes.plot(x, shown["macd"], color=c.BLUE, linewidth=1.0, label="MACD")
+    c.line(axes, shown["macd"], c.BLUE, "MACD", linewidth=1.0)
     if "macd_signal" in shown:
-        axes.plot(x, shown["macd_signal"], color=c.ORANGE, linewidth=1.0, label="its signal")
-        c.legend(axes)
-    axes.axhline(0.0, color=c.INK, linewidth=0.6)
-    c.percent(axes.yaxis, 1)
-    c.label(axes, "MACD, of price")
-    c.few_ticks(axes)
+        c.line(axes, shown["macd_signal"], c.ORANGE, "signal line", linewidth=1.0)
+    keys = () if "macd_signal" in shown else None
+    c.finish(axes, "MACD, of price", percent="y", ticks=4, zero=True, keys=keys)
 
 
 def _rsi(axes: Axes, shown: pd.DataFrame) -> None:
-    axes.plot(c.dates(shown.index), 100 * (shown["rsi"] + 0.5), color=c.GREEN, linewidth=1.0)
+    c.line(axes, 100 * (shown["rsi"] + 0.5), c.GREEN, linewidth=1.0)
     for level in (30, 70):
         axes.axhline(level, color=c.GREY, linewidth=0.8, linestyle="--")
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 30, 70, 100])
-    c.label(axes, "RSI (14)")
+    c.finish(axes, "RSI (14)")
 
 
 def _volatility(axes: Axes, shown: pd.DataFrame) -> None:
-    x, volatility = c.dates(shown.index), shown["volatility_20"]
-    axes.fill_between(x, 0.0, volatility, color=c.PURPLE, alpha=0.35, linewidth=0)
-    axes.plot(x, volatility, color=c.PURPLE, linewidth=1.0)
+    volatility = shown["volatility_20"]
+    style: c.Style = {"color": c.PURPLE, "alpha": 0.35, "linewidth": 0}
+    axes.fill_between(c.dates(shown.index), 0.0, volatility, **style)
+    c.line(axes, volatility, c.PURPLE, linewidth=1.0)
     axes.set_ylim(bottom=0.0)
-    c.percent(axes.yaxis)
-    c.label(axes, "volatility (20)")
-    c.few_ticks(axes)
+    c.finish(axes, "volatility (20)", percent="y", ticks=4)
 
 
 def _log_when_far(axes: Axes, close: pd.Series) -> None:

@@ -1,4 +1,4 @@
-"""Figures of the networks: how they trained, what they predicted, where they looked."""
+"""Figures of the networks: how they trained, what they predicted, how far that can be trusted."""
 
 from collections.abc import Sequence
 
@@ -12,37 +12,42 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from rnntrade.evaluation.classification import calibration_error
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.verdict import plain
 from rnntrade.report import canvas as c
+from rnntrade.report.catalogue import figure as entry
+from rnntrade.report.contents import AttentionExample
+from rnntrade.report.tables import measured
 from rnntrade.types import Epoch, Fit
+
+TICKS = 16  # folds whose dates can be read side by side
+Calibration = tuple[str, pd.DataFrame, str, str]  # whose, of `reliability`, colour, marker
 
 
 def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
-    """Draw loss, and accuracy where there is one, over epochs; each fit's best epoch is marked."""
+    """Plot loss, and accuracy where there is one, over epochs; mark each fit's best epoch."""
     scored = any(np.isfinite(epoch.validation_score) for fit in fits for epoch in fit.history)
     figure, panels = c.canvas(
         _learned(name, fits), height=3.4, columns=(1.0,) * (1 + scored), share_x=False
     )
-    columns = [("training_loss", "validation_loss", "loss")]
-    columns += [("training_score", "validation_score", "accuracy")] * scored
     faint = 1.0 if len(fits) == 1 else max(0.25, 1.0 / len(fits))
     keys = [
         Line2D([], [], color=c.GREY, linewidth=1.5, label="training"),
         Line2D([], [], color=c.BLUE, linewidth=1.5, label="validation"),
         Line2D([], [], color=c.RED, marker="o", markersize=6, linewidth=0, label="best epoch"),
     ]
-    for axes, (training, validation, unit) in zip(panels, columns, strict=True):
-        for part, colour in ((training, c.GREY), (validation, c.BLUE)):
+    best = [_best(fit) for fit in fits]
+    for axes, unit in zip(panels, ("loss", "score"), strict=False):
+        for part, colour in (("training", c.GREY), ("validation", c.BLUE)):
             lines = [  # people count epochs from 1
-                np.array([(epoch.number + 1, getattr(epoch, part)) for epoch in fit.history])
+                np.array([(e.number + 1, getattr(e, f"{part}_{unit}")) for e in fit.history])
                 for fit in fits
             ]
             axes.add_collection(LineCollection(lines, colors=colour, alpha=faint, linewidths=1.5))
-        best = [_best(fit) for fit in fits]
         axes.plot(
             [epoch.number + 1 for epoch in best],
-            [getattr(epoch, validation) for epoch in best],
+            [getattr(epoch, f"validation_{unit}") for epoch in best],
             "o",
             color=c.RED,
             alpha=max(0.4, faint),
@@ -51,14 +56,12 @@ def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
         )
         axes.autoscale_view()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("epoch", fontsize=c.SMALL)
-        c.label(axes, unit)
-        c.legend(axes, keys)
+        c.finish(axes, "accuracy" if unit == "score" else unit, "epoch", keys=keys)
     return figure
 
 
 def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
-    """Draw the confusion matrix, in counts and shares of what was true, with the class table."""
+    """Plot the confusion matrix, in counts and shares of the truth, with the class table."""
     if evaluation.confusion is None or evaluation.classes is None:
         raise ValueError(f"{evaluation.name} does not tell classes apart")
     recall = evaluation.classes["recall"].where(evaluation.classes["support"] > 0).dropna()
@@ -72,74 +75,136 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
         below=0.75,
     )
     counts = evaluation.confusion.to_numpy(float)
+    of_true = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    left.imshow(of_true, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    texts = [
+        [f"{count:,.0f}\n{c.share(share)}" for count, share in zip(*row, strict=True)]
+        for row in zip(counts, of_true, strict=True)
+    ]
+    c.write_cells(left, of_true, texts, dark=0.55)
     names, columns = (
         [str(name).replace(" ", "\n") for name in axis]
         for axis in (evaluation.confusion.index, evaluation.confusion.columns)
     )
-    of_true = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    left.imshow(of_true, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    for row, column in np.ndindex(*counts.shape):
-        left.text(
-            column,
-            row,
-            f"{counts[row, column]:,.0f}\n{c.share(of_true[row, column])}",
-            ha="center",
-            va="center",
-            fontsize=c.SMALL,
-            color="white" if of_true[row, column] > 0.55 else c.INK,
-        )
     left.set_xticks(range(len(columns)), columns, fontsize=c.SMALL)
-    left.set_yticks(range(len(names)), names, fontsize=c.SMALL)
-    left.set_xlabel("predicted", fontsize=c.SMALL)
-    c.label(left, "came true")
-    left.grid(visible=False)
+    c.rows_of(left, names)
+    c.finish(left, "observed", "predicted")
     _class_table(right, evaluation.classes)
     return figure
 
 
 def scores_by_source(evaluation: ModelEvaluation) -> Figure:
-    """Draw the network's score beside those of its baselines, the best at the top."""
-    better_high = evaluation.score_name == "accuracy"
+    """Plot the network's score beside those of its baselines, the best at the top."""
+    accuracy, measure = evaluation.score_name == "accuracy", entry(evaluation.score_name)
     scores = evaluation.scores[evaluation.score_name].sort_values(
-        ascending=better_high, kind="stable", na_position="first"
+        ascending=accuracy, kind="stable", na_position="first"
     )
-    height = 1.3 + 0.27 * len(scores)
-    figure, (axes,) = c.canvas(compared(evaluation), height=height, left=0.19)
+    figure, (axes,) = c.canvas(compared(evaluation), height=1.3 + 0.27 * len(scores), left=0.19)
+    colour = {evaluation.best_baseline: c.ORANGE, evaluation.name: c.BLUE}
+    colours = [colour.get(str(name), c.GREY) for name in scores.index]
+    scale = 1.0 if accuracy else 100.0
     places = np.arange(len(scores))
-    colours = [
-        c.BLUE
-        if name == evaluation.name
-        else c.ORANGE
-        if name == evaluation.best_baseline
-        else c.GREY
-        for name in scores.index
-    ]
-    scale = 1.0 if better_high else 100.0
     axes.scatter(scale * scores, places, c=colours, s=46, zorder=3)
     for place, score in zip(places, scores, strict=True):
-        text = f"{score:.3f}" if better_high else f"{100 * score:.3f} %"
-        if not np.isfinite(score):
-            continue
-        axes.annotate(
-            text, (scale * score, place), (8, 0), textcoords="offset points",
-            va="center", fontsize=c.SMALL,
-        )  # fmt: skip
-    names = [str(n) if n == evaluation.name else plain(str(n)) for n in scores.index]
-    axes.set_yticks(places, names, fontsize=c.SMALL)
-    for written in axes.get_yticklabels():
-        written.set_parse_math(False)
+        if np.isfinite(score):
+            axes.annotate(
+                measure.text(score), (scale * score, place), (8, 0),
+                textcoords="offset points", va="center", fontsize=c.SMALL,
+            )  # fmt: skip
+    c.rows_of(axes, [n if n == evaluation.name else plain(str(n)) for n in scores.index])
     low, high = scale * float(scores.min()), scale * float(scores.max())
     margin = 0.25 * (high - low) or 0.05 * high or 1.0
     axes.set_xlim(max(0.0, low - margin), high + 1.6 * margin)
     axes.set_ylim(-0.6, len(scores) - 0.4)
-    axes.set_xlabel(
-        "accuracy on the test part (more is better)"
-        if better_high
-        else "root mean squared error of a return, % (less is better)",
-        fontsize=c.SMALL,
+    axes.grid(axis="x", color=c.GRID, linewidth=0.7)
+    long = {"accuracy": "accuracy on the test part (more is better)"}
+    c.finish(axes, x=long.get(measure.name, "RMSE of a session's return, % (less is better)"))
+    return figure
+
+
+def folds(evaluation: ModelEvaluation) -> Figure:
+    """Plot each fold's score beside that of the best baseline, and their difference below."""
+    table, returns = evaluation.folds, evaluation.score_name == "rmse"
+    scale = 100.0 if returns else 1.0
+    figure, (upper, lower) = c.canvas(by_fold(evaluation), rows=(1.6, 1.0), height=4.4)
+    places = np.arange(len(table))
+    own, rival = scale * table["score"], scale * table["baseline"]
+    upper.vlines(places, np.minimum(own, rival), np.maximum(own, rival), color="#CCCCCC", lw=2)
+    who = plain(evaluation.best_baseline)
+    upper.plot(places, rival, "s", color=c.ORANGE, markersize=6, label=who)
+    upper.plot(places, own, "o", color=c.BLUE, markersize=6, label=evaluation.name)
+    c.finish(upper, "RMSE, % (less is better)" if returns else "accuracy", keys=())
+    difference = table["difference"].to_numpy(float)
+    colours = [c.BLUE if change > 0 else c.ORANGE for change in difference]
+    lower.bar(places, difference, width=0.6, color=colours)
+    shown = places[:: -(-len(table) // TICKS)]  # every fold, or every second, third ...
+    firsts = [f"{pd.Timestamp(table['first'].iloc[place]):%Y-%m}" for place in shown]
+    lower.set_xticks(shown, firsts, fontsize=c.SMALL if len(shown) <= 10 else 7.5)
+    lower.set_xlim(-0.6, len(table) - 0.4)
+    name, percent = ("sq. error saved", "y") if returns else ("difference", "")
+    c.finish(lower, name, "first session of the fold", percent, ticks=5, zero=True)
+    return figure
+
+
+def by_fold(evaluation: ModelEvaluation) -> str:
+    """Return the finding as a title: "LSTM is ahead of zero in 4 of 15 folds; worst …, best …"."""
+    table, change = evaluation.folds, measured(evaluation)["difference"]
+    ahead = int((table["difference"] > 0).sum())
+    title = f"{evaluation.name} is ahead of {plain(evaluation.best_baseline)} in {ahead} of "
+    title += f"{len(table)} folds"
+    known = table[table["difference"].notna()].sort_values("difference", kind="stable")
+    if known.empty:
+        return title
+    ends = zip(("worst", "best"), known.iloc[[0, -1]].itertuples(), strict=True)
+    return f"{title}; " + ", ".join(
+        f"{word} {change.text(fold.difference)} (from {fold.first:%Y-%m})" for word, fold in ends
     )
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
+
+
+def reliability(
+    name: str, event: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
+) -> Figure:
+    """Plot observed frequency against predicted probability, with bin counts below.
+
+    event  of what the probability is: "a rise"; "" for the class predicted
+    own    of `classification.reliability`
+    rival  a baseline's name and its table; None: none gives probabilities
+    """
+    shown: list[Calibration] = [(name, own, c.BLUE, "o")]
+    if rival is not None:
+        shown.insert(0, (plain(rival[0]), rival[1], c.ORANGE, "s"))
+    return calibration(_calibrated(name, event, own, rival), event, shown)
+
+
+def calibration(title: str, event: str, shown: Sequence[Calibration]) -> Figure:
+    """Plot observed frequency against predicted probability, with the bins' weights below.
+
+    shown  tables whose `count` is a number of samples, or their share
+    """
+    figure, (upper, lower) = c.canvas(title, rows=(2.6, 1.0), height=4.6, below=0.55)
+    diagonal: c.Style = {"linewidth": 0.8, "linestyle": "--", "label": "perfect calibration"}
+    upper.plot([0, 1], [0, 1], color=c.INK, **diagonal)
+    shares = all(table["count"].sum() < 1.5 for _, table, *_ in shown)
+    width = 0.8 / len(shown)
+    for place, (who, table, colour, marker) in enumerate(shown):
+        x, y = table["confidence"], table["accuracy"]
+        upper.plot(x, y, color=colour, linewidth=1.0, alpha=0.5)
+        area = 14.0 + 70.0 * table["count"] / table["count"].max()  # a bin of 2 samples says little
+        upper.scatter(x, y, s=area, c=colour, marker=marker, zorder=3, label=c.short(who, 40))
+        step = (table["high"] - table["low"]).to_numpy(float) * width
+        middle = (table["low"] + table["high"]) / 2.0 + step * (place - (len(shown) - 1) / 2.0)
+        bars = lower.bar(middle, table["count"], step, color=colour)
+        if not shares:
+            lower.bar_label(bars, fmt="{:,.0f}", fontsize=7, color=c.INK, padding=1)
+    lower.margins(y=0.25)  # room for the counts
+    low = min(float(table["low"].min()) for _, table, *_ in shown)
+    high = max(float(table["high"].max()) for _, table, *_ in shown)
+    upper.set_xlim(low - 0.02, high + 0.02)
+    upper.set_ylim(-0.08, 1.06)
+    c.finish(upper, "observed frequency" if event else "share right", percent="y", keys=())
+    below = f"predicted probability of {event or 'the predicted class'}"
+    name, percent = ("share of samples", "xy") if shares else ("samples", "x")
+    c.finish(lower, name, below, percent, ticks=3)
     return figure
 
 
@@ -152,7 +217,7 @@ def forecast_fan(
     half_width: NDArray[np.float64],
     coverage: float,
 ) -> Figure:
-    """Draw one forecast against what came, as prices, with the interval it came with.
+    """Plot one forecast against the realised prices, with its interval.
 
     history     closes up to the decision
     sessions    (h,) that the forecast is about
@@ -161,87 +226,51 @@ def forecast_fan(
     """
     start = float(history.iloc[-1])
     path, truth = np.cumprod(1.0 + forecast), np.cumprod(1.0 + came)
-    inside = bool(np.abs(truth[-1] - path[-1]) <= half_width[-1])
-    word = "inside" if inside else "outside"
-    known = f", {100 * (truth[-1] - 1):+.1f} % came" if np.isfinite(truth[-1]) else ""
-    of_interval = (
-        f" ({word} the {c.share(coverage)} interval)" if np.isfinite(half_width[-1]) else ""
-    )
-    figure, (axes,) = c.canvas(
-        f"{ticker} after {c.day(history.index[-1])}: {100 * (path[-1] - 1):+.1f} % forecast over "
-        f"{len(sessions)} sessions{known}{of_interval if known else ''}",
-        height=3.5,
-    )
-    x = c.dates(history.index[-1:].append(sessions))
-    axes.plot(c.dates(history.index), history, color=c.INK, linewidth=1.4, label="known close")
+    title = f"{ticker} after {c.day(history.index[-1])}: {100 * (path[-1] - 1):+.1f} % forecast "
+    title += f"over {len(sessions)} sessions"
+    if np.isfinite(truth[-1]):
+        title += f", {100 * (truth[-1] - 1):+.1f} % realised"
+        if np.isfinite(half_width[-1]):
+            inside = bool(np.abs(truth[-1] - path[-1]) <= half_width[-1])
+            where = "inside" if inside else "outside"
+            title += f" ({where} the {c.share(coverage)} interval)"
+    figure, (axes,) = c.canvas(title, height=3.5)
+    days = history.index[-1:].append(sessions)
+    c.line(axes, history, c.INK, "history")
     if np.isfinite(half_width).all():
-        wide = np.concatenate([[0.0], half_width])
-        middle = np.concatenate([[1.0], path])
-        axes.fill_between(
-            x,
-            start * (middle - wide),
-            start * (middle + wide),
-            color=c.SKY,
-            alpha=0.3,
-            linewidth=0,
-            label=f"{c.share(coverage)} interval",
-        )
-    for values, colour, style, name in (
-        (path, c.BLUE, "-", "forecast"),
-        (truth, c.RED, "--", "what came"),
-    ):
-        axes.plot(
-            x,
-            start * np.concatenate([[1.0], values]),
-            color=colour,
-            linestyle=style,
-            marker="o",
-            markersize=3.5,
-            linewidth=1.5,
-            label=name,
-        )
-    axes.axvline(x[0], color=c.GREY, linewidth=0.8, linestyle=":")
-    c.label(axes, "adjusted close")
-    c.dated(axes)
-    c.legend(axes)
+        middle, wide = np.append(1.0, path), np.append(0.0, half_width)
+        low, high = start * (middle - wide), start * (middle + wide)
+        shade: c.Style = {"color": c.SKY, "alpha": 0.3, "linewidth": 0}
+        label = f"{c.share(coverage)} interval"
+        axes.fill_between(c.dates(days), low, high, label=label, **shade)
+    marked: c.Style = {"marker": "o", "markersize": 3.5, "linewidth": 1.5}
+    c.line(axes, pd.Series(start * np.append(1.0, path), days), c.BLUE, "forecast", **marked)
+    realised = pd.Series(start * np.append(1.0, truth), days)
+    c.line(axes, realised, c.RED, "realised", linestyle="--", **marked)
+    axes.axvline(c.dates(days)[0], color=c.GREY, linewidth=0.8, linestyle=":")
+    c.finish(axes, "adjusted close", dated=True, keys=())
     return figure
 
 
-def attention(
-    ticker: str,
-    sessions: pd.DatetimeIndex,
-    weights: NDArray[np.float64],
-    window: NDArray[np.float64],
-    names: Sequence[str],
-) -> Figure:
-    """Draw the attention on each session of one window above the features it saw there.
-
-    weights  (L,) sum to 1
-    window   (L, F) standardised features
-    """
-    length = len(weights)
-    top = int(weights.argmax())
+def attention(example: AttentionExample) -> Figure:
+    """Plot the attention on each session of one window above the features it saw there."""
+    sessions, weights, names = example.sessions, example.weights, example.names
+    length, top = len(weights), int(weights.argmax())
     figure, (upper, lower) = c.canvas(
-        f"{ticker} on {c.day(sessions[-1])}: most attention on {c.day(sessions[top])} "
-        f"({c.share(weights[top])}, even would be {c.share(1 / length)})",
+        f"{example.ticker} on {c.day(sessions[-1])}: most attention on {c.day(sessions[top])} "
+        f"({c.share(weights[top])}, uniform would be {c.share(1 / length)})",
         rows=(1.0, max(1.5, 0.16 * len(names))),
         height=2.6 + 0.17 * len(names),
         left=0.13,
         right=0.885,
     )
-    places = np.arange(length)
-    upper.bar(places, weights, color=c.BLUE, width=0.85)
-    upper.axhline(1.0 / length, color=c.RED, linewidth=1.0, linestyle="--", label="even")
-    c.percent(upper.yaxis)
-    c.label(upper, "attention")
-    c.few_ticks(upper)
-    c.legend(upper)
-    limit = 3.0
-    image = lower.imshow(
-        window.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
-    )
-    lower.set_yticks(range(len(names)), list(names), fontsize=7)
-    lower.grid(visible=False)
+    upper.bar(np.arange(length), weights, color=c.BLUE, width=0.85)
+    upper.axhline(1.0 / length, color=c.RED, linewidth=1.0, linestyle="--", label="uniform")
+    c.finish(upper, "attention", percent="y", ticks=4, keys=())
+    limits: c.Style = {"cmap": "RdBu_r", "vmin": -3.0, "vmax": 3.0}
+    image = lower.imshow(example.window.T, aspect="auto", interpolation="nearest", **limits)
+    c.rows_of(lower, names)
+    lower.tick_params(axis="y", labelsize=7)
     marked = np.unique(np.linspace(0, length - 1, min(length, 6)).round().astype(int))
     lower.set_xticks(marked, [c.day(sessions[place]) for place in marked], fontsize=c.SMALL)
     box = lower.get_position()
@@ -253,11 +282,9 @@ def attention(
 
 def compared(evaluation: ModelEvaluation) -> str:
     """Return the verdict as a title: "LSTM: no evidence, 0.420 against 0.480 of persistence"."""
+    measure = entry(evaluation.score_name)
+    figures = f"{measure.text(evaluation.score)} against {measure.text(evaluation.baseline_score)}"
     rival = plain(evaluation.best_baseline)
-    if evaluation.score_name == "rmse":
-        figures = f"{100 * evaluation.score:.3f} % against {100 * evaluation.baseline_score:.3f} %"
-    else:
-        figures = f"{evaluation.score:.3f} against {evaluation.baseline_score:.3f}"
     return f"{evaluation.name}: {evaluation.verdict}, {figures} of {rival}"
 
 
@@ -272,26 +299,37 @@ def _learned(name: str, fits: Sequence[Fit]) -> str:
         return f"{name}: {len(fits)} fits, best epochs {min(best)} to {max(best)} (median {middle})"
     (fit,) = fits
     last = fit.history[-1]
-    loss = _best(fit).validation_loss
     if last.number == fit.best:
         return f"{name}: validation loss was lowest at the last epoch, {last.number + 1}"
-    rise = 100 * (last.validation_loss / loss - 1)
-    return (
-        f"{name}: best epoch {fit.best + 1}; "
-        f"validation loss {rise:+.1f} % by epoch {last.number + 1}"
-    )
+    rise = 100 * (last.validation_loss / _best(fit).validation_loss - 1)
+    after = f"validation loss {rise:+.1f} % by epoch {last.number + 1}"
+    return f"{name}: best epoch {fit.best + 1}; {after}"
+
+
+def _calibrated(
+    name: str, event: str, own: pd.DataFrame, rival: tuple[str, pd.DataFrame] | None
+) -> str:
+    weight = own["count"] / own["count"].sum()
+    said, came = (c.share((own[column] * weight).sum()) for column in ("confidence", "accuracy"))
+    other = f" ({plain(rival[0])} {calibration_error(rival[1]):.3f})" if rival else ""
+    error = f"calibration error {calibration_error(own):.3f}{other}"
+    if event:
+        return f"{name} predicts {event} at {said} on average, observed {came}: {error}"
+    return f"{name} is {said} confident on average, right in {came}: {error}"
 
 
 def _class_table(axes: Axes, classes: pd.DataFrame) -> None:
     axes.axis("off")
+    columns = ("precision", "recall", "f1", "support")
+    height = 0.14 * (len(classes) + 1)
     table = axes.table(
         cellText=[
             [name, f"{row.precision:.2f}", f"{row.recall:.2f}", f"{row.f1:.2f}", f"{row.support:,}"]
             for name, row in zip(classes.index, classes.itertuples(index=False), strict=True)
         ],
-        colLabels=["", "precision", "recall", "F1", "samples"],
+        colLabels=["", *(entry(column).label for column in columns)],
         colWidths=[0.32, 0.18, 0.17, 0.15, 0.18],
-        bbox=Bbox.from_bounds(0.0, 1.0 - 0.14 * (len(classes) + 1), 1.0, 0.14 * (len(classes) + 1)),
+        bbox=Bbox.from_bounds(0.0, 1.0 - height, 1.0, height),
         cellLoc="center",
     )
     table.auto_set_font_size(False)

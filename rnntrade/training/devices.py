@@ -1,12 +1,14 @@
 """Where tensors live, and what makes a computation repeatable there."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from glob import glob
 
 from rnntrade.errors import ConfigError
+
+DRIVERS = ("/dev/nvidia*", "/dev/nvhost*", "/dev/dxg", "/dev/kfd")  # of GPUs, on Linux
 
 
 def resolve_device(device: str) -> str:
@@ -14,6 +16,11 @@ def resolve_device(device: str) -> str:
 
     raises: ConfigError when a device is asked for by name and absent
     """
+    hopeless = sys.platform == "linux" and not any(map(glob, DRIVERS))
+    if device == "cpu" or (device == "auto" and hopeless):
+        return "cpu"
+    import torch  # takes seconds, and nobody else in a run that is all cached needs it
+
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -33,6 +40,8 @@ def resolve_device(device: str) -> str:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread: fastest for small LSTMs, and the bits do not depend on the cores."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -47,6 +56,8 @@ def reproducible(seed: int, device: str) -> Iterator[None]:
 
     On a CPU at one thread every kernel used here is repeatable.
     """
+    import torch
+
     cuda = device == "cuda"
     before = torch.are_deterministic_algorithms_enabled()
     with one_thread(), torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):

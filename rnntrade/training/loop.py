@@ -17,7 +17,7 @@ from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
 from rnntrade.training.devices import reproducible, resolve_device
-from rnntrade.training.parts import Part, answer, answers, check_inputs, known_rows, to_device
+from rnntrade.training.parts import answer, answers, check_inputs, known_rows, to_device
 from rnntrade.types import REGIMES, Epoch, Fit, Fold, Samples, Thresholds
 
 
@@ -72,7 +72,16 @@ def train(
         history: list[Epoch] = []
         best_weights: dict[str, Tensor] = {}
         progress = Progress(network, optimizer, schedule, amp, shuffle, best_weights, history)
-        identity = _identity(model, config, seed, device, training, validation)
+        identity = identify(
+            {"model": asdict(model), "training": asdict(config), "device": device, "seed": seed},
+            {
+                "rows": training.rows,
+                "training": training.last,
+                "training_target": training.target,
+                "validation": validation.last,
+                "validation_target": validation.target,
+            },
+        )
         if checkpoint is not None:
             resume(checkpoint, identity, progress, device)
 
@@ -128,11 +137,10 @@ def train(
 
         network.load_state_dict(best_weights)
         network.eval()
-        logits, target = (
-            each.detach().cpu().double().numpy()
-            for each in (answers(network, validation), validation.target)
+        logits, target = answers(network, validation), validation.target
+        temperature = objective.temperature(
+            logits.detach().cpu().double().numpy(), target.cpu().double().numpy()
         )
-        temperature = objective.temperature(logits, target)
 
     return Fit(
         model=model,
@@ -147,31 +155,6 @@ def train(
         temperature=temperature,
         classes=classes,
     )
-
-
-def _identity(
-    model: ModelConfig,
-    config: TrainingConfig,
-    seed: int,
-    device: str,
-    training: Part,
-    validation: Part,
-) -> str:
-    """Return the digest of all that the weights depend on."""
-    about = {
-        "model": asdict(model),
-        "training": asdict(config),
-        "device": device,
-        "seed": seed,
-    }
-    tensors = {
-        "rows": training.rows,
-        "training": training.last,
-        "training_target": training.target,
-        "validation": validation.last,
-        "validation_target": validation.target,
-    }
-    return identify(about, tensors)
 
 
 def _best(history: list[Epoch]) -> Epoch:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnntrade.config import ModelConfig
@@ -83,17 +82,14 @@ def to_device(
     scaled = np.zeros(samples.rows.shape, dtype=np.float32)  # (R, F)
     scaled[seen] = standardise(samples.rows[seen], scaler)
     table = torch.from_numpy(scaled).to(device)
+    target = (samples.target - scaler.target_mean) / scaler.target_deviation
+    target = target.astype(np.float32)  # (N, O)
     return tuple(
         Part(
             rows=table,
             last=torch.from_numpy(samples.last[rows]).to(device),
-            target=torch.from_numpy(_target(samples, rows, scaler)).to(device),
+            target=torch.from_numpy(target[rows]).to(device),
             lookback=samples.lookback,
         )
         for rows in parts
     )
-
-
-def _target(samples: Samples, rows: Rows, scaler: Scaler) -> NDArray[np.float32]:
-    scaled = (samples.target[rows] - scaler.target_mean) / scaler.target_deviation
-    return np.asarray(scaled, dtype=np.float32)

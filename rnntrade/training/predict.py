@@ -36,7 +36,7 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     def ask(network: nn.Module, x: Tensor) -> Tensor:
         return objective.answer(answer(network, x), fit.scaler, fit.temperature)
 
-    return np.asarray(_run(fit, samples, rows, device, ask).numpy())
+    return _run(fit, samples, rows, device, ask)
 
 
 def attends(fit: Fit) -> bool:
@@ -51,7 +51,11 @@ def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Ar
     """
     if not attends(fit):
         raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
-    return np.asarray(_run(fit, samples, rows, device, _attention_weights).numpy())
+
+    def ask(network: nn.Module, x: Tensor) -> Tensor:
+        return torch.as_tensor(network.attend(x))  # type: ignore[operator] # it is there
+
+    return _run(fit, samples, rows, device, ask)
 
 
 def newest_attention(fit: Fit, samples: Samples, fold: Fold) -> pd.DataFrame | None:
@@ -83,7 +87,7 @@ def _run(
     rows: Rows,
     device: str,
     ask: Callable[[nn.Module, Tensor], Tensor],
-) -> Tensor:
+) -> Array:
     """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
     check_inputs(fit.model, samples)
     device = resolve_device(device)
@@ -95,8 +99,8 @@ def _run(
         everything = torch.arange(len(rows) + padding, device=device) % max(len(rows), 1)
         chunks = everything.split(CHUNK) if len(rows) else [everything]
         answers = [ask(network, part.windows(chunk)).cpu().double() for chunk in chunks]
-    output = torch.cat(answers)[: len(rows)]
-    broken = ~torch.isfinite(output).flatten(start_dim=1).all(dim=1).numpy()  # (n,)
+    output = torch.cat(answers)[: len(rows)].numpy()
+    broken = ~np.isfinite(output).all(axis=1)  # (n,)
     if broken.any():
         spans = samples.spans[rows[broken][:1]]
         day = np.datetime_as_string(spans.decision[0], unit="D")
@@ -105,9 +109,4 @@ def _run(
             f"{len(rows)} samples, the first {spans.ticker[0]} on {day}.  Check its last "
             f"{samples.lookback} sessions."
         )
-    return output
-
-
-def _attention_weights(network: nn.Module, x: Tensor) -> Tensor:
-    weights: Tensor = network.attend(x)  # type: ignore[operator] # `attends` says it is there
-    return weights
+    return np.asarray(output)

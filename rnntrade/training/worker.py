@@ -20,9 +20,10 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
@@ -40,31 +41,30 @@ def main() -> int:
     """Train until the input ends; return 0, or 1 when the reader went away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
     torch.set_num_threads(1)
-    answers = _claim_output()
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # whatever else is printed goes to standard error
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+
     try:
         for line in sys.stdin:
-            _serve(json.loads(line), answers)
+            try:
+                _train(json.loads(line), say)
+                say({"done": True})
+            except BrokenPipeError:
+                raise
+            except RnntradeError as error:
+                say({"error": str(error), "kind": type(error).__name__})
+            except Exception as error:  # a defect: this job fails, the worker goes on
+                traceback.print_exc()
+                say({"error": f"{type(error).__name__}: {error}", "kind": "defect"})
     except BrokenPipeError:
         os._exit(1)  # an ordinary exit would flush into the broken pipe, and complain
     return 0
 
 
-def _serve(job: dict[str, Any], answers: TextIO) -> None:
-    """Do one job, and say how it went."""
-    try:
-        _train(job, answers)
-    except BrokenPipeError:
-        raise
-    except RnntradeError as error:
-        _say(answers, {"error": str(error), "kind": type(error).__name__})
-    except Exception as error:  # a defect: this job fails with its traceback, the worker goes on
-        traceback.print_exc()
-        _say(answers, {"error": f"{type(error).__name__}: {error}", "kind": "defect"})
-    else:
-        _say(answers, {"done": True})
-
-
-def _train(job: dict[str, Any], answers: TextIO) -> None:
+def _train(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     if job.get("source", SOURCE) != SOURCE:
         raise TrainingError(
             f"{job['model']['name']}, fold {job['fold']}: the code was edited while this run was "
@@ -82,22 +82,11 @@ def _train(job: dict[str, Any], answers: TextIO) -> None:
         thresholds=targets.thresholds,
         classes=targets.classes,
         checkpoint=checkpoint,
-        on_epoch=lambda epoch: _say(answers, {"epoch": asdict(epoch)}),
+        on_epoch=lambda epoch: say({"epoch": asdict(epoch)}),
     )
     save(fit, Path(job["output"]))
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-
-
-def _claim_output() -> TextIO:
-    """Return the real standard output, and send whatever else is printed to standard error."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-def _say(answers: TextIO, message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from threading import BoundedSemaphore, Lock
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from threading import BoundedSemaphore
+from typing import Any, NoReturn
 
 from rnntrade.errors import ConfigError, DataError, RnntradeError, TrainingError
 from rnntrade.types import Epoch
@@ -26,14 +26,13 @@ Process = subprocess.Popen[str]
 class Workers:
     """At most `count` training processes, started when needed, kept for the next job.
 
-    `train` may be called from many threads; those beyond `count` wait.  Use as a context manager,
-    or call `close`; workers also end by themselves when their parent does.
+    `train` may be called from many threads; those beyond `count` wait.  Workers end by themselves
+    when their parent does.
     """
 
     def __init__(self, count: int) -> None:
         self._places = BoundedSemaphore(count)
-        self._lock = Lock()
-        self._idle: list[Process] = []
+        self._idle: deque[Process] = deque()
         self._closed = False
 
     def train(
@@ -47,37 +46,26 @@ class Workers:
         with self._places:
             worker = self._take()
             try:
-                _do(worker, job, on_epoch)
-            except _Answered as answered:
-                self._give_back(worker)
-                raise answered.error from None
+                error = _do(worker, job, on_epoch)
             except BaseException:
                 _end(worker)
                 raise
-            self._give_back(worker)
+            self._idle.append(worker)
+            if self._closed:
+                self.close()
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """End the idle workers now, and the busy ones after their job."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for worker in idle:
-            _end(worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._closed = True
+        with suppress(IndexError):  # another thread may end them too
+            while True:
+                _end(self._idle.pop())
 
     def _take(self) -> Process:
-        with self._lock:
-            while self._idle:
+        with suppress(IndexError):
+            while True:
                 worker = self._idle.pop()
                 if worker.poll() is None:
                     return worker
@@ -91,53 +79,36 @@ class Workers:
             env={**os.environ, **SINGLE},
         )
 
-    def _give_back(self, worker: Process) -> None:
-        with self._lock:
-            if not self._closed:
-                self._idle.append(worker)
-                return
-        _end(worker)
 
-
-class _Answered(Exception):
-    """A job that failed in a worker that lives on."""
-
-    def __init__(self, error: RnntradeError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _do(worker: Process, job: Mapping[str, Any], on_epoch: Callable[[Epoch], None]) -> None:
-    """Send a job, and listen until it is done."""
+def _do(
+    worker: Process, job: Mapping[str, Any], on_epoch: Callable[[Epoch], None]
+) -> RnntradeError | None:
+    """Send a job, and listen until it is done; return the error of a worker that lives on."""
     assert worker.stdin is not None
     assert worker.stdout is not None
+    name = f"{job['model']['name']}, fold {job['fold']}"
     try:
         worker.stdin.write(json.dumps(dict(job)) + "\n")
         worker.stdin.flush()
     except BrokenPipeError:
-        _died(worker, job)
+        _died(worker, name)
     for line in worker.stdout:
         if not line.endswith("\n"):  # cut off in the middle
             break
         message = json.loads(line)
         if "epoch" in message:
             on_epoch(Epoch(**message["epoch"]))
-        elif "error" in message:
-            raise _Answered(_error(message, job))
+        elif "done" in message:
+            return None
+        elif message["kind"] in KINDS:
+            return KINDS[message["kind"]](message["error"])
         else:
-            return
-    _died(worker, job)
+            defect = "This is a defect of rnntrade: its traceback is above."
+            return TrainingError(f"{name}: {message['error']}.  {defect}")
+    _died(worker, name)
 
 
-def _error(message: Mapping[str, str], job: Mapping[str, Any]) -> RnntradeError:
-    if message["kind"] in KINDS:
-        return KINDS[message["kind"]](message["error"])
-    return TrainingError(
-        f"{_name(job)}: {message['error']}.  This is a defect of rnntrade: its traceback is above."
-    )
-
-
-def _died(worker: Process, job: Mapping[str, Any]) -> NoReturn:
+def _died(worker: Process, name: str) -> NoReturn:
     code = worker.wait()
     cause = f"ended with code {code}: its last words are above"
     if code < 0:
@@ -145,18 +116,10 @@ def _died(worker: Process, job: Mapping[str, Any]) -> NoReturn:
     if code == -signal.SIGKILL:
         cause += ": out of memory?  Try fewer workers (compute.workers)"
     raise TrainingError(
-        f"{_name(job)}: the training process {cause}.  Run again: it resumes after its last epoch."
+        f"{name}: the training process {cause}.  Run again: it resumes after its last epoch."
     )
 
 
-def _name(job: Mapping[str, Any]) -> str:
-    return f"{job['model']['name']}, fold {job['fold']}"
-
-
 def _end(worker: Process) -> None:
-    worker.kill()
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
+    with suppress(BrokenPipeError), worker:  # which waits for its end, and closes its pipes
+        worker.kill()

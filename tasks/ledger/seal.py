@@ -5,15 +5,12 @@
 sealed part, and no later setting opens a piece of it by stealth.
 """
 
-import json
 from dataclasses import replace
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
@@ -21,12 +18,13 @@ from pydantic import BaseModel
 from rnntrade.config import ComputeConfig, Experiment
 from rnntrade.errors import SealError
 from rnntrade.fingerprint import fingerprint
-from rnntrade.storage import explained
 from tasks import clock
-from tasks.home import home
-from tasks.ledger.trials import append_lines, last_session, markets, read_lines
+from tasks.ledger import Ledger
+from tasks.ledger.trials import last_session, markets, read_lines
 from tasks.refs import Ref, Tables, put
 from tasks.tracking.runs import RunIds
+
+SEALS = Ledger("seals")
 
 
 class Holdout(BaseModel):
@@ -48,22 +46,18 @@ def seal(
     spent   open it although it was opened or seen before: the run is stamped for it
     errors  SealError when there is nothing to open, or it was opened or seen before
     """
-    path = home() / "seals" / "seals.jsonl"
-    own = markets(experiment.data)
     wanted = experiment.split.sealed_sessions
+    if not wanted and opening:
+        raise SealError(
+            f"{experiment.name} has no sealed holdout.  Seal one before you look at anything: "
+            "--set split.sealed_sessions=252 with every run."
+        )
     if not wanted:
-        if opening:
-            raise SealError(
-                f"{experiment.name} has no sealed holdout.  Seal one before you look at anything: "
-                "--set split.sealed_sessions=252 with every run."
-            )
         return Holdout(prices=prices)
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            first = _first_sealed(path, own, prices, wanted)
-            if opening:
-                return _open(path, ids, experiment, prices, first, spent)
+    with SEALS.locked():
+        first = _first_sealed(experiment, prices)
+        if opening:
+            return _open(ids, experiment, prices, first, spent)
     return Holdout(
         prices={ticker: _before(ref, first) for ticker, ref in prices.items()},
         sealed_from=first,
@@ -72,9 +66,7 @@ def seal(
     )
 
 
-def _open(
-    path: Path, ids: RunIds, experiment: Experiment, prices: Tables, first: str, spent: bool
-) -> Holdout:
+def _open(ids: RunIds, experiment: Experiment, prices: Tables, first: str, spent: bool) -> Holdout:
     """Write the opening down before anything looks; the very same run may look again."""
     if last_session(prices) < first:
         raise SealError(
@@ -83,9 +75,8 @@ def _open(
         )
     asked = replace(experiment, compute=ComputeConfig())  # how long it takes is another matter
     this = fingerprint((asked, {t: ref.digest for t, ref in prices.items()}))
-    own_markets = markets(experiment.data)
-    openings = [each for each in _read(path, own_markets) if each["event"] == "opened"]
-    before = list(takewhile(lambda each: each["what"] != this, openings))
+    openings = _events(experiment, "opened")
+    before = list(takewhile(lambda event: event["what"] != this, openings))
     own = openings[len(before) :]  # what came after its own first opening did not help this run
     until = own[0]["at"] if own else "9999"
     who_opened = {each["run"] for each in openings}
@@ -100,7 +91,7 @@ def _open(
             f"the holdout from {first} on is spent: {'; '.join(reasons)}.  What it says now has "
             "been chosen with its help.  Use --spent to see it all the same, stamped so."
         )
-    _add(path, own_markets, {"event": "opened", "first": first, "run": ids.parent, "what": this})
+    _add(experiment, {"event": "opened", "first": first, "run": ids.parent, "what": this})
     return Holdout(
         prices=prices,
         test_from=first,
@@ -111,21 +102,20 @@ def _open(
     )
 
 
-def _first_sealed(path: Path, own: tuple[str, ...], prices: Tables, wanted: int) -> str:
-    """Return the first sealed session of any of the tickers; else seal the `wanted` newest now."""
-    sealed = [str(each["first"]) for each in _read(path, own) if each["event"] == "sealed"]
-    if sealed:
-        return min(sealed)
-    sessions = pd.DatetimeIndex(
-        np.unique(np.concatenate([ref.load().index.to_numpy() for ref in prices.values()]))
-    )
+def _first_sealed(experiment: Experiment, prices: Tables) -> str:
+    """Return the first sealed session of any of the tickers; else seal the newest ones now."""
+    if sealed := _events(experiment, "sealed"):
+        return min(str(event["first"]) for event in sealed)
+    wanted = experiment.split.sealed_sessions
+    indices = [ref.load().index.to_numpy() for ref in prices.values()]
+    sessions = pd.DatetimeIndex(np.unique(np.concatenate(indices)))
     if wanted >= len(sessions):
         raise SealError(
             f"split.sealed_sessions is {wanted}, and there are only {len(sessions)} sessions.  "
             "Seal fewer, or use an earlier start."
         )
     first = f"{sessions[-wanted]:%Y-%m-%d}"
-    _add(path, own, {"event": "sealed", "first": first})
+    _add(experiment, {"event": "sealed", "first": first})
     return first
 
 
@@ -135,19 +125,13 @@ def _before(prices: Ref[pd.DataFrame], first: str) -> Ref[pd.DataFrame]:
     return put("prices", bars[bars.index < pd.Timestamp(first)])
 
 
-def _read(path: Path, own: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the events of any of the tickers; one cut short by a kill is left out."""
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            event = json.loads(line)
-        except ValueError:  # cut short by a kill: its run saw nothing
-            continue
-        if set(own) & set(event["markets"]):
-            events.append(event)
-    return events
+def _events(experiment: Experiment, kind: str) -> list[dict[str, Any]]:
+    """Return the events of one kind that concern any of the tickers."""
+    own = set(markets(experiment.data))
+    return [
+        each for each in SEALS.read(dict) if each["event"] == kind and own & set(each["markets"])
+    ]
 
 
-def _add(path: Path, own: tuple[str, ...], event: dict[str, str]) -> None:
-    at = clock.stamp()
-    append_lines(path, [json.dumps({**event, "markets": own, "at": at})])
+def _add(experiment: Experiment, event: dict[str, str]) -> None:
+    SEALS.add([{**event, "markets": markets(experiment.data), "at": clock.stamp()}])

@@ -12,14 +12,9 @@ What was tried on any of its tickers counts, whatever the source and the first a
 one more session, or one ticker less, would make every earlier trial forgotten.
 """
 
-import json
-import os
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
@@ -28,12 +23,13 @@ from rnntrade.config import DataConfig, Experiment
 from rnntrade.evaluation.metrics import sharpe_ratio
 from rnntrade.evaluation.verdict import Trials
 from rnntrade.fingerprint import fingerprint
-from rnntrade.storage import explained
 from rnntrade.types import Books, Windows
 from tasks import clock
-from tasks.home import home
+from tasks.ledger import Ledger
 from tasks.refs import Ref, Tables, data_fingerprint
 from tasks.tracking.runs import RunIds, recorded_trials, tag_trials
+
+TRIALS = Ledger("trials")
 
 
 class Line(BaseModel):
@@ -67,26 +63,21 @@ def note_fits(
     folds: int,
 ) -> Trials:
     """Write down every fit that is about to begin; say what was tried so far, these included."""
-    about = _about(ids, experiment.data, prices)
-    lines = []
+    shared = _shared(ids, experiment.data, prices)
+    lines: list[Line] = []
     for model in experiment.models:
-        asked = (windows[model.name].digest, model, experiment.training, experiment.seed)
-        attempt = fingerprint((*asked, experiment.members, folds))
-        lines += [
-            Line(
-                id=fingerprint(("fit", *asked, fold, member)),
-                kind="fit",
-                attempt=attempt,
-                model=model.name,
-                **about,
-            )
+        question = (windows[model.name].digest, model, experiment.training, experiment.seed)
+        attempt = fingerprint((*question, experiment.members, folds))
+        own = [
+            shared | {"id": fingerprint(("fit", *question, fold, member)), "attempt": attempt}
             for fold in range(folds)
             for member in range(experiment.members)
         ]
-    _note(lines)
+        lines += [Line.model_validate({"kind": "fit", "model": model.name} | fit) for fit in own]
+    note(lines)
     for name, run_id in ids.children.items():
-        own = [line for line in lines if line.model == name]
-        tag_trials(run_id, own[0].markets, own[0].attempt, [line.id for line in own])
+        fits = [line for line in lines if line.model == name]
+        tag_trials(run_id, fits[0].markets, fits[0].attempt, [line.id for line in fits])
     return known_trials(experiment.data)
 
 
@@ -97,22 +88,15 @@ def note_strategies(
     """Write down what each strategy earned, before anyone judges it; say what was tried so far."""
     year = experiment.backtest.sessions_per_year
     risk_free = experiment.backtest.risk_free_rate / year
-    about = _about(ids, experiment.data, prices)
+    shared = _shared(ids, experiment.data, prices)
     lines = []
     for name, ref in backtests.items():
         returns = ref.load().strategy.returns
         ratio = sharpe_ratio(returns, risk_free, year) / year**0.5
-        lines.append(
-            Line(
-                id=ref.digest[:16],
-                kind="strategy",
-                attempt=ref.digest[:16],
-                model=name,
-                sharpe=ratio if ratio == ratio else None,
-                **about,
-            )
-        )
-    _note(lines)
+        own: dict[str, Any] = {"id": ref.digest[:16], "attempt": ref.digest[:16], "model": name}
+        own["sharpe"] = ratio if ratio == ratio else None
+        lines.append(Line.model_validate(shared | {"kind": "strategy"} | own))
+    note(lines)
     return known_trials(experiment.data)
 
 
@@ -132,25 +116,13 @@ def known_trials(config: DataConfig) -> Trials:
 
 
 def read_lines(config: DataConfig) -> list[Line]:
-    """Return what was tried on any of these tickers.
-
-    A line cut short by a kill is left out: what it noted never began.
-    """
+    """Return what was tried on any of these tickers."""
     own = set(markets(config))
     return [line for line in _all_lines() if own & set(line.markets)]
 
 
 def _all_lines() -> list[Line]:
-    path = _path()
-    if not path.is_file():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(Line(**json.loads(text)))
-        except ValueError:
-            continue
-    return lines
+    return TRIALS.read(Line.model_validate)
 
 
 def last_session(prices: Tables) -> str:
@@ -158,8 +130,8 @@ def last_session(prices: Tables) -> str:
     return str(max(pd.Timestamp(ref.load().index[-1]) for ref in prices.values()).date())
 
 
-def _about(ids: RunIds, config: DataConfig, prices: Tables) -> dict[str, Any]:
-    """What all lines of a run share."""
+def _shared(ids: RunIds, config: DataConfig, prices: Tables) -> dict[str, Any]:
+    """Fields that all lines of a run share."""
     return {
         "markets": markets(config),
         "data": data_fingerprint(prices),
@@ -169,33 +141,9 @@ def _about(ids: RunIds, config: DataConfig, prices: Tables) -> dict[str, Any]:
     }
 
 
-def _note(lines: Iterable[Line]) -> None:
-    """Add what is new, flushed to the disk: it must be there before the fit begins."""
-    path = _path()
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            known = {(line.id, line.markets) for line in _all_lines()}
-            append_lines(
-                path,
-                [each.model_dump_json() for each in lines if (each.id, each.markets) not in known],
-            )
-
-
-def append_lines(path: Path, lines: list[str]) -> None:
-    """Add lines, on the disk when this returns; they begin anew after one that a kill cut short."""
-    if not lines:
-        return
-    text = "".join(f"{line}\n" for line in lines)
-    with path.open("ab+") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            text = text if file.read(1) == b"\n" else f"\n{text}"
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _path() -> Path:
-    return home() / "trials" / "trials.jsonl"
+def note(lines: list[Line]) -> None:
+    """Add what is new."""
+    with TRIALS.locked():
+        known = {(line.id, line.markets) for line in _all_lines()}
+        new = [line for line in lines if (line.id, line.markets) not in known]
+        TRIALS.add([line.model_dump(mode="json") for line in new])

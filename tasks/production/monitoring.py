@@ -13,22 +13,20 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pandas as pd
 from filelock import FileLock
-from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig
 from rnntrade.data.sessions import expected_sessions, last_settled
 from rnntrade.errors import ConfigError
-from rnntrade.production.health import DECAYS, number
+from rnntrade.production.decay import SCORES
+from rnntrade.production.health import monitor, number
+from rnntrade.report.catalogue import markdown_table, row
 from tasks.home import artifacts_folder, data_folder
+from tasks.plain import in_flow, run_logger, task
 from tasks.production.notify import notify
 from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
-from tasks.tracking.recording import write
-from tasks.tracking.runs import client, noted_run, noted_runs
+from tasks.tracking.runs import client, noted_run, noted_runs, write
 
 EXPERIMENT = "rnntrade-monitor"
 ABOUT = "Health of the champions, a run per version and session: rnntrade monitor."
@@ -47,7 +45,7 @@ class Monitored(BaseModel):
     due: str  # newest session that is over
     status: str  # the worst of the checks
     sentence: str
-    checks: list[dict[str, Any]]  # of `live.health.Check`
+    checks: list[dict[str, Any]]  # of `production.health.Check`
     figures: dict[str, float]
     bars: str  # digest of the prices
     newest: bool  # False: a look back, although there are newer bars
@@ -61,14 +59,14 @@ class Monitored(BaseModel):
     def rows(self) -> list[dict[str, str]]:
         """The checks as a table: value, unit, p-value and limit each in a column of its own."""
         return [
-            {
-                "check": each["name"],
-                "value": number(each["value"], each["unit"]),
-                "unit": each["unit"],
-                "p-value": number(each["p_value"]),
-                "limit": each["wanted"],
-                "status": each["status"],
-            }
+            row(
+                check=each["name"],
+                value=number(each["value"], each["unit"]),
+                unit=each["unit"],
+                p_value=each["p_value"],
+                limit=each["wanted"],
+                status=each["status"],
+            )
             for each in self.checks
         ]
 
@@ -84,7 +82,7 @@ def prices_of(version: Version) -> DataConfig:
     return desk_of(version).experiment.data
 
 
-@task(task_run_name="check-{version.task}", cache_policy=NO_CACHE)
+@task("check-{version.task}")
 def check_champion(
     version: Version,
     prices: Tables,
@@ -100,9 +98,8 @@ def check_champion(
     failed = missing or {}
     from rnntrade.data.revisions import last_revision
     from rnntrade.production import upkeep
-    from rnntrade.production.decisions import own_prices
+    from rnntrade.production.decisions import ask, observe
     from rnntrade.production.drift import feature_drift
-    from rnntrade.production.outcomes import check_health, observe
     from rnntrade.report.canvas import png
     from rnntrade.report.drift_figures import figures
 
@@ -112,7 +109,8 @@ def check_champion(
     known = bars.upto(due)
     if not len(known.sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
-    known = own_prices(desk, known)
+    evening = ask(desk, known)
+    known = evening.prices
     newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
     revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
     others = (
@@ -120,8 +118,8 @@ def check_champion(
         upkeep.revisions(revised),
         upkeep.age_check(desk, due),
     )
-    seen = observe(desk, known)
-    health = check_health(desk, known, others, seen)
+    seen = observe(evening)
+    health = monitor(desk.reference, seen, desk.experiment.production, others)
     drawn = {}
     if len(seen.recent_rows):
         inputs = feature_drift(desk.reference, seen.recent_rows, desk.experiment.production)
@@ -132,7 +130,7 @@ def check_champion(
         (out.folder / "health.json").write_text(
             json.dumps(health.to_json(), indent=1), encoding="utf-8"
         )
-    get_run_logger().info("%s: %s", version.name, health.sentence)
+    run_logger().info("%s: %s", version.name, health.sentence)
     return Monitored(
         task=version.task,
         version=version.name,
@@ -149,7 +147,7 @@ def check_champion(
     )
 
 
-@task(task_run_name="record-{found.task}", cache_policy=NO_CACHE)
+@task("record-{found.task}")
 def record_look(found: Monitored) -> Monitored:
     """Put a look into MLflow, unless the same is there."""
     which = {"version": found.version, "session": found.as_of, "due": found.due}
@@ -166,16 +164,16 @@ def record_look(found: Monitored) -> Monitored:
                 "mlflow.source.name": "rnntrade monitor",
                 "mlflow.note.content": markdown(found),
             }
-            write(client(), run_id, {}, _metrics(found), {}, said)
+            write(run_id, figures=_metrics(found), tags=said)
             client().log_artifacts(run_id, str(found.pictures.folder))
     return found.model_copy(update={"mlflow_run": run_id})
 
 
-@task(task_run_name="announce-{found.task}", cache_policy=NO_CACHE)
+@task("announce-{found.task}")
 def announce(found: Monitored) -> Monitored:
     """Emit an event for drift and for expiry, and tell people: once per version and session.
 
-    A look back only records.
+    A look back only records.  For an event a server is started where none is named.
     """
     emitted = []
     statuses = {each["status"] for each in found.checks if found.newest}
@@ -183,6 +181,11 @@ def announce(found: Monitored) -> Monitored:
         mark = f"event.{event}"
         if status not in statuses or _announced(found, mark):
             continue
+        from tasks.setup.temporary_server import start_server
+
+        start_server()
+        from prefect.events import emit_event
+
         sentences = [each["sentence"] for each in found.checks if each["status"] == status]
         told = "; ".join(sentences)
         emit_event(
@@ -201,9 +204,13 @@ def announce(found: Monitored) -> Monitored:
     return found.model_copy(update={"events": emitted})
 
 
-@task(task_run_name="show-{found.task}", cache_policy=NO_CACHE)
+@task("show-{found.task}")
 def show(found: Monitored) -> None:
-    """Put the checks with their figures on Prefect's page of artifacts."""
+    """Put the checks with their figures on Prefect's page of artifacts, where there is one."""
+    if not in_flow():
+        return
+    from prefect.artifacts import create_markdown_artifact
+
     pictures = [
         f"![{path.stem.replace('_', ' ')}]({_embedded(path.read_bytes())})"
         for path in sorted(found.pictures.folder.glob("*.png"), key=lambda each: each.stem != FIRST)
@@ -217,14 +224,7 @@ def show(found: Monitored) -> None:
 
 def markdown(found: Monitored) -> str:
     """The sentence, a table of the checks, and more about those that are not plain inputs."""
-    rows = [
-        "| | check | value | unit | p-value | limit |",
-        "| --- | --- | ---: | --- | ---: | --- |",
-    ]
-    rows += [
-        " | ".join([f"| {SYMBOLS[each['status']]}", *list(each.values())[:-1]]) + " |"
-        for each in found.rows()
-    ]
+    rows = [{"": SYMBOLS[each["status"]], **each} for each in found.rows()]
     more = [
         f"- {each['sentence']}"
         for each in found.checks
@@ -233,7 +233,7 @@ def markdown(found: Monitored) -> str:
     title = f"# {found.version} after {found.as_of}: {found.status}"
     run = f"MLflow run `{found.mlflow_run}` of experiment {EXPERIMENT}" if found.mlflow_run else ""
     warned = "\n".join(f"- warning: {each}" for each in found.warnings)
-    parts = [title, found.sentence, "\n".join(rows), "\n".join(more), warned, run]
+    parts = [title, found.sentence, markdown_table(rows), "\n".join(more), warned, run]
     return "\n\n".join(filter(None, parts))
 
 
@@ -257,8 +257,8 @@ def _metrics(found: Monitored) -> dict[str, float]:
     told: dict[str, float | None] = dict(found.figures)
     for each in found.checks:
         name = each["name"]
-        if name in DECAYS:
-            told[f"p.{name.replace(' ', '_')}"] = each["p_value"]
+        if name in SCORES:
+            told[f"p_value.{name.replace(' ', '_')}"] = each["p_value"]
         else:
             plain = {"revisions": "revised_share"}.get(name, name)
             told[plain.replace("input ", "psi.")] = each["value"]

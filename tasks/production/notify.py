@@ -8,18 +8,20 @@ A message that cannot be delivered is logged, without the address, which may hol
 never fails what it is about.
 """
 
-import json
 import logging
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+
+import httpx
 
 from rnntrade.errors import ConfigError
-from tasks.production.promotion import Judged
-from tasks.production.signals import Said
+
+if TYPE_CHECKING:
+    from tasks.production.promotion import Judged
+    from tasks.production.signals import Said
 
 log = logging.getLogger("prefect.rnntrade")
 
@@ -62,68 +64,62 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
     notify(subject, f"{state.message or 'No reason was given.'}\n\nFlow run: {flow_run.name}")
 
 
-def tell_promotions(judged: Sequence[Judged]) -> None:
+def tell_promotions(judged: "Sequence[Judged]") -> None:
     """Tell which versions have become champions."""
-    for each in judged:
-        if each.promoted:
-            subject = f"rnntrade: {each.challenger} is the champion for {each.task}"
-            before = (
-                f"It takes the place of {each.champion}." if each.champion else "It is the first."
-            )
-            notify(subject, f"{before}\n\n" + "\n".join(f"- {reason}" for reason in each.reasons))
+    for new in judged:
+        if new.promoted:
+            before = "It is the first."
+            if new.champion:
+                before = f"It takes the place of {new.champion}."
+            reasons = "\n".join(f"- {reason}" for reason in new.reasons)
+            subject = f"rnntrade: {new.challenger} is the champion for {new.task}"
+            notify(subject, f"{before}\n\n{reasons}")
 
 
-def tell_abstention(said: Sequence[Said]) -> None:
+def tell_abstention(said: "Sequence[Said]") -> None:
     """Tell why a decision that was written down just now is not to be followed."""
-    for each in said:
-        tickers = each.signal["tickers"]
-        reasons = [f"- {reason}" for reason in each.signal["abstain"]]
-        reasons += [f"- {t['ticker']}: {reason}" for t in tickers for reason in t["abstain"]]
-        if each.added and reasons:
-            notify(f"rnntrade: abstain after {each.signal['as_of']}", "\n".join(reasons))
+    for decision in said:
+        signal = decision.signal
+        reasons = [f"- {reason}" for reason in signal["abstain"]]
+        for ticker in signal["tickers"]:
+            reasons += [f"- {ticker['ticker']}: {reason}" for reason in ticker["abstain"]]
+        if decision.added and reasons:
+            notify(f"rnntrade: abstain after {signal['as_of']}", "\n".join(reasons))
 
 
 def _send(receiver: str, subject: str, body: str) -> None:
     scheme, separator, _ = receiver.partition("://")
-    if not separator:
-        _tell_block(receiver, subject, body)
-    elif scheme in ("http", "https"):
-        data = json.dumps({"subject": subject, "body": body}).encode()
-        request = Request(receiver, data, {"content-type": "application/json"})
-        with urlopen(request, timeout=PATIENCE):
-            pass
+    if scheme in ("http", "https"):
+        message = {"subject": subject, "body": body}
+        httpx.post(receiver, json=message, timeout=PATIENCE).raise_for_status()
+    elif separator:
+        from apprise import Apprise
+
+        logging.getLogger("apprise").addFilter(_names_no_address)  # it writes passwords down
+        sender = Apprise()
+        if not sender.add(receiver):
+            raise ConfigError("Apprise does not know such an address")
+        if not sender.notify(body=body, title=subject):
+            raise ConfigError(
+                "the message was not taken; is the address right, and its host there?"
+            )
     else:
-        _tell_apprise(receiver, subject, body)
+        import prefect.blocks.notifications  # makes Prefect's own known by their types  # noqa: F401
+        from prefect.blocks.abstract import NotificationBlock
+        from prefect.blocks.core import Block
 
-
-def _tell_block(name: str, subject: str, body: str) -> None:
-    import prefect.blocks.notifications  # makes Prefect's own known by their types  # noqa: F401
-    from prefect.blocks.abstract import NotificationBlock
-    from prefect.blocks.core import Block
-
-    blocks: Any = Block  # whose `_sync`, needed in a hook, its types leave out
-    block = blocks.load(name, _sync=True)
-    notifies = isinstance(block, NotificationBlock)
-    if not notifies:
-        raise ConfigError("it is no notification block")
-    with block.raise_on_failure():
-        block.notify(body, subject, _sync=True)
-
-
-def _tell_apprise(address: str, subject: str, body: str) -> None:
-    from apprise import Apprise
-
-    logging.getLogger("apprise").addFilter(_names_no_address)  # it writes passwords down
-    sender = Apprise()
-    if not sender.add(address):
-        raise ConfigError("Apprise does not know such an address")
-    if not sender.notify(body=body, title=subject):
-        raise ConfigError("the message was not taken; is the address right, and its host there?")
+        blocks: Any = Block  # whose `_sync`, needed in a hook, its types leave out
+        block = blocks.load(receiver, _sync=True)
+        notifies = isinstance(block, NotificationBlock)
+        if not notifies:
+            raise ConfigError("it is no notification block")
+        with block.raise_on_failure():
+            block.notify(body, subject, _sync=True)
 
 
 def _cause(error: Exception) -> str:
     """The error in a line, with as little of any address as `shown` leaves."""
-    text = ADDRESS.sub(lambda found: shown(found[0]), str(error)).strip().partition("\n")[0]
+    text = ADDRESS.sub(lambda match: shown(match[0]), str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text[:200]}"
 
 

@@ -15,10 +15,8 @@ from rnntrade.evaluation import metrics
 from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.statistics import sharpe_difference_interval
 from rnntrade.production.desk import Desk
-from rnntrade.production.history import History, live_through
-from rnntrade.production.policy import sessions_between
-from rnntrade.production.promotion import decide as promoted
-from rnntrade.production.scores import score
+from rnntrade.production.policy import History, live_through, sessions_between
+from rnntrade.production.promotion import judge, score
 from rnntrade.trading.backtest import backtest
 from rnntrade.types import Backtest
 from tasks.caching import step
@@ -38,20 +36,6 @@ class PolicyRow(BaseModel):
     difference: float | None  # of the Sharpe ratio to that of the first policy
     interval: tuple[float | None, float | None]  # of the difference
     folder: str  # probability.parquet, target.parquet, retrainings.parquet
-
-    def row(self) -> dict[str, str]:
-        """As a line of a table."""
-        return {
-            "policy": self.policy,
-            "retrained": str(self.retrainings),
-            "replaced": str(self.replaced),
-            "a year": f"{self.annual_return:+.1%}",
-            "Sharpe": _ratio(self.sharpe),
-            "drawdown": f"{self.max_drawdown:.1%}",
-            "turnover": f"{self.turnover:.1f}",
-            "less the first's": _ratio(self.difference),
-            "interval": " to ".join(_ratio(bound) for bound in self.interval),
-        }
 
 
 @step("cut_prices-{ticker}-{session}", of=())
@@ -97,11 +81,11 @@ def follow(
         log.info("%s: retrained on %s", policy, f"{day:%Y-%m-%d}")
         if now is None or not gate:
             return desk
-        known = bars.upto(day)
-        start = max(desk.fold.test, now.fold.test)
-        fixed = (known, start, experiment.backtest, experiment.report.cost_cases, now)
-        own, other = score("challenger", desk, *fixed), score("champion", now, *fixed)
-        return desk if promoted(own, other, True, experiment.production).promoted else now
+        known, start = bars.upto(day), max(desk.fold.test, now.fold.test)
+        money, cases = experiment.backtest, experiment.report.cost_cases
+        own = score("challenger", desk, known, start, money, cases, now)
+        other = score("champion", now, known, start, money, cases, now)
+        return desk if judge(own, other, True, experiment.production).promoted else now
 
     return put("policies", live_through(policy, bars, bars.sessions[first:], next_desk))
 
@@ -112,21 +96,25 @@ def compare_policies(
 ) -> list[PolicyRow]:
     """Trade each policy's decisions with the same engine and costs; the first is the yardstick."""
     bars, config = read_prices(prices), experiment.backtest
+    year, report = config.sessions_per_year, experiment.report
+    risk_free = config.risk_free_rate / year
     rows: list[PolicyRow] = []
     yardstick: Backtest | None = None
     for policy, ref in followed.items():
         lived = ref.load()
         done = backtest(lived.target, bars, config)
         yardstick = yardstick or done
-        year = config.sessions_per_year
-        risk_free = config.risk_free_rate / year
-        own, other = (each.returns - risk_free for each in (done, yardstick))
-        block, report = block_length(len(own), horizon=1), experiment.report
-        bounds = sharpe_difference_interval(
-            *(own, other, block, report.bootstrap_draws, report.confidence),
+        low, high = sharpe_difference_interval(
+            done.returns - risk_free,
+            yardstick.returns - risk_free,
+            block_length(len(done.returns), horizon=1),
+            report.bootstrap_draws,
+            report.confidence,
             sessions_per_year=year,
         )
-        sharpe = metrics.sharpe_ratio(done.returns, risk_free, year)
+        sharpe, rival = (
+            metrics.sharpe_ratio(each.returns, risk_free, year) for each in (done, yardstick)
+        )
         rows.append(
             PolicyRow(
                 policy=policy,
@@ -135,11 +123,9 @@ def compare_policies(
                 annual_return=metrics.annual_return(done.returns, year),
                 sharpe=_known(sharpe),
                 max_drawdown=metrics.max_drawdown(done.returns),
-                turnover=float(done.turnover.sum() * year / len(own)),
-                difference=_known(
-                    sharpe - metrics.sharpe_ratio(yardstick.returns, risk_free, year)
-                ),
-                interval=(_known(bounds[0]), _known(bounds[1])),
+                turnover=float(done.turnover.sum() * year / len(done.returns)),
+                difference=_known(sharpe - rival),
+                interval=(_known(low), _known(high)),
                 folder=str(ref.folder),
             )
         )
@@ -148,7 +134,3 @@ def compare_policies(
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _ratio(value: float | None) -> str:
-    return "none" if value is None else f"{value:+.2f}"

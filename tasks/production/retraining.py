@@ -1,11 +1,9 @@
 """Retraining as a habit: one at a time, only when something is new, and written down at its end."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,10 +18,13 @@ from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.storage import explained
 from tasks import clock
 from tasks.home import artifacts_folder, home
-from tasks.ledger.trials import append_lines, last_session
+from tasks.ledger import Ledger
+from tasks.ledger.trials import last_session
 from tasks.production.promotion import Judged
 from tasks.refs import Tables, data_fingerprint
 from tasks.steps import sources
+
+RETRAININGS = Ledger("retrainings")
 
 
 class Retraining(BaseModel):
@@ -85,9 +86,9 @@ def one_at_a_time() -> Iterator[None]:
 def done_before(experiment: Experiment, prices: Tables) -> Retraining | None:
     """Return the finished retraining of the same experiment, prices and code, if there is one."""
     wanted = _key(experiment, prices)
-    for line in reversed(_lines()):
+    for line in reversed(RETRAININGS.read(dict)):
         if line["key"] == wanted:
-            done = Retraining(**line["done"])
+            done = Retraining.model_validate(line["done"])
             return done.model_copy(update={"report": str(home() / done.report)})
     return None
 
@@ -99,12 +100,10 @@ def finish(experiment: Experiment, prices: Tables, done: Retraining) -> Retraini
     create_markdown_artifact(
         key="promotion", markdown=markdown(done), description="Challenger against champion"
     )
-    path = _path()
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        page = os.path.relpath(done.report, home())  # so that the home can be moved
-        kept = done.model_copy(update={"report": page}).as_json()
-        append_lines(path, [json.dumps({"key": _key(experiment, prices), "done": kept})])
+    page = os.path.relpath(done.report, home())  # so that the home can be moved
+    kept = done.model_copy(update={"report": page}).as_json()
+    with RETRAININGS.locked():
+        RETRAININGS.add([{"key": _key(experiment, prices), "done": kept}])
     return done
 
 
@@ -112,16 +111,16 @@ def markdown(done: Retraining) -> str:
     """The decision with its figures, as Markdown."""
     parts = [f"# Retraining of {done.experiment}, sessions to {done.until}", f"**{done.verdict}**"]
     parts += [f"**warning** {warning}" for warning in done.warnings]
-    for each in done.judged:
-        outcome = "promoted" if each.promoted else "not promoted"
-        against = each.champion or "nobody"
-        parts += [f"## {each.task}: {each.challenger or 'no challenger'} against {against}"]
-        parts += [f"**{outcome}**: " + "; ".join(each.reasons)]
-        if each.figures:
-            rows = [
-                f"| {name.replace('_', ' ')} | {'-' if value is None else f'{value:.5g}'} |"
-                for name, value in each.figures.items()
-            ]
+    for judged in done.judged:
+        outcome = "promoted" if judged.promoted else "not promoted"
+        challenger, champion = judged.challenger or "no challenger", judged.champion or "nobody"
+        parts += [f"## {judged.task}: {challenger} against {champion}"]
+        parts += [f"**{outcome}**: " + "; ".join(judged.reasons)]
+        rows = [
+            f"| {name.replace('_', ' ')} | {'-' if value is None else f'{value:.5g}'} |"
+            for name, value in judged.figures.items()
+        ]
+        if rows:
             parts += ["\n".join(["| figure | value |", "| --- | --- |", *rows])]
     return "\n\n".join([*parts, f"Report: `{done.report}`"])
 
@@ -129,18 +128,3 @@ def markdown(done: Retraining) -> str:
 def _key(experiment: Experiment, prices: Tables) -> str:
     code = (sources(), source_digest("tasks.production.promotion"))
     return fingerprint((asdict(experiment), data_fingerprint(prices), code))
-
-
-def _lines() -> list[dict[str, Any]]:
-    """What was written down; a line cut short by a kill is left out: that one was not finished."""
-    found = []
-    for text in _path().read_text(encoding="utf-8").splitlines() if _path().is_file() else []:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue
-    return found
-
-
-def _path() -> Path:
-    return home() / "retrainings" / "retrainings.jsonl"

@@ -31,7 +31,7 @@ log = logging.getLogger("prefect.rnntrade")
 
 REFRESH = 30.0  # seconds after which the aliases are looked at again
 LARGEST = 16 * 2**20  # bytes of a request: 20 years of 40 tickers
-LONGEST = 100  # characters of a field's name that are told back
+LONGEST = 100  # characters of a field's name that are repeated
 WHERE = {404: "  There are POST /signal and GET /health."}
 
 
@@ -71,7 +71,7 @@ class Followed:
 def make_app(followed: Followed, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
     """Build the application that answers for the champions.
 
-    on_ready  called once the server runs, and from when on it ends cleanly when told to
+    on_ready  called once the server runs, from when on it can be ended cleanly
     """
     import torch
 
@@ -86,37 +86,22 @@ def make_app(followed: Followed, on_ready: Callable[[], None] = lambda: None) ->
         yield
         over.set()
 
-    # no pages: what goes in and out stands in docs/operations.md
-    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=keeping_up)
+    kinds: list[type[Exception]] = [WrongField, HTTPException, ClientDisconnect, Exception]
+    app = FastAPI(
+        openapi_url=None,  # no pages: what goes in and out stands in docs/operations.md
+        redirect_slashes=False,
+        lifespan=keeping_up,
+        exception_handlers=dict.fromkeys(kinds, _mistake),
+    )
 
     @app.post("/signal")
     async def signal(request: Request) -> Response:
         body = await _body(request)
-        said = await to_thread.run_sync(answer, followed.seats, body, limiter=places)
-        return JSONResponse(said)
+        return JSONResponse(await to_thread.run_sync(answer, followed.seats, body, limiter=places))
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
         return {"status": "ok", "versions": followed.names()}
-
-    @app.exception_handler(WrongField)
-    async def wrong_field(request: Request, error: WrongField) -> Response:
-        return _told(400, str(error), error.field)
-
-    @app.exception_handler(HTTPException)
-    async def wrong_request(request: Request, error: HTTPException) -> Response:
-        where = WHERE.get(error.status_code, "")
-        told = _told(error.status_code, f"{error.detail}.{where}")
-        told.headers.update(error.headers or {})
-        return told
-
-    @app.exception_handler(ClientDisconnect)
-    async def half_a_request(request: Request, error: ClientDisconnect) -> Response:
-        return _told(400, "The request ended early.")  # nobody is there to read it
-
-    @app.exception_handler(Exception)  # which is logged with its traceback
-    async def defect(request: Request, error: Exception) -> Response:
-        return _told(500, "The server has a defect: its log tells more.")
 
     return app
 
@@ -137,5 +122,15 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _told(status: int, error: str, field: str = "") -> JSONResponse:
-    return JSONResponse({"errors": [{"field": field[:LONGEST], "error": error}]}, status)
+async def _mistake(request: Request, error: Exception) -> Response:
+    """Answer in the one form that all mistakes have; a defect is logged with its traceback."""
+    status, reason, field, headers = 500, "The server has a defect: its log tells more.", "", None
+    match error:
+        case WrongField():
+            status, reason, field = 400, str(error), error.field[:LONGEST]
+        case HTTPException():
+            status, headers = error.status_code, error.headers
+            reason = f"{error.detail}.{WHERE.get(status, '')}"
+        case ClientDisconnect():  # nobody is there to read it
+            status, reason = 400, "The request ended early."
+    return JSONResponse({"errors": [{"field": field, "error": reason}]}, status, headers)

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
@@ -15,11 +13,12 @@ from rnntrade.data.sessions import last_settled
 from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import source_digest
 from rnntrade.production import journal
-from rnntrade.production.decisions import decide
+from rnntrade.production.decisions import ask, decide
 from rnntrade.production.signal import Seat, make_signal, words
 from rnntrade.types import Prices
 from tasks import clock
 from tasks.home import home
+from tasks.plain import run_logger, task
 from tasks.refs import Tables, read_prices
 from tasks.tracking.champions import Version, desk_of, holder, require_champion
 
@@ -31,7 +30,7 @@ CODE = "rnntrade.production.signal"  # its source, and that of all it imports, m
 class Said(BaseModel):
     """A signal, and what became of it."""
 
-    signal: dict[str, Any]  # of `live.signal.Signal`
+    signal: dict[str, Any]  # of `production.signal.Signal`
     lines: list[str]  # in words
     late: bool  # said after its own evening
     added: bool  # to the journal; False: the very same stands there, or it was only to be shown
@@ -65,7 +64,7 @@ def followed() -> Experiment:
     return desk_of(require_champion(TRADED)).experiment
 
 
-@task(task_run_name="sessions_to_say", cache_policy=NO_CACHE)
+@task("sessions_to_say")
 def sessions_to_say(prices: Tables, as_of: date | None) -> list[str]:
     """The session asked for; else those since the last one said, the newest at least.
 
@@ -83,7 +82,7 @@ def sessions_to_say(prices: Tables, as_of: date | None) -> list[str]:
     return [str(as_of)]
 
 
-@task(task_run_name="say-{session}", cache_policy=NO_CACHE)
+@task("say-{session}")
 def say(
     prices: Tables,
     session: str,
@@ -114,17 +113,17 @@ def say(
         added = journal.add(journal_folder(), rows)
     lines = words(signal)
     for line in lines:
-        get_run_logger().info("%s  %s", session, line)
+        run_logger().info("%s  %s", session, line)
     return Said(signal=signal.as_json(), lines=lines, late=late, added=added, missing=failed)
 
 
-@task(task_run_name="reconcile", cache_policy=NO_CACHE)
+@task("reconcile")
 def reconcile_journal(prices: Tables) -> list[Compared]:
     """Every decision that counts beside today's backtest of the champion: `journal.compare`."""
     champion = require_champion(TRADED)
     desk, bars = desk_of(champion), read_prices(prices)
     said = journal.first_said(journal.read(journal_folder()))
-    decided = decide(desk, bars)
+    decided = decide(ask(desk, bars))
     code = source_digest(CODE)
     rows = []
     for session in sorted(set(said["as_of"])):

@@ -23,6 +23,7 @@ log = logging.getLogger("prefect.rnntrade")
 
 TEMPORARY = "RNNTRADE_TEMPORARY_SERVER"  # where it answers
 LONGEST = 180.0  # seconds that its start may take on a busy machine
+PROGRAM = "import gc; gc.set_threshold(200_000, 50, 50); from uvicorn.main import main; main()"
 
 
 def start_server() -> None:
@@ -45,7 +46,7 @@ def start_server() -> None:
     for name in ("API_AUTH_STRING", "API_BASE_PATH"):  # meant for a server that others reach
         environment.pop(f"PREFECT_SERVER_{name}", None)
     folder, port = str(Path(prefect.__file__).parents[1]), _free_port()
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", folder, "--factory"]
+    command = [sys.executable, "-c", PROGRAM, "--app-dir", folder, "--factory"]
     command += ["prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on"]
     words = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 # the child's
     server = subprocess.Popen(

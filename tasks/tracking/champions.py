@@ -5,7 +5,11 @@ are written as tags of the version before an alias moves; so a process killed in
 version that says why, and the next start finishes the move.
 """
 
+import json
 import logging
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +20,7 @@ from pydantic import BaseModel
 from rnntrade.errors import ConfigError, RnntradeError
 from rnntrade.fingerprint import folder_digest
 from rnntrade.production.desk import Desk
-from tasks.home import artifacts_folder, tracking_uri
+from tasks.home import artifacts_folder, database_file, tracking_uri
 from tasks.refs import Ref, publish
 from tasks.tracking.runs import client, fluent_api
 from tasks.tracking.silence import answered, without_password
@@ -25,6 +29,15 @@ log = logging.getLogger("prefect.rnntrade")
 
 PREFIX = "rnntrade-"
 PROMOTED = "promoted"  # outcome of a decision, in a version's tags
+VERSIONS = """
+    select name, version, run_id,
+        (select json_group_array(alias) from registered_model_aliases as a
+            where (a.workspace, a.name, a.version) = (v.workspace, v.name, v.version)),
+        (select json_group_object(key, value) from model_version_tags as t
+            where (t.workspace, t.name, t.version) = (v.workspace, v.name, v.version))
+    from model_versions as v
+    where name like ? and workspace = 'default' and current_stage != 'Deleted_Internal'
+"""  # of MLflow's own tables
 
 
 class Version(BaseModel):
@@ -44,25 +57,49 @@ class Version(BaseModel):
 
 def versions(task: str = "") -> list[Version]:
     """Return every version, of one task or of all, newest first."""
-    known = client()
-    found = []
-    for model in known.search_registered_models():
-        if not model.name.startswith(PREFIX) or task not in ("", model.name.removeprefix(PREFIX)):
-            continue
-        held: dict[str, list[str]] = {}
-        for alias, number in model.aliases.items():
-            held.setdefault(str(number), []).append(alias)
-        found += [
-            Version(
-                task=model.name.removeprefix(PREFIX),
-                number=str(each.version),
-                aliases=sorted(held.get(str(each.version), [])),
-                tags=each.tags,
-                run_id=each.run_id or "",
-            )
-            for each in known.search_model_versions(f"name='{model.name}'")
-        ]
-    return sorted(found, key=lambda each: (each.task, -int(each.number)))
+    file = database_file(tracking_uri())
+    if file is None or {"MLFLOW_REGISTRY_URI", "MLFLOW_WORKSPACE"} & set(os.environ):
+        found = _listed()
+    else:
+        try:
+            found = _read(file) if file.exists() else []
+        except sqlite3.Error:  # of a version whose tables are others
+            found = _listed()
+    chosen = [version for version in found if task in ("", version.task)]
+    return sorted(chosen, key=lambda version: (version.task, -int(version.number)))
+
+
+def _listed() -> list[Version]:
+    """Every version, as MLflow lists them."""
+    server = client()
+    return [
+        Version(
+            task=model.name.removeprefix(PREFIX),
+            number=str(version.version),
+            aliases=sorted(a for a, n in model.aliases.items() if str(n) == str(version.version)),
+            tags=version.tags,
+            run_id=version.run_id or "",
+        )
+        for model in server.search_registered_models()
+        if model.name.startswith(PREFIX)
+        for version in server.search_model_versions(f"name='{model.name}'")
+    ]
+
+
+def _read(file: Path) -> list[Version]:
+    """The same from the tables of MLflow's database: its import takes longer than a decision."""
+    with closing(sqlite3.connect(file, timeout=20)) as database:
+        rows = database.execute(VERSIONS, (f"{PREFIX}%",)).fetchall()
+    return [
+        Version(
+            task=name.removeprefix(PREFIX),
+            number=str(number),
+            aliases=sorted(json.loads(aliases)),
+            tags=json.loads(tags),
+            run_id=run_id or "",
+        )
+        for name, number, run_id, aliases, tags in rows
+    ]
 
 
 def holder(task: str, alias: str = "champion") -> Version | None:

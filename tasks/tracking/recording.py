@@ -1,9 +1,8 @@
-"""What MLflow is told, once it is finished: figures, curves, tables, and which prices."""
+"""What is recorded in MLflow at the end of a run: figures, curves, tables, and which prices."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from prefect import task
@@ -11,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 
 from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
+from rnntrade.report.catalogue import figure, glossary
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
 from tasks.summary import Summary, markdown
 from tasks.tracking.provenance import FILE, Provenance
-from tasks.tracking.runs import RunIds, client
+from tasks.tracking.runs import RunIds, client, write
 
-BATCH = 1000  # metrics that one request may carry
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
@@ -48,25 +47,24 @@ def record(
             known.set_terminated(run_id, "FAILED")
             continue
         refs, figures = models[name], summary.figures[name]
-        params = _flat(
-            {
-                "model": asdict(refs.model),
-                "training": asdict(experiment.training),
-                "split": asdict(experiment.split),
-                "seed": experiment.seed,
-            }
-        )
-        words = {key: value for key, value in figures.items() if isinstance(value, str)}
-        tags = {
-            **shared,
-            **words,
-            "mlflow.note.content": str(figures["sentence"]),
+        sections = {
+            "model": asdict(refs.model),
+            "training": asdict(experiment.training),
+            "split": asdict(experiment.split),
+            "seed": experiment.seed,
         }
-        write(known, run_id, params, _numbers(figures), _curves(refs), tags)
+        words = {key: value for key, value in figures.items() if isinstance(value, str)}
+        write(
+            run_id,
+            params=_flat(sections),
+            figures=_numbers(figures),
+            curves=_curves(refs),
+            tags={**shared, **words, "mlflow.note.content": str(figures["sentence"])},
+        )
         results = (refs.predictions, refs.baselines, refs.evaluation, refs.books, refs.strategy)
         for ref in refs_in(results):
             known.log_artifacts(run_id, str(ref.folder), ref.step)
-        _log_prices(known, run_id, experiment, prices)
+        _log_prices(run_id, experiment.data.source, prices)
         known.set_terminated(run_id)
     compared = {
         f"{name}.{metric}": value
@@ -80,16 +78,17 @@ def record(
         "outcome": summary.outcome,
         "mlflow.note.content": markdown(summary),
     }
-    write(known, ids.parent, _flat(asdict(experiment)), compared, {}, tags)
+    write(ids.parent, params=_flat(asdict(experiment)), figures=compared, tags=tags)
     known.log_artifacts(ids.parent, str(page.folder))
     known.log_text(ids.parent, made_of.model_dump_json(indent=1), FILE)
-    _log_prices(known, ids.parent, experiment, prices)
+    known.log_text(ids.parent, glossary(), "glossary.md")  # names, units and meanings of metrics
+    _log_prices(ids.parent, experiment.data.source, prices)
     write_manifest(
         ids.parent, [*prices.values(), *made_of.fetched.values(), page, *others, *refs_in(models)]
     )
     known.set_terminated(ids.parent)
     known.set_experiment_tag(
-        ids.experiment_id, "mlflow.note.content", _best_so_far(known, ids, experiment)
+        ids.experiment_id, "mlflow.note.content", _best_so_far(ids, experiment)
     )
 
 
@@ -104,19 +103,19 @@ def record_audit(ids: RunIds, audited: Ref[AuditReport]) -> None:
     known.log_metric(ids.parent, "audit.comparisons", float(audit.compared))
 
 
-def _best_so_far(known: Any, ids: RunIds, experiment: Experiment) -> str:
+def _best_so_far(ids: RunIds, experiment: Experiment) -> str:
     """Notes of the experiment: per model the run that beat, or missed, its baseline by the most."""
     rows = ["| model | best run | over its best baseline | verdict |", "| --- | --- | --- | --- |"]
     for name in ids.children:
         finished = f"attributes.status = 'FINISHED' and attributes.run_name = '{name}'"
-        best = known.search_runs(
+        best = client().search_runs(
             [ids.experiment_id], finished, max_results=1, order_by=["metrics.difference DESC"]
         )
         for run in best:
             page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
-            link = f"[{run.info.run_id[:8]}]({page})"
             rows.append(
-                f"| {name} | {link} | {run.data.metrics['difference']:+.4f} "
+                f"| {name} | [{run.info.run_id[:8]}]({page}) "
+                f"| {figure('difference').text(run.data.metrics['difference'])} "
                 f"| {run.data.tags['verdict']} |"
             )
     return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)
@@ -127,7 +126,7 @@ def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:
 
 
 def _curves(refs: ModelRefs) -> dict[str, list[float]]:
-    """What each fit's epochs led to; folds and members are told apart where there are several."""
+    """What each fit's epochs led to; fold and member are named where there are several."""
     curves: dict[str, list[float]] = {}
     for fold, members in enumerate(refs.fits):
         for member, ref in enumerate(members):
@@ -139,68 +138,39 @@ def _curves(refs: ModelRefs) -> dict[str, list[float]]:
     return curves
 
 
-def write(
-    known: Any,
-    run_id: str,
-    params: Mapping[str, str],
-    figures: Mapping[str, float],
-    curves: Mapping[str, list[float]],
-    tags: Mapping[str, str],
-) -> None:
-    """Write into a run in batches: one metric at a time takes thirty times as long."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = int(datetime.now().timestamp() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
-    metrics += [
-        Metric(name, value, now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values)
-    ]
-    finite = [metric for metric in metrics if metric.value == metric.value]
-    for start in range(0, len(finite), BATCH):
-        known.log_batch(run_id, metrics=finite[start : start + BATCH])
-    entries = [Param(name, value[:6000]) for name, value in params.items()]
-    for start in range(0, len(entries), 100):
-        known.log_batch(run_id, params=entries[start : start + 100])
-    known.log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
-
-
-def _log_prices(known: Any, run_id: str, experiment: Experiment, prices: Tables) -> None:
+def _log_prices(run_id: str, source: str, prices: Tables) -> None:
     """Name the prices by digest: logging the frame itself would profile it for seconds."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
 
-    source = CodeDatasetSource(tags={"source": experiment.data.source})
+    code, context = CodeDatasetSource(tags={"source": source}), "mlflow.data.context"
+    named = {f"{source} {ticker}": ref.digest[:16] for ticker, ref in prices.items()}
     inputs = [
         DatasetInput(
-            MetaDataset(
-                source, name=f"{experiment.data.source} {ticker}", digest=ref.digest[:16]
-            )._to_mlflow_entity(),
-            [InputTag("mlflow.data.context", "training")],
+            MetaDataset(code, name=name, digest=digest)._to_mlflow_entity(),
+            [InputTag(context, "training")],
         )
-        for ticker, ref in prices.items()
+        for name, digest in named.items()
     ]
     try:
-        known.log_inputs(run_id, inputs)
+        client().log_inputs(run_id, inputs)
     except MlflowException:
         # Another run may have entered the same prices at the same moment, which MLflow refuses;
         # then they are there by now.  Anything else is raised again.
-        known.log_inputs(run_id, inputs)
+        client().log_inputs(run_id, inputs)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """{"training": {"patience": 3}} -> {"training.patience": "3"}; models by their names."""
     leaves: dict[str, str] = {}
     for name, value in tree.items():
+        if name == "models":
+            value = {model["name"]: model for model in value}
         if isinstance(value, dict):
             leaves |= _flat(value, f"{prefix}{name}.")
-        elif name == "models":
-            leaves |= _flat({model["name"]: model for model in value}, f"{prefix}models.")
         else:
-            leaves[prefix + name] = (
-                json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
-            )
+            plain = json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
+            leaves[prefix + name] = plain
     return leaves

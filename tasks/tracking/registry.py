@@ -21,11 +21,6 @@ WARM_UP = 60  # sessions before every feature is known, and some to spare
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
 
 
-def registered_name(task: str) -> str:
-    """Name under which models of a task are registered: rnntrade-direction, for one."""
-    return f"rnntrade-{task}"
-
-
 @task(task_run_name="register-{refs.model.name}", cache_policy=NO_CACHE)
 def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> str:
     """Register the newest fold's desk as a version, unless this very desk is one already.
@@ -35,7 +30,7 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
     """
     assert refs.desk is not None
     known, model, desk = client(), refs.model, refs.desk
-    name = registered_name(model.task)
+    name = f"rnntrade-{model.task}"
     with FileLock(artifacts_folder() / "locks" / "registry.lock"):
         _make_registered_model(name, model.task)
         same = known.search_model_versions(f"name='{name}' and tags.desk='{desk.digest}'")
@@ -46,7 +41,7 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
         example = max((ref.load() for ref in prices.values()), key=len)  # a whole window
         source = _log_model(ids.children[model.name], fit, desk, example)
         figures = summary.figures[model.name]
-        told = ("verdict", "best_baseline", "score", "baseline", "difference")
+        kept = ("verdict", "best_baseline", "score", "baseline", "difference")
         created = known.create_model_version(
             name,
             source.model_uri,
@@ -60,7 +55,7 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
                 "experiment": summary.experiment,
                 "source": summary.source,
                 "data.fingerprint": data_fingerprint(prices),
-                **{each: _short(figures[each]) for each in told},
+                **{figure: _short(figures[figure]) for figure in kept},
             },
             description=str(figures["sentence"]),
         )
@@ -95,19 +90,18 @@ def _choose_challenger(name: str, newest: int) -> None:
     """
     known = client()
     versions = {int(v.version): v for v in known.search_model_versions(f"name='{name}'")}
+    tags = {number: version.tags for number, version in versions.items()}
     holder = known.get_registered_model(name).aliases.get("challenger")
-    if holder and versions[newest].tags["source"] == "synthetic":
-        real = versions[int(holder)].tags["source"] != "synthetic"
-        if real:
-            return
-    group = ("experiment", "data.fingerprint")
+    real = holder and tags[int(holder)]["source"] != "synthetic"
+    if real and tags[newest]["source"] == "synthetic":
+        return
     rivals = [
-        v
-        for v in versions.values()
-        if all(v.tags[tag] == versions[newest].tags[tag] for tag in group)
+        number
+        for number, own in tags.items()
+        if all(own[tag] == tags[newest][tag] for tag in ("experiment", "data.fingerprint"))
     ]
-    best = max(rivals, key=lambda v: (float(v.tags["difference"]), int(v.version)))
-    known.set_registered_model_alias(name, "challenger", best.version)
+    best = max(rivals, key=lambda number: (float(tags[number]["difference"]), number))
+    known.set_registered_model_alias(name, "challenger", versions[best].version)
 
 
 def _log_model(run_id: str, fit: Fit, desk: Ref[Desk], example: pd.DataFrame) -> Any:
@@ -124,23 +118,16 @@ def _log_model(run_id: str, fit: Fit, desk: Ref[Desk], example: pd.DataFrame) ->
     bars = example.tail(WARM_UP + fit.model.lookback).reset_index()
     history = bars.assign(ticker="EXAMPLE")[["date", "ticker", "close"]]
     objective = objective_of(fit.model, fit.classes)
-    numbers = [*objective.names, *(["target"] if objective.traded else [])]
-    words = ["ticker", "as_of", *(["regime"] if objective.needs_regimes else [])]
-    signature = ModelSignature(
-        Schema(
-            [
-                ColSpec(DataType.datetime, "date"),
-                ColSpec(DataType.string, "ticker"),
-                ColSpec(DataType.double, "close"),
-            ]
-        ),
-        Schema(
-            [
-                *(ColSpec(DataType.string, word) for word in words),
-                *(ColSpec(DataType.double, number) for number in numbers),
-            ]
-        ),
+    inputs = {"date": "datetime", "ticker": "string", "close": "double"}
+    outputs = dict.fromkeys(["ticker", "as_of"], "string")
+    outputs |= {"regime": "string"} if objective.needs_regimes else {}
+    outputs |= dict.fromkeys(objective.names, "double")
+    outputs |= {"target": "double"} if objective.traded else {}
+    schemas = (
+        Schema([ColSpec(DataType[kind], name) for name, kind in columns.items()])
+        for columns in (inputs, outputs)
     )
+    signature = ModelSignature(next(schemas), next(schemas))
     with fluent_api(), mlflow.start_run(run_id=run_id):
         return mlflow.pyfunc.log_model(
             name="model",

@@ -10,18 +10,18 @@ import re
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from getpass import getuser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
@@ -29,12 +29,14 @@ from rnntrade.errors import RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import DATABASES, artifacts_folder, database_file, home, tracking_uri
+from tasks.plain import in_flow
 from tasks.tracking.moving import follow_home
 from tasks.tracking.silence import Answering, answered, silent, without_password
 
 log = logging.getLogger("prefect.rnntrade")
 
 SHORTEST = 6  # characters that tell a run from the others
+BATCH, BATCH_PARAMS = 1000, 100  # that MLflow takes at a time
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
 
 
@@ -109,7 +111,17 @@ def tracked_run(experiment: Experiment) -> Iterator[RunIds]:
     the next run, by a lock file that dies with its process, and marked KILLED.
     """
     with _closed_at_the_end() as owner:
-        yield _open_runs(experiment, owner)
+        where = _experiment_id(experiment.name, experiment.description)
+        tags = {**_own_tags(owner), "mlflow.source.name": f"rnntrade run {experiment.name}"}
+        name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
+        parent = client().create_run(where, tags=tags, run_name=name).info.run_id
+        children = {}
+        for model in experiment.models:
+            own = {**tags, "mlflow.parentRunId": parent, "task": model.task}
+            own["architecture"] = model.architecture
+            run = client().create_run(where, tags=own, run_name=model.name)
+            children[model.name] = run.info.run_id
+        yield RunIds(experiment_id=where, parent=parent, children=children)
 
 
 @contextmanager
@@ -127,13 +139,12 @@ def noted_run(experiment: str, about: str, name: str, tags: dict[str, str]) -> I
 
 def noted_runs(experiment: str, tags: dict[str, str]) -> list[Any]:
     """Finished runs of an experiment that carry all of these tags, newest first."""
-    known = client()
-    found = known.get_experiment_by_name(experiment)
-    if not found:
+    existing = client().get_experiment_by_name(experiment)
+    if not existing:
         return []
     wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
     condition = " and ".join(["attributes.status = 'FINISHED'", *wanted])
-    return list(known.search_runs([found.experiment_id], condition))
+    return list(client().search_runs([existing.experiment_id], condition))
 
 
 @contextmanager
@@ -141,15 +152,20 @@ def _closed_at_the_end() -> Iterator[str]:
     """Close every run that its owner, the name given, has opened in the block."""
     with alive() as owner:
         sweep_orphans()
+        status, reason = "FINISHED", ""
         try:
             yield owner
-        except ServerError:  # who does not answer closes no run either: the next run marks them
-            raise
         except BaseException as error:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
-            _close_runs(owner, status, str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            if isinstance(error, ServerError):  # it closes no run either: the next run marks them
+                status = ""
             raise
-        _close_runs(owner, "FINISHED", "")
+        finally:
+            for run in _running(f"tags.`rnntrade.owner` = '{owner}'") if status else []:
+                if reason:
+                    client().set_tag(run.info.run_id, "error", reason[:5000])
+                client().set_terminated(run.info.run_id, status)
 
 
 @contextmanager
@@ -159,23 +175,23 @@ def alive() -> Iterator[str]:
     Whoever writes artifacts holds one: a temporary folder is a leftover only when nobody does.
     """
     owner = uuid4().hex
-    with _starting() as locks:
-        if not someone_runs():
+    with _starting() as someone_runs:
+        if not someone_runs:
             remove_leftovers(artifacts_folder())
-        lock = FileLock(locks / f"{owner}.lock")
+        lock = FileLock(_lock_of(owner))
         lock.acquire()
     try:
         yield owner
     finally:
         lock.release()
-        (locks / f"{owner}.lock").unlink(missing_ok=True)
+        _lock_of(owner).unlink(missing_ok=True)
 
 
 @contextmanager
 def nobody_runs() -> Iterator[None]:
     """Keep every run from starting; RnntradeError if one is going on."""
-    with _starting():
-        if someone_runs():
+    with _starting() as someone_runs:
+        if someone_runs:
             raise RnntradeError(
                 "a run is going on, and what it makes is not recorded yet.  Wait for its end."
             )
@@ -183,54 +199,68 @@ def nobody_runs() -> Iterator[None]:
 
 
 @contextmanager
-def _starting() -> Iterator[Path]:
-    """One process at a time looks who else is alive; give the folder of the locks."""
-    locks = artifacts_folder() / "locks"
-    with explained(locks):
-        locks.mkdir(parents=True, exist_ok=True)
-        (locks / "start.guard").touch()
-    with FileLock(locks / "start.guard"):
-        yield locks
+def _starting() -> Iterator[bool]:
+    """Let one process at a time look whether a run is going on in this home; say so."""
+    guard = _lock_of("").with_name("start.guard")
+    with explained(guard.parent):
+        guard.parent.mkdir(parents=True, exist_ok=True)
+        guard.touch()
+    with FileLock(guard):
+        yield not all(_is_free(lock) for lock in guard.parent.glob("*.lock"))
 
 
-def someone_runs() -> bool:
-    """Whether a run is going on in this home."""
-    for lock in (artifacts_folder() / "locks").glob("*.lock"):
-        try:
-            with FileLock(lock, timeout=0):
-                continue
-        except Timeout:
+def _lock_of(owner: str) -> Path:
+    return artifacts_folder() / "locks" / f"{owner}.lock"
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether the process that held the lock is gone."""
+    try:
+        with FileLock(lock, timeout=0):
             return True
-    return False
+    except Timeout:
+        return False
+
+
+def sweep_orphans() -> int:
+    """Mark this home's runs whose process is gone as KILLED; return how many."""
+    swept = 0
+    for run in _running(f"tags.`rnntrade.home` = '{_home_tag()}'"):
+        lock = _lock_of(run.data.tags["rnntrade.owner"])
+        if _is_free(lock):
+            client().set_terminated(run.info.run_id, "KILLED")
+            lock.unlink(missing_ok=True)
+            swept += 1
+    return swept
+
+
+def _running(condition: str) -> list[Any]:
+    experiments = [experiment.experiment_id for experiment in client().search_experiments()]
+    condition = f"attributes.status = 'RUNNING' and {condition}"
+    return list(client().search_runs(experiments, condition, max_results=1000))
 
 
 def is_recorded(run_id: str) -> bool:
     """Whether MLflow knows the run, and nobody has deleted it; an error if it does not answer."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise silent(tracking_uri(), error) from error
+    with _nothing_but_silence():
+        try:
+            return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
 
 
-class Recorded(BaseModel):
-    """One pipeline run, as MLflow has it."""
+def find_run(name: str) -> Any:
+    """Return MLflow's info (run_id, status) of the pipeline run of that id.
 
-    run_id: str
-    status: str  # RUNNING, FINISHED, FAILED or KILLED
-
-
-def find_run(name: str) -> Recorded:
-    """Return the pipeline run of that id, of which SHORTEST characters are enough.
-
-    name    id of the run, or of one of its models; deleted runs are found too
+    name    id of the run, or of one of its models, of which SHORTEST characters are enough; deleted
+            runs are found too
     errors  RnntradeError when MLflow knows no such run, several, or does not answer
     """
     from mlflow.entities import ViewType
-    from mlflow.exceptions import MlflowException
 
     wanted = name.strip().lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", wanted):
@@ -238,38 +268,65 @@ def find_run(name: str) -> Recorded:
             f"{name!r} is no run id.  Give the id that MLflow's pages or `rnntrade run --json` "
             f"(mlflow_run) show, or its first {SHORTEST} characters or more."
         )
-    try:
-        known = client()
-        experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+    with _nothing_but_silence():
+        experiments = [e.experiment_id for e in client().search_experiments(ViewType.ALL)]
         beginning = f"attributes.run_id LIKE '{wanted}%'"
-        found = known.search_runs(experiments, beginning, ViewType.ALL, max_results=10)
-        if not found:
+        matches = client().search_runs(experiments, beginning, ViewType.ALL, max_results=10)
+        if not matches:
             raise RnntradeError(
                 f"no run {name!r} in {without_password(tracking_uri())}.  Look its id up "
                 "(rnntrade ui), or name the server that recorded it in MLFLOW_TRACKING_URI."
             )
-        if len(found) > 1:
-            ids = ", ".join(each.info.run_id for each in found)
+        if len(matches) > 1:
+            ids = ", ".join(run.info.run_id for run in matches)
             raise RnntradeError(f"{name!r} begins the ids of several runs: {ids}.  Give one whole.")
-        parent = found[0].data.tags.get("mlflow.parentRunId")
-        info = known.get_run(parent).info if parent else found[0].info
-    except MlflowException as error:
-        raise silent(tracking_uri(), error) from error
-    return Recorded(run_id=info.run_id, status=info.status)
+        parent = matches[0].data.tags.get("mlflow.parentRunId")
+        return client().get_run(parent).info if parent else matches[0].info
 
 
 def read_text_artifact(run_id: str, path: str) -> str:
     """Return a text that a run has kept; FileNotFoundError when it kept none of that name."""
+    with _nothing_but_silence(), TemporaryDirectory() as folder:
+        if path not in {artifact.path for artifact in client().list_artifacts(run_id)}:
+            raise FileNotFoundError(path)
+        return Path(client().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+
+
+@contextmanager
+def _nothing_but_silence() -> Iterator[None]:
+    """Turn whatever MLflow answers with, where only success is an answer, into a ServerError."""
     from mlflow.exceptions import MlflowException
 
-    known = client()
     try:
-        if path not in {each.path for each in known.list_artifacts(run_id)}:
-            raise FileNotFoundError(path)
-        with TemporaryDirectory() as folder:
-            return Path(known.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+        yield
     except MlflowException as error:
         raise silent(tracking_uri(), error) from error
+
+
+def write(
+    run_id: str,
+    *,
+    params: Mapping[str, str] = MappingProxyType({}),
+    figures: Mapping[str, float] = MappingProxyType({}),
+    curves: Mapping[str, list[float]] = MappingProxyType({}),
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write into a run in batches: one metric at a time takes thirty times as long."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(datetime.now().timestamp() * 1000)
+    metrics = [
+        Metric(name, value, now, step)
+        for name, values in [*((name, [x]) for name, x in figures.items()), *curves.items()]
+        for step, value in enumerate(values)
+        if value == value
+    ]
+    entries = [Param(name, value[:6000]) for name, value in params.items()]
+    for start in range(0, len(metrics), BATCH):
+        client().log_batch(run_id, metrics=metrics[start : start + BATCH])
+    for start in range(0, len(entries), BATCH_PARAMS):
+        client().log_batch(run_id, params=entries[start : start + BATCH_PARAMS])
+    client().log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
 
 
 def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
@@ -292,45 +349,19 @@ def recorded_trials(markets: Sequence[str]) -> tuple[set[str], set[str]]:
 
     fits: set[str] = set()
     attempts: set[str] = set()
-    known = client()
-    experiments = [each.experiment_id for each in known.search_experiments(ViewType.ALL)]
+    experiments = [e.experiment_id for e in client().search_experiments(ViewType.ALL)]
     for market in markets:
         condition = f"tags.`data.markets` LIKE '%|{market.replace(chr(39), '')}|%'"
-        token: str | None = None
-        more = True
-        while more:
-            found = known.search_runs(experiments, condition, ViewType.ALL, 1000, None, token)
-            for run in found:
-                for name, value in run.data.tags.items():
-                    if name == "trials.attempt":
-                        attempts.add(value)
-                    elif name.startswith("trials."):
-                        fits |= set(value.split())
-            token = found.token
-            more = bool(token)
+        page: Any = None
+        while page is None or page.token:
+            token = page.token if page else None
+            page = client().search_runs(experiments, condition, ViewType.ALL, 1000, None, token)
+            for run in page:
+                tags = dict(run.data.tags)
+                attempts |= {tags.pop("trials.attempt", "")} - {""}
+                for name in tags:
+                    fits |= set(tags[name].split()) if name.startswith("trials.") else set()
     return fits, attempts
-
-
-def sweep_orphans() -> int:
-    """Mark this home's runs whose process is gone as KILLED; return how many."""
-    swept = 0
-    for run in _running(f"tags.`rnntrade.home` = '{_home_tag()}'"):
-        lock = artifacts_folder() / "locks" / f"{run.data.tags['rnntrade.owner']}.lock"
-        try:
-            with FileLock(lock, timeout=0):
-                client().set_terminated(run.info.run_id, "KILLED")
-                swept += 1
-        except Timeout:  # its process lives
-            continue
-        lock.unlink(missing_ok=True)
-    return swept
-
-
-def _running(condition: str) -> list[Any]:
-    known = client()
-    experiments = [each.experiment_id for each in known.search_experiments()]
-    condition = f"attributes.status = 'RUNNING' and {condition}"
-    return list(known.search_runs(experiments, condition, max_results=1000))
 
 
 def _home_tag() -> str:
@@ -338,53 +369,35 @@ def _home_tag() -> str:
     return f"{socket.gethostname()}:{home()}"
 
 
-def _open_runs(experiment: Experiment, owner: str) -> RunIds:
-    known = client()
-    experiment_id = _experiment_id(experiment.name, experiment.description)
-    tags = {**_own_tags(owner), "mlflow.source.name": f"rnntrade run {experiment.name}"}
-    name = f"{experiment.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
-    parent = known.create_run(experiment_id, tags=tags, run_name=name).info.run_id
-    children = {}
-    for model in experiment.models:
-        own = {"mlflow.parentRunId": parent, "task": model.task, "architecture": model.architecture}
-        run = known.create_run(experiment_id, tags={**tags, **own}, run_name=model.name)
-        children[model.name] = run.info.run_id
-    return RunIds(experiment_id=experiment_id, parent=parent, children=children)
-
-
 def _own_tags(owner: str) -> dict[str, str]:
     """Who made a run, where, and with which code."""
+    try:
+        user = getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        user = str(os.getuid())
     return {
         "rnntrade.owner": owner,
         "rnntrade.home": _home_tag(),
-        "prefect.flow_run_id": str(flow_run.id or ""),
+        "prefect.flow_run_id": _flow_run_id(),
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": _user(),
+        "mlflow.user": user,
         **commit(),
     }
 
 
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a number without a name, as in containers
-        return str(os.getuid())
+def _flow_run_id() -> str:
+    if not in_flow():
+        return ""
+    from prefect.runtime import flow_run
 
-
-def _close_runs(owner: str, status: str, reason: str) -> None:
-    """Close what is still open of a run's own, and say why."""
-    for run in _running(f"tags.`rnntrade.owner` = '{owner}'"):
-        if reason:
-            client().set_tag(run.info.run_id, "error", reason[:5000])
-        client().set_terminated(run.info.run_id, status)
+    return str(flow_run.id or "")
 
 
 def _experiment_id(name: str, about: str) -> str:
     """The MLflow experiment of that name, made at first use."""
     from mlflow.exceptions import MlflowException
 
-    known = client()
-    found = known.get_experiment_by_name(name)
+    known, found = client(), client().get_experiment_by_name(name)
     if not found:
         local = tracking_uri().startswith(DATABASES)  # a server keeps the files itself
         location = (home() / "mlartifacts" / name).as_uri() if local else None
@@ -402,20 +415,10 @@ def _experiment_id(name: str, about: str) -> str:
 @cache
 def commit() -> dict[str, str]:
     """Commit of the checkout, and whether it was edited since; nothing outside a checkout."""
-    git = ["git", "-C", str(ROOT)]
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
-        edits = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        found = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return {
-        "mlflow.source.git.commit": commit.stdout.strip(),
-        "git.edited": str(bool(edits.stdout.strip())).lower(),
-    }
+    digest, edited, _ = found.partition("-dirty")
+    return {"mlflow.source.git.commit": digest, "git.edited": str(bool(edited)).lower()}

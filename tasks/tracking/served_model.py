@@ -1,8 +1,7 @@
 """The registered model itself: bars in, today's prediction out.  Loaded from code, never a pickle.
 
 Input, one row a bar: `date`, `ticker`, `close` (adjusted for splits and dividends); more columns
-are allowed.  Output, one row a ticker: `ticker`, `as_of` (its newest session), the prediction and,
-of a direction model, `target`: the fraction of equity to hold.
+are allowed.  Output: `rnntrade.production.decisions.answer`.
 """
 
 from typing import Any

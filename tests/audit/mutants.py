@@ -12,10 +12,13 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.causality import audit_causality
-from rnntrade.audit.findings import Audited
-from rnntrade.chain import CHAIN, Chain
-from rnntrade.config import TradingConfig
+from rnntrade.audit.causality import SMALL, audit_causality
+from rnntrade.audit.findings import Audited, merge
+from rnntrade.audit.line import Line
+from rnntrade.audit.oracles import audit_engine
+from rnntrade.audit.replay import audit_served
+from rnntrade.chain import CHAIN, Chain, predict_latest
+from rnntrade.config import Experiment, TradingConfig
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import (
     Regimes,
@@ -33,7 +36,6 @@ from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.filters import regime_filter
 from rnntrade.training import loop
-from rnntrade.training.latest import predict_latest
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
 from rnntrade.types import Fold, Prices, Samples, Scaler
@@ -484,11 +486,41 @@ class BaselineAhead(Chain):
         return super().predict_baselines(replace(samples, last=last), *rest)
 
 
-def audit_mutant(mutant: Mutant, prices: Prices) -> Audited:
-    """A short audit of the chain with the leak in it."""
+GROUP = {
+    **{"prices": "prices", "features": "features", "thresholds": "regimes", "regimes": "regimes"},
+    **dict.fromkeys(("targets", "samples", "split", "scaler", "fit", "epoch"), "models"),
+    **dict.fromkeys(("temperature", "predictions", "baselines", "tuning"), "models"),
+    **dict.fromkeys(("positions", "equity", "weights", "fills", "cost cases"), "trading"),
+    **{"members": "trading", "rules": "trading"},
+}  # of the causality audit, by the stage that must be named
+
+
+def audit_mutant(mutant: Mutant, prices: Prices, groups: tuple[str, ...] | None = None) -> Audited:
+    """A short audit of the chain with the leak in it.
+
+    groups  of the causality audit; None: the one that the leak sits in
+    """
     trading = TradingConfig(regime_filter=mutant.regime_filter)
     chosen = experiment(mutant.models, sessions=8, trading=trading)
-    return audit_causality(prices, chosen, mutant.chain, features=mutant.features)
+    if groups is None:
+        groups = (GROUP[mutant.stage],) if mutant.stage in GROUP else ()
+    parts = [audit_causality(prices, chosen, mutant.chain, features=mutant.features, groups=groups)]
+    if mutant.stage == "fills":  # what was filled at which price is asked by the oracles
+        parts.append(audit_engine(prices, chosen.backtest, mutant.chain.backtest, sessions=90))
+    if mutant.chain.latest is not CHAIN.latest:
+        parts.append(audit_latest(mutant.chain, chosen, prices))
+    return merge(parts)
+
+
+def audit_latest(chain: Chain, chosen: Experiment, prices: Prices) -> Audited:
+    """A served model that has learned in a moment, asked on three evenings of its test part."""
+    (fold,) = chain.boundaries(prices.sessions, chosen.split, None)
+    line = Line(chain, chosen, prices.sessions, (fold,), fold, {"given": prices})
+    line = line.of(replace(chosen.models[0], **SMALL))
+    fit, table = line["fit"], line["predictions"].table
+    days = sorted(table.loc[table["part"] == "test", "decision"].unique())
+    evenings = [pd.Timestamp(days[n]) for n in (1, len(days) // 2, -2)]
+    return audit_served(prices, [fit], table, evenings, chain.latest)
 
 
 def mutants(prices: Prices) -> list[Mutant]:
@@ -707,7 +739,7 @@ def mutants(prices: Prices) -> list[Mutant]:
             "fill at the next low",
             stage("backtest", fills_at_low),
             "fills",
-            "filled at the low, open was promised",
+            "fill at the low",
         ),
         Mutant(
             "earns its own session",

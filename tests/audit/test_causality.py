@@ -64,10 +64,10 @@ def test_nothing_is_found_where_nothing_leaks(
     audited = audit_causality(prices, experiment(models, 8, **more), features=SOME)
     assert audited.findings == ()
     assert audited.clean
-    everywhere = {"prices", "features", "thresholds", "regimes", "positions", "equity", "fills"}
+    everywhere = {"prices", "features", "thresholds", "regimes", "positions", "equity", "rules"}
     assert everywhere <= set(audited.comparisons)
     learned = {"targets", "samples", "split", "scaler", "fit", "epoch", "predictions"}
-    assert not models or learned | {"end to end", "served model"} <= set(audited.comparisons)
+    assert not models or learned | {"baselines", "end to end"} <= set(audited.comparisons)
     assert all(count > 0 for count in audited.comparisons.values())
 
 

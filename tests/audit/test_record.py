@@ -4,25 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from rnntrade.audit.record import RunRecord, audit_record, audit_spans, compare
+from rnntrade.audit.causality import audit_spans
+from rnntrade.audit.record import RunRecord, audit_record, compare
 from rnntrade.samples.splits import boundaries
 from rnntrade.types import Fold
-from tasks.audit import _record
-from tasks.refs import read_prices
-from tests.audit.made_run import shared_run
 
 REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
-
-
-@pytest.fixture(scope="module")
-def run(prices):
-    home, made = shared_run(prices)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(home))
-        record = _record(made.features, made.labels, made.models, "")
-        yield read_prices(made.prices), made.experiment, record
 
 
 def only(record: RunRecord, name: str, **changes) -> RunRecord:
@@ -52,7 +40,7 @@ def with_fit(record: RunRecord, name: str, **changes) -> RunRecord:
 
 def test_a_scaler_of_the_whole_sample_is_told(run):
     record = run[2]
-    samples, _ = record.models[FORECAST].samples(1)
+    samples, _ = record.models[FORECAST].windows.fold(1)
     scaler = record.models[FORECAST].fits[1][1].scaler
     rows = samples.rows[np.isfinite(samples.rows).all(axis=1)]
     whole = replace(scaler, mean=rows.mean(axis=0), deviation=rows.std(axis=0))
@@ -85,10 +73,11 @@ def test_an_epoch_chosen_by_another_loss_is_told(run):
 def test_thresholds_of_the_whole_sample_are_told(run):
     record = run[2]
     wide = [
-        {ticker: replace(each, upper=each.upper * 1.01) for ticker, each in fold.items()}
-        for fold in record.thresholds
+        {ticker: replace(each, upper=each.upper * 1.01) for ticker, each in fold.thresholds.items()}
+        for fold in record.labels
     ]
-    stages = found(run, replace(record, thresholds=wide, models={}))
+    labels = [replace(fold, thresholds=t) for fold, t in zip(record.labels, wide, strict=True)]
+    stages = found(run, replace(record, labels=labels, models={}))
     assert stages == [("thresholds", "thresholds of other sessions than the training part's")] * 2
     fit = record.models[REGIME].fits[1][1]
     kinds = found(run, with_fit(record, REGIME, thresholds=wide[1]))
@@ -99,50 +88,49 @@ def test_thresholds_of_the_whole_sample_are_told(run):
 def test_targets_a_session_late_are_told(run):
     record = run[2]
 
-    def late(fold):
-        samples, targets = record.models[DIRECTION].samples(fold)
-        return samples, replace(targets, target=np.roll(targets.target, 1, axis=0))
-
-    stages = found(run, only(record, DIRECTION, samples=late))
+    windows = record.models[DIRECTION].windows
+    late = tuple(replace(fold, target=np.roll(fold.target, 1, axis=0)) for fold in windows.folds)
+    stages = found(run, only(record, DIRECTION, windows=replace(windows, folds=late)))
     assert stages[0] == ("samples", "recorded value is not what its inputs give")
 
 
 def test_a_decision_judged_twice_is_told(run):
     record = run[2]
-    table = record.models[REGIME].predictions
+    predictions = record.models[REGIME].predictions
+    table = predictions.table
     again = pd.concat([table, table[table["part"] == "test"].tail(1)], ignore_index=True)
-    stages = found(run, only(record, REGIME, predictions=again))
+    stages = found(run, only(record, REGIME, predictions=replace(predictions, table=again)))
     assert ("predictions", "more than one prediction for a decision") in stages
 
 
 def test_other_fold_dates_are_told(run):
     record = run[2]
-    moved = [replace(each, test=each.test + pd.Timedelta(days=1)) for each in record.folds]
-    (one,) = found(run, replace(record, folds=moved))
+    moved = [
+        replace(own, boundary=replace(own.boundary, test=own.boundary.test + pd.Timedelta(days=1)))
+        for own in record.labels
+    ]
+    (one,) = found(run, replace(record, labels=moved))
     assert one[0] == "splits"
 
 
 def test_spans_that_reach_into_the_next_part_are_told(run):
     bars, experiment, record = run
-    samples, targets = record.models[REGIME].samples(0)  # horizon 20
+    samples, targets = record.models[REGIME].windows.fold(0)  # horizon 20
     boundary = boundaries(bars.sessions, experiment.split)[0]
-    assert audit_spans(samples, targets, boundary, "fold 0").clean
+    assert audit_spans(samples.spans, targets.fold, boundary, "fold 0").clean
     decision = samples.spans.decision
     in_training = decision < np.datetime64(boundary.validation)
     in_validation = ~in_training & (decision < np.datetime64(boundary.test))
     unpurged = Fold(
         0, np.flatnonzero(in_training), np.flatnonzero(in_validation), targets.fold.test
     )
-    kinds = {
-        (each.kind, each.stage)
-        for each in audit_spans(samples, replace(targets, fold=unpurged), boundary, "").findings
-    }
-    assert kinds == {
-        ("training label reaches into the validation part", "splits"),
-        ("validation label reaches into the test part", "splits"),
+    findings = audit_spans(samples.spans, unpurged, boundary, "").findings
+    assert {(each.kind, each.stage) for each in findings} == {
+        ("label of a training sample overlaps the validation part", "split"),
+        ("label of a validation sample overlaps the test part", "split"),
     }
     early = Fold(0, targets.fold.training, targets.fold.validation, np.arange(len(samples)))
-    (finding,) = audit_spans(samples, replace(targets, fold=early), boundary, "").findings
+    (finding,) = audit_spans(samples.spans, early, boundary, "").findings
     assert finding.kind == "test decision outside the test part"
 
 

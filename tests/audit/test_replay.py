@@ -6,30 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.audit.record import positions
 from rnntrade.audit.replay import audit_replay, audit_served
-from rnntrade.trading.filters import stitch_regimes
-from rnntrade.training.latest import predict_latest
-from rnntrade.types import STATES
-from tasks.audit import _record
-from tasks.refs import read_prices
-from tests.audit.made_run import shared_run
+from rnntrade.chain import CHAIN, predict_latest
+from rnntrade.types import STATES, turbulent_classes
 
 REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
 
 
-@pytest.fixture(scope="module")
-def run(prices):
-    home, made = shared_run(prices)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(home))
-        record = _record(made.features, made.labels, made.models, "")
-        yield read_prices(made.prices), made.experiment, record
-
-
 def replayed(run, **changes):
     bars, experiment, record = run
-    model = replace(record.models[DIRECTION], **changes)
+    model = record.models[DIRECTION]
+    model = replace(model, books=replace(model.books, **changes))
     return audit_replay(bars, experiment, replace(record, models={DIRECTION: model}))
 
 
@@ -55,14 +42,14 @@ def test_without_a_direction_model_nothing_is_replayed(run):
 
 
 def test_a_position_recorded_a_day_off_is_told(run):
-    target = run[2].models[DIRECTION].target
+    target = run[2].models[DIRECTION].books.target
     (one,) = replayed(run, target=target.shift(1)).findings
     assert (one.check, one.stage) == ("replay", "positions")
     assert one.session == f"{target.index[-run[1].audit.replayed]:%Y-%m-%d}"
 
 
 def test_a_probability_off_by_its_last_bit_is_told(run):
-    probability = run[2].models[DIRECTION].probability.copy()
+    probability = run[2].models[DIRECTION].books.probability.copy()
     probability.iloc[-3, 1] = np.nextafter(probability.iloc[-3, 1], 1.0)
     first = replayed(run, probability=probability).findings[0]
     assert (first.stage, first.series) == ("probability", f"{DIRECTION}, HALTED")
@@ -74,10 +61,12 @@ def test_a_regime_filter_is_replayed_too(run, mode):
     trading = replace(experiment.trading, regime_filter=mode)
     filtered = replace(experiment, trading=trading)
     model = record.models[DIRECTION]
-    known = stitch_regimes(record.regimes, [each.test for each in record.folds])
-    target = positions(model.probability, filtered, known)
-    assert not target.equals(model.target)
-    one = replace(record, models={DIRECTION: replace(model, target=target)})
+    regimes, turbulent = CHAIN.stitch(record.labels, trading), turbulent_classes(filtered.labels)
+    position = CHAIN.position(model.books.probability, trading, regimes, turbulent)
+    target = CHAIN.allocate(position)
+    assert not target.equals(model.books.target)
+    books = replace(model.books, target=target)
+    one = replace(record, models={DIRECTION: replace(model, books=books)})
     assert audit_replay(bars, filtered, one).clean
     (finding,) = audit_replay(bars, experiment, one).findings
     assert finding.stage == "positions"
@@ -87,7 +76,7 @@ def served(run, name, serve=predict_latest, sessions=(-1, -40)):
     bars, _, record = run
     model = record.models[name]
     days = [bars.sessions[each] for each in sessions]
-    return audit_served(bars, model.fits[-1], model.predictions, days, serve)
+    return audit_served(bars, model.fits[-1], model.predictions.table, days, serve)
 
 
 @pytest.mark.parametrize("name", [REGIME, DIRECTION, FORECAST])
@@ -102,7 +91,7 @@ def test_a_served_model_of_three_states_answers_as_the_record(run):
     bars, _, record = run
     model = record.models[REGIME]
     fits = [replace(fit, classes=STATES[3]) for fit in model.fits[-1]]
-    audited = audit_served(bars, fits, model.predictions, [bars.sessions[-1]])
+    audited = audit_served(bars, fits, model.predictions.table, [bars.sessions[-1]])
     assert [each.sentence() for each in audited.findings] == []
     assert audited.comparisons == {"served model": 2 * (3 + 1)}
 
@@ -139,14 +128,14 @@ def fills_the_newest_bar_from_before(fits, bars):
     return predict_latest(fits, bars.assign(close=bars["close"].mask(newest).ffill()))
 
 
-OTHER = "other features, scaler, weights or temperature than the pipeline's"
+OTHER = "served model computes otherwise: another scaler, weights or inputs"
 
 
 @pytest.mark.parametrize(
     ("serve", "kind"),
     [
-        (drops_the_newest_session, "newest session left out"),
-        (reads_one_bar_too_few, "one bar too few"),
+        (drops_the_newest_session, "served model drops the newest session"),
+        (reads_one_bar_too_few, "served model drops the newest session"),
         (uses_another_scaler, OTHER),
         (forgets_the_temperature, OTHER),
         (fills_the_newest_bar_from_before, OTHER),

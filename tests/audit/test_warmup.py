@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from rnntrade.audit.warmup import audit_warmup, warmup_table
+from rnntrade.audit.warmup import judged, warmup_table
 from rnntrade.features import indicators
 from rnntrade.features.sets import FEATURES
 
@@ -44,7 +44,7 @@ def test_an_exponential_average_fades_at_its_own_rate(table, feature):
 
 
 def test_the_features_keep_their_promises(table):
-    audited = audit_warmup()
+    audited = judged(table)
     assert [each.sentence() for each in audited.findings] == []
     assert audited.clean
     assert table["first_defined"].max() <= 50
@@ -81,7 +81,7 @@ def slow(close: pd.DataFrame) -> pd.DataFrame:
     ],
 )
 def test_a_feature_that_breaks_them_is_named(feature, kind):
-    (found,) = audit_warmup({"odd": feature}, ["odd"]).findings
+    (found,) = judged(warmup_table({"odd": feature}), ["odd"]).findings
     assert (found.check, found.stage, found.series, found.kind) == (
         *("warm-up", "features", "odd"),
         kind,

@@ -19,11 +19,11 @@ ONE = [
     *(metrics.calmar_ratio, metrics.omega_ratio, metrics.tail_ratio, metrics.value_at_risk),
     *(metrics.conditional_value_at_risk, metrics.skew, metrics.kurtosis, metrics.stability),
     *(metrics.win_rate, metrics.exposure, metrics.turnover, metrics.profit_factor),
-    *(metrics.expectancy, metrics.mean_holding_time),
+    metrics.expectancy,
 ]
 TWO = [
     *(metrics.beta, metrics.alpha, metrics.alpha_t_statistic, metrics.information_ratio),
-    *(metrics.information_ratio_per_session, metrics.up_capture, metrics.down_capture),
+    *(metrics.up_capture, metrics.down_capture),
     *(metrics.cost_drag,),
 ]
 SERIES = [metrics.drawdown, metrics.rolling_sharpe]

@@ -9,10 +9,10 @@ from rnntrade.evaluation import models, power
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.power import block_length, coin_band
 from rnntrade.evaluation.predictions import conformal_half_widths
-from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from tests.configs import DIRECTION, FORECAST, REGIME
+from tests.evaluation.books import evaluate_strategy
 
 QUICK = ReportConfig(bootstrap_draws=200)
 

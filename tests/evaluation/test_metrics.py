@@ -53,7 +53,7 @@ BY_HAND: list[tuple[Callable[..., float], tuple[object, ...], float]] = [
     (m.beta, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0]), 2.0),
     (m.alpha, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0]), 1.01**YEAR - 1),
     (m.alpha, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0], 0.01), 1.02**YEAR - 1),
-    (m.information_ratio_per_session, ([0.02, 0.0, NAN], [0.0, 0.0, 1.0]), 0.01 / 0.0002**0.5),
+    (m.information_ratio, ([0.02, 0.0, NAN], [0.0, 0.0, 1.0], 1), 0.01 / 0.0002**0.5),
     (m.information_ratio, ([0.02, 0.0], [0.0, 0.0]), 0.01 / 0.0002**0.5 * YEAR**0.5),
     (
         m.up_capture,
@@ -76,7 +76,7 @@ BY_HAND: list[tuple[Callable[..., float], tuple[object, ...], float]] = [
     (m.turnover, ([0.0, 1.0, -1.0, NAN],), 3 * YEAR / 4),
     (m.profit_factor, ([10.0, -4.0, -1.0],), 2.0),
     (m.expectancy, ([10.0, -4.0, 0.0],), 2.0),
-    (m.mean_holding_time, ([1, 2, 6],), 3.0),
+    (m.expectancy, ([1, 2, 6],), 3.0),
     (m.cost_drag, ([0.009] * YEAR, [0.001] * YEAR), 1.01**YEAR - 1.009**YEAR),
     (m.break_even_cost, (50.0, 100_000.0), 5.0),
 ]
@@ -91,7 +91,6 @@ UNDEFINED: list[tuple[Callable[..., float], tuple[object, ...]]] = [
             *(m.time_under_water, m.ulcer_index, m.calmar_ratio, m.omega_ratio, m.tail_ratio),
             *(m.value_at_risk, m.conditional_value_at_risk, m.skew, m.kurtosis, m.stability),
             *(m.win_rate, m.exposure, m.turnover, m.profit_factor, m.expectancy),
-            m.mean_holding_time,
         )
     ),
     *(

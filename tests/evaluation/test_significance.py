@@ -5,16 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from rnntrade.evaluation.significance import (
     binomial_by_session,
     binomial_direction,
     diebold_mariano,
     ledoit_wolf_sharpe,
-    mcnemar,
     mcnemar_by_session,
-    pesaran_timmermann,
     pesaran_timmermann_by_session,
 )
 
@@ -45,25 +42,6 @@ def two_without_difference(rng, sessions, horizon):
 # McNemar ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(7, 2), (1, 6), (5, 5), (150, 86), (3, 0)])
-def test_mcnemar_agrees_with_statsmodels(wins, losses):
-    model = np.array([True] * wins + [False] * losses + [True] * 20 + [False] * 10)
-    rival = np.array([False] * wins + [True] * losses + [True] * 20 + [False] * 10)
-    found = mcnemar(model, rival)
-    expected = reference_mcnemar([[20, wins], [losses, 10]], exact=True).pvalue
-    assert found.p_value == pytest.approx(expected)
-    assert found.p_better == pytest.approx(stats.binom.sf(wins - 1, wins + losses, 0.5))
-    assert found.statistic == wins - losses
-    assert found.detail == f"right alone: model {wins}, rival {losses}"
-
-
-def test_mcnemar_by_hand():
-    # of 4 discordant pairs 4 wins: 1/16 on one side, 1/8 on both
-    found = mcnemar([1, 1, 1, 1, 0], [0, 0, 0, 0, 0])
-    assert (found.p_better, found.p_value) == pytest.approx((1 / 16, 1 / 8))
-    assert mcnemar([1, 0], [1, 0]).p_value == mcnemar([1, 0], [1, 0]).p_better == 1.0
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_block_signs_agree_with_trying_them_all(seed):
     rng = np.random.default_rng(seed)
@@ -85,7 +63,8 @@ def test_block_signs_keep_their_size_where_the_plain_test_does_not():
     plain, blocks = [], []
     for _ in range(200):
         model, rival, session = two_without_difference(rng, 440, 20)
-        plain.append(mcnemar(model, rival).p_value <= 0.05)
+        wins, losses = int((model & ~rival).sum()), int((rival & ~model).sum())
+        plain.append(stats.binomtest(wins, wins + losses).pvalue <= 0.05)  # McNemar's own, exact
         blocks.append(mcnemar_by_session(model, rival, session, 20).p_value <= 0.05)
     assert np.mean(plain) > 0.4
     assert np.mean(blocks) < 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
@@ -146,28 +125,22 @@ def formula_of_1992(truth, predicted):
     return (right - chance) / (of_right - of_chance) ** 0.5
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_pesaran_timmermann_agrees_with_the_formula_of_the_paper(seed):
+@pytest.mark.parametrize("seed", range(3))  # with little skill the variance is that of none
+def test_pesaran_timmermann_of_one_ticker_is_near_the_formula_of_the_paper(seed):
     rng = np.random.default_rng(seed)
     truth = rng.random(150) < 0.55
     predicted = np.where(rng.random(150) < 0.2 * seed, truth, rng.random(150) < 0.7)
-    found = pesaran_timmermann(truth, predicted)
-    assert found.statistic == pytest.approx(formula_of_1992(truth, predicted))
-    assert found.p_better == pytest.approx(stats.norm.sf(found.statistic))
-    if seed < 3:  # with little skill the variance found is that of none
-        one_ticker = pesaran_timmermann_by_session(truth, predicted, np.arange(150))
-        assert one_ticker.statistic == pytest.approx(found.statistic, rel=0.2, abs=0.05)
+    found = pesaran_timmermann_by_session(truth, predicted, np.arange(150))
+    paper = formula_of_1992(truth, predicted)
+    assert found.statistic == pytest.approx(paper, rel=0.2, abs=0.05)
+    assert found.p_better == pytest.approx(stats.t.sf(found.statistic, 149))
 
 
 def test_a_prediction_that_never_varies_has_no_timing():
     truth = np.arange(10) % 2 == 0
-    for found in (
-        pesaran_timmermann(truth, np.ones(10)),
-        pesaran_timmermann_by_session(truth, np.ones(10), np.arange(10)),
-        pesaran_timmermann([], []),
-    ):
-        assert math.isnan(found.statistic)
-        assert math.isnan(found.p_better)
+    found = pesaran_timmermann_by_session(truth, np.ones(10), np.arange(10))
+    assert math.isnan(found.statistic)
+    assert math.isnan(found.p_better)
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -319,30 +292,18 @@ def test_returns_that_persist_make_the_difference_less_sure():
     assert errors[0] / errors[1] == pytest.approx(2**0.5, rel=0.15)
 
 
-def test_ledoit_wolf_keeps_its_size_and_its_bootstrap_agrees():
+def test_ledoit_wolf_keeps_its_size():
     rng = np.random.default_rng(3)
-    rejected, apart = [], []
-    for number in range(150):
-        own, held = normal_pair(rng, 440)
-        found = ledoit_wolf_sharpe(own, held)
-        rejected.append(found.p_value <= 0.05)
-        if number < 8:
-            drawn = ledoit_wolf_sharpe(own, held, draws=400)
-            apart.append(drawn.p_value - found.p_value)
-            assert drawn.statistic == found.statistic
-            assert drawn.p_better == pytest.approx(found.p_better, abs=0.1)
-    assert np.mean(rejected) < 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
-    assert np.abs(apart).max() < 0.12
+    found = [ledoit_wolf_sharpe(*normal_pair(rng, 440)).p_value for _ in range(150)]
+    assert np.mean(np.array(found) <= 0.05) < 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
 
 
-def test_ledoit_wolf_sees_a_difference_repeats_with_the_seed_and_has_a_sign():
+def test_ledoit_wolf_sees_a_difference_and_has_a_sign():
     own, held = (
         pd.Series(column, pd.bdate_range("2015-01-01", periods=2000))
         for column in normal_pair(np.random.default_rng(4), 2000, (0.12, 0.02))
     )
-    found = ledoit_wolf_sharpe(own, held, 5, 200, 7)
-    assert found == ledoit_wolf_sharpe(own, held, 5, 200, 7)
-    assert found.p_better < 0.01
+    assert ledoit_wolf_sharpe(own, held).p_better < 0.01
     assert ledoit_wolf_sharpe(held, own).p_better > 0.99
     own.iloc[5] = math.nan
     rest = own.dropna().index
@@ -358,8 +319,8 @@ def test_sharpe_ratios_that_cannot_be_compared():
 
 def test_pairs_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="pairs"):
-        mcnemar([True], [True, False])
+        mcnemar_by_session([True], [True, False], [0], 1)
     with pytest.raises(ValueError, match="pairs"):
-        pesaran_timmermann([True], [True, False])
+        pesaran_timmermann_by_session([True], [True, False], [0])
     with pytest.raises(ValueError, match="not possible"):
         binomial_direction(3, 2)

@@ -9,10 +9,10 @@ import pytest
 from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation.compare import compare_models, compare_strategies
 from rnntrade.evaluation.models import evaluate_model
-from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.evaluation.verdict import Trials
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from tests.configs import ATTENTION, DIRECTION
+from tests.evaluation.books import evaluate_strategy
 
 QUICK = ReportConfig(bootstrap_draws=200)
 RNG = np.random.default_rng(7)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnntrade.config import INDICATORS
@@ -149,6 +149,7 @@ def test_no_feature_edits_its_input(name, prices):
     pd.testing.assert_frame_equal(prices.close, before)
 
 
+@settings(max_examples=40)
 @given(scale=st.floats(1e-3, 1e6), seed=st.integers(0, 50))
 def test_features_do_not_depend_on_the_price_level(scale, seed):
     c = frame(closes(seed, 80))

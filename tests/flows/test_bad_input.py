@@ -20,7 +20,7 @@ SHAPE = ("--start", "2018-01-01", "--end", "2020-12-31")
 
 
 @pytest.fixture
-def folder(tmp_path, prices, home) -> Path:
+def folder(tmp_path, prices, tracked) -> Path:
     """One good file, that each test spoils in its own way."""
     place = tmp_path / "prices"
     place.mkdir()
@@ -125,7 +125,7 @@ def test_a_wrong_range_is_told(folder, arguments, words):
         (("run", "debug", "--set", "models.*.inputs=rsii"), "Did you mean 'rsi'"),
     ],
 )
-def test_a_wrong_choice_is_told_with_its_cure(home, arguments, words):
+def test_a_wrong_choice_is_told_with_its_cure(tracked, arguments, words):
     _, line = told(*arguments)
     assert words in line
 
@@ -165,7 +165,8 @@ def test_no_write_permission_is_told(folder, tmp_path, monkeypatch):
     assert "RNNTRADE_HOME" in line
 
 
-def test_a_home_that_is_a_file_is_told(folder, home):
-    home.write_text("")
+def test_a_home_that_is_a_file_is_told(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RNNTRADE_HOME", str(tmp_path / "file"))
     _, line = told("run", "debug", "--folder", str(folder), "--tickers", "GOOD", *SHAPE)
     assert "RNNTRADE_HOME" in line

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.test_retrain import asked, finish, retrain, start, write_prices
+from flows.scheduled import signal
+from tests.flows.test_retrain import POOR, command, retrained, start, write_prices
+from tests.homes import copy_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -45,25 +47,27 @@ def told(home: Path, *arguments: str) -> str:
 
 def test_a_full_disk_is_told_and_once_there_is_room_the_run_goes_on(disk):
     home, mount = disk
+    prices = home.with_name("prices")
     for size in ("1700k", "4m"):  # full with the first tables of MLflow; full with the artifacts
         mount(f"size={size}")
-        line = told(home, *asked(home))
+        line = told(home, *command(prices, POOR))
         assert "room" in line, size
         assert not list((home / "artifacts").rglob(".*.tmp")), size
     mount("size=400m")
-    done = retrain(home)
+    done = retrained(home, prices, POOR)
     assert done["status"] == "retrained"
     assert [each["promoted"] for each in done["judged"]] == [True]
 
 
-def test_a_store_that_may_only_be_read_is_told_and_stays_as_it_is(disk):
-    home, mount = disk
-    retrain(home)
+def test_a_store_that_may_only_be_read_is_told_and_stays_as_it_is(disk, finished, monkeypatch):
+    place, mount = disk
+    home = copy_home(finished, place)
     mount("ro")
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
-    for arguments in (asked(home), ["signal"], ["promote", "direction", "1"]):
+    retraining = ["retrain", "debug", "--set", "members=2"]
+    for arguments in (retraining, ["signal"], ["promote", "direction", "1"]):
         assert "read-only" in told(home, *arguments), arguments
     mount("rw")
     assert {p: p.stat().st_mtime_ns for p in home.rglob("*") if p.is_file()} == before
-    said = finish(start(home, "signal", "--json"))
-    assert said["added"]
+    monkeypatch.setenv("RNNTRADE_HOME", str(home))
+    assert signal()[-1].added

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from rich.console import Console
 
-from flows import cli, production
+from flows.cli import research, show
 from rnntrade.config import DataConfig
 from rnntrade.data import store
 from rnntrade.production.health import Check
@@ -34,8 +34,7 @@ CHECKS = [
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    for module in (cli, production):
-        monkeypatch.setattr(module, "console", lambda: Console(width=80))
+    monkeypatch.setattr(show, "console", lambda: Console(width=80))
 
 
 def monitored() -> Monitored:
@@ -69,10 +68,10 @@ def said() -> Said:
 
 
 @pytest.mark.parametrize("show", [
-    lambda: cli._print(summary()),
-    lambda: production._print_look(monitored()),
-    lambda: production._print_signal(said()),
-    lambda: cli._print_stored("data", [
+    lambda: show.show_run(summary()),
+    lambda: show.show_looks([monitored()]),
+    lambda: show.show_signals([said()]),
+    lambda: show.show_stored("data", [
         {"ticker": "AAA", "fetched_at": "2024-01-02T12:00:00", "messages": WARNINGS}
     ]),
     lambda: sys.stdout.write(summarised(summary())),
@@ -93,17 +92,17 @@ def test_warnings_are_in_the_json(value):
 
 
 def test_every_figure_of_a_check_stands_in_a_column_of_its_own(capsys):
-    production._print_look(monitored())
+    show.show_looks([monitored()])
     printed = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed if "│" in line]
     assert rows == [
         ["hit rate", "0.487", "of calls right", "0.058", "p ≥ 0.01", "ok"],
-        ["freshness", "1,990", "sessions", "-", "≤ 0", "warning"],
-        ["age", "2,116", "sessions", "-", "≤ 378", "expired"],
+        ["freshness", "1,990", "sessions", "—", "≤ 0", "warning"],
+        ["age", "2,116", "sessions", "—", "≤ 378", "expired"],
     ]
     head = next(line for line in printed if "check" in line)
     assert [cell.strip() for cell in head.split("┃")[1:-1]] == [
-        *("check", "value", "unit", "p-value", "limit", "status")
+        *("check", "value", "unit", "one-sided p", "limit", "status")
     ]
     assert max(map(len, printed[:9])) <= 80
 
@@ -117,11 +116,11 @@ def test_stored_prices_are_listed_with_the_sentences_of_their_warnings(
     end = date(2021, 1, 1)
     config = DataConfig("files", ("AAA",), sessions[0].date(), end, folder=str(tmp_path))
     done = store.update(home / "data", config, "AAA", clock.now())
-    cli.data_command(as_json=True)
+    research.data(name=None, as_json=True)
     (row,) = json.loads(capsys.readouterr().out)
     told = [each.message for each in done.findings]
     assert (row["warnings"], row["messages"]) == (1, told)
-    cli.data_command()
+    research.data(name=None)
     printed = capsys.readouterr().out
     assert told[0] in printed
     assert "2020-01-02" in printed

@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from prefect.logging import disable_run_logger
 
-from flows.reproduce import reproduce
+from flows.reproduce import ANSWER, child, reproduce
 from flows.run import run
 from rnntrade.config import Experiment, ModelConfig, find_experiment, override
 from rnntrade.data import archive
@@ -31,30 +33,50 @@ from tasks.steps import compute_indicators, label_regimes, make_windows, train_m
 from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import RunIds, client, find_run
 from tests.conftest import made_up_bars
+from tests.homes import built, copy_home, lean
 
 pytestmark = pytest.mark.slow
 
 DEBUG = find_experiment("debug")
 FOLDS = {"split.kind": "walk_forward", "split.train_sessions": 400, "split.test_sessions": 200}
-SMALL = override(replace(DEBUG, models=DEBUG.models[1:3]), FOLDS | {"members": 2})
+LITTLE = {"audit.sessions": 1, "audit.replayed": 2, "compute.workers": 1}
+SMALL = override(replace(DEBUG, models=DEBUG.models[1:3]), FOLDS | LITTLE | {"members": 2})
 SEALED = override(replace(DEBUG, models=DEBUG.models[2:3]), {"split.sealed_sessions": 60})
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, prefect_server) -> tuple[Path, str]:
     """Home and run id of a recorded run: two models, two folds, two members."""
-    home = tmp_path_factory.mktemp("first")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(home))
-        return home, run(SMALL).mlflow_run
+
+    def make(home: Path) -> None:
+        with lean():
+            (home / "run").write_text(run(SMALL).mlflow_run)
+
+    home = built(tmp_path_factory, "recorded", make)
+    return home, (home / "run").read_text()
 
 
 @pytest.fixture
 def copied(first, tmp_path, monkeypatch) -> str:
     """Run id of the same in a home that may be spoilt."""
-    shutil.copytree(first[0], tmp_path / "home")
-    monkeypatch.setenv("RNNTRADE_HOME", str(tmp_path / "home"))
+    home = copy_home(first[0], tmp_path / "home")
+    monkeypatch.setenv("RNNTRADE_HOME", str(home))
     return first[1]
+
+
+@pytest.fixture
+def here(monkeypatch) -> Iterator[None]:
+    """The second run in this process, and without an audit."""
+
+    def run_child(folder: Path) -> dict[str, Any]:
+        with monkeypatch.context() as patch:
+            patch.setenv("RNNTRADE_HOME", str(folder))
+            child(folder)
+        return json.loads((folder / ANSWER).read_text())
+
+    monkeypatch.setattr("flows.reproduce._run_child", run_child)
+    with lean():
+        yield
 
 
 def recorded(run_id: str) -> Provenance:
@@ -76,9 +98,10 @@ def kept(home: Path) -> Path:
     return folder
 
 
-def test_a_run_is_reproduced_to_the_last_byte_from_its_prices_alone(first, monkeypatch, capfd):
-    home, run_id = first
-    monkeypatch.setenv("RNNTRADE_HOME", str(home))
+def test_a_run_is_reproduced_to_the_last_byte_from_its_prices_alone(
+    copied, home, monkeypatch, capfd
+):
+    run_id = copied
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     known = MlflowClient(f"sqlite:///{home}/mlflow.db")
     experiments = [each.experiment_id for each in known.search_experiments()]
@@ -100,7 +123,7 @@ def test_a_run_is_reproduced_to_the_last_byte_from_its_prices_alone(first, monke
     shutil.rmtree(again)
 
 
-def test_prices_come_back_from_their_vintage_and_what_was_edited_is_told(copied, home):
+def test_prices_come_back_from_their_vintage_and_what_was_edited_is_told(copied, here, home):
     made_of = recorded(copied)
     for ref in made_of.fetched.values():
         shutil.rmtree(ref.folder)
@@ -128,8 +151,9 @@ def test_prices_come_back_from_their_vintage_and_what_was_edited_is_told(copied,
 
 
 def test_an_opened_holdout_reproduces_though_it_was_opened_again_since(
-    prefect_server, home, monkeypatch
+    prefect_server, here, tracked
 ):
+    home = tracked
     summary = run(SEALED, open_holdout=True)
     made_of = recorded(summary.mlflow_run)
     assert made_of.holdout == "opened"
@@ -142,7 +166,7 @@ def test_an_opened_holdout_reproduces_though_it_was_opened_again_since(
     assert [path.read_bytes() for path in (home / "seals").glob("*.jsonl")] == events
 
 
-def test_a_run_that_fails_now_says_why(copied):
+def test_a_run_that_fails_now_says_why(copied, here):
     made_of = recorded(copied)
     impossible = made_of.experiment | {
         "split": made_of.experiment["split"] | {"train_sessions": 5000}
@@ -231,7 +255,6 @@ def test_neither_order_nor_number_of_workers_nor_company_changes_a_fit(home):
     with ThreadPoolExecutor(8) as pool:
         side_by_side = list(pool.map(lambda job: fitted(samples, job, workers=2), jobs))
     assert side_by_side == forwards
-    assert fitted(samples, jobs[5], workers=3) == forwards[5]  # alone, in a process of its own
 
 
 FIT = """

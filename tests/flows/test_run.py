@@ -9,12 +9,22 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.run import run as run_here
+from rnntrade.config import find_experiment, override
+from tests.homes import TINY, lean
+from tests.lean import COMMAND, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -23,13 +33,15 @@ COSTLY = ("compute_indicators", "label_regimes", "make_windows", "train_model", 
 COSTLY += ("fit_baselines", "backtest", "audit", "evaluate", "compare", "report")
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    home: Path, *arguments: str, command: tuple[str, ...] = (RNNTRADE,)
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [RNNTRADE, *arguments],
+        [*command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "RNNTRADE_HOME": str(home)},
+        env={**os.environ, "RNNTRADE_HOME": str(home), "PYTHONPATH": ROOT},
     )
 
 
@@ -113,96 +125,119 @@ def test_again_everything_is_cached_and_the_same_to_the_last_digit(first):
     assert len(mlflow(home).search_model_versions()) == 5
 
 
-def test_the_same_seed_elsewhere_gives_the_same_figures_and_bytes(first, tmp_path):
-    home, summary, _ = first
-    other, _ = run(tmp_path, "--set", "compute.workers=1")
-    assert other["figures"] == summary["figures"]
-
-    def fits(home: Path) -> set[str]:
-        return {path.name for path in (home / "artifacts" / "fits").iterdir()}
-
-    assert fits(tmp_path) == fits(home)
-    changed, _ = run(tmp_path, "--set", "seed=1")
-    assert changed["figures"] != summary["figures"]
+def start_tiny(home: Path) -> subprocess.Popen[str]:
+    return start(home, "run", str(TINY), "--json", command=COMMAND)
 
 
-SIGNS = ("fetched", "make_windows", "epoch 1", "predict-", "report", "record", "register-")
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, prefect_server) -> dict[str, Any]:
+    """What came of a run of one small network that nobody disturbed."""
+    return finish(start_tiny(tmp_path_factory.mktemp("tiny")))[0]
 
 
-def test_killed_at_every_kind_of_step_and_started_again_it_ends_the_same(first, tmp_path):
+def disturb(home: Path, signs: tuple[str, ...]) -> int:
     """SIGKILL a moment after each sign in the log; each start goes on from what was left."""
-    _, summary, _ = first
-    moments = random.Random(0)
-    killed = []
-    for sign in SIGNS:
-        process = start(tmp_path, "run", "debug", "--json")
+    moments, killed = random.Random(0), 0
+    for sign in signs:
+        process = start_tiny(home)
         assert process.stderr is not None
         seen = any(sign in line for line in process.stderr)
         time.sleep(moments.random() * 0.3)
         if seen and process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
-            killed.append(sign)
+            killed += 1
         process.communicate()
-    assert len(killed) >= len(SIGNS) - 1  # after the last sign it may be too late
+    return killed
 
-    after, _ = run(tmp_path)
-    assert after["figures"] == summary["figures"]
-    client = mlflow(tmp_path)
+
+def assert_undisturbed(home: Path, expected: dict[str, Any], killed: int) -> None:
+    after, _ = finish(start_tiny(home))
+    assert after["figures"] == expected["figures"]
+    client = mlflow(home)
     found = [each.info.status for each in all_runs(client)]
     assert "RUNNING" not in found
-    assert found.count("KILLED") >= len(killed)
-    assert found.count("FINISHED") >= 6
-    versions = client.search_model_versions()
-    assert len(versions) == len({each.tags["desk"] for each in versions}) == 5
-    assert not list((tmp_path / "artifacts").rglob(".*.tmp"))
-    assert not list((tmp_path / "artifacts" / "checkpoints").glob("*"))
+    assert found.count("KILLED") >= killed
+    assert found.count("FINISHED") >= 2
+    assert len(client.search_model_versions()) == 1
+    assert not list((home / "artifacts").rglob(".*.tmp"))
+    assert not list((home / "artifacts" / "checkpoints").glob("*"))
 
 
-def test_two_equal_runs_at_once_on_a_new_database_both_complete(first, tmp_path):
+def test_killed_and_started_again_it_ends_the_same(tiny, tmp_path):
+    killed = disturb(tmp_path, ("epoch 1", "  evaluate-"))
+    assert killed == 2
+    assert_undisturbed(tmp_path, tiny, killed)
+
+
+@pytest.mark.soak
+def test_killed_at_every_kind_of_step_and_started_again_it_ends_the_same(tiny, tmp_path):
+    signs = ("fetched", "make_windows", "epoch 1", "predict-", "report", "record", "register-")
+    killed = disturb(tmp_path, signs)
+    assert killed >= len(signs) - 1  # after the last sign it may be too late
+    assert_undisturbed(tmp_path, tiny, killed)
+
+
+def test_two_equal_runs_at_once_on_a_new_database_both_complete(tiny, tmp_path):
     """The hardest pair: the same fits, the same checkpoints, the same versions."""
-    both = [start(tmp_path, "run", "debug", "--json") for _ in range(2)]
+    both = [start_tiny(tmp_path) for _ in range(2)]
     summaries = [finish(process)[0] for process in both]
     client = mlflow(tmp_path)
     assert len({each["mlflow_run"] for each in summaries}) == 2
-    assert [each["figures"] for each in summaries] == [first[1]["figures"]] * 2
+    assert [each["figures"] for each in summaries] == [tiny["figures"]] * 2
     assert {each.info.status for each in all_runs(client)} == {"FINISHED"}
-    assert len(client.search_model_versions()) == 5
+    assert len(client.search_model_versions()) == 1
     with sqlite3.connect(tmp_path / "mlflow.db") as connection:
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
-def test_one_tickers_news_recomputes_what_depends_on_it_and_no_more(tmp_path, prices):
+def happened(summary: Any) -> dict[str, str]:
+    """Task run -> Cached or Completed, of a run in this process."""
+    asked = FlowRunFilter(id=FlowRunFilterId(any_=[summary.prefect_run]))
+    with get_client(sync_client=True) as server:
+        found = server.read_task_runs(flow_run_filter=asked)
+    return {each.name: each.state.name for each in found}
+
+
+def test_one_tickers_news_recomputes_what_depends_on_it_and_no_more(tracked, tmp_path, prices):
     folder = tmp_path / "prices"
     folder.mkdir()
-    sessions = pd.bdate_range("2018-01-01", periods=700)
     for ticker in ("WHOLE", "HALTED"):
         prices.bars(ticker).drop(columns="raw_close").to_csv(folder / f"{ticker}.csv")
-    asked = ("--folder", str(folder), "--tickers", "WHOLE,HALTED", "--start", "2018-01-01")
-    run(tmp_path, *asked)
-    table = pd.read_csv(folder / "HALTED.csv", index_col="date")
-    table.iloc[-1, table.columns.get_loc("volume")] *= 2
-    table.to_csv(folder / "HALTED.csv")
-    _, log = run(tmp_path, *asked)
-    happened = states(log)
-    assert happened["compute_indicators-WHOLE"] == "Cached"
-    assert happened["compute_indicators-HALTED"] == "Completed"
+    debug = find_experiment("debug")
+    names = ("regime_lstm_h1", "many_to_one_lstm")
+    asked = override(
+        replace(debug, models=tuple(each for each in debug.models if each.name in names)),
+        {
+            "data.source": "files",
+            "data.folder": str(folder),
+            "data.tickers": "WHOLE,HALTED",
+            "data.start": "2018-01-01",
+        },
+    )
+    with lean():
+        run_here(asked)
+        table = pd.read_csv(folder / "HALTED.csv", index_col="date")
+        table.iloc[-1, table.columns.get_loc("volume")] *= 2
+        table.to_csv(folder / "HALTED.csv")
+        states = happened(run_here(asked))
+    assert states["compute_indicators-WHOLE"] == "Cached"
+    assert states["compute_indicators-HALTED"] == "Completed"
     # a volume changes no indicator and no label, so nothing is trained again ...
-    assert happened["train_model-regime_lstm-fold0-member0"] == "Cached"
+    assert states["train_model-regime_lstm_h1-fold0-member0"] == "Cached"
     # ... but what trades on these bars is
-    assert happened["backtest-attention_bilstm"] == "Completed"
-    assert len(sessions) == 700
+    assert states["backtest-many_to_one_lstm"] == "Completed"
 
 
-def test_a_model_that_cannot_be_trained_is_told_and_the_others_go_on(tmp_path):
+def test_a_model_that_cannot_be_trained_is_told_and_the_others_go_on(tracked):
     huge = "models.seq2seq_lstm.hidden_size=2000000"  # weights of some hundred terabytes
-    process = start(tmp_path, "run", "debug", "--json", "--set", huge)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 1, err
-    summary = json.loads(out)
+    with lean():
+        done = CliRunner().invoke(app, ["run", "debug", "--json", "--set", huge])
+    assert done.exit_code == 1, done.output
+    summary = json.loads(done.stdout)
     assert list(summary["failures"]) == ["seq2seq_lstm"]
     assert "seq2seq_lstm" in summary["failures"]["seq2seq_lstm"]
     assert len(summary["models"]) == 4
-    runs = {each.info.run_name: each for each in all_runs(mlflow(tmp_path))}
+    runs = {each.info.run_name: each for each in all_runs(mlflow(tracked))}
     assert runs["seq2seq_lstm"].info.status == "FAILED"
     assert runs["seq2seq_lstm"].data.tags["error"]
     assert runs["regime_lstm"].info.status == "FINISHED"

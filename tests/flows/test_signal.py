@@ -1,6 +1,7 @@
 """An evening's decision: said once, kept for good, explained when the world changes behind it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows import evening as stories
 from flows.run import run
-from flows.signal import reconcile, signal
+from flows.scheduled import reconcile, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.data.synthetic import generate
 from rnntrade.errors import ConfigError, RnntradeError
@@ -17,6 +19,7 @@ from rnntrade.production import journal
 from tasks import clock
 from tasks.refs import read_manifest
 from tasks.tracking import champions
+from tests.homes import lean
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -48,10 +51,12 @@ def traded(prefect_server, tmp_path_factory):
     home = tmp_path_factory.mktemp("signal") / "home"
     folder = home.with_name("prices")
     write_prices(folder, "2021-11-30")
-    with pytest.MonkeyPatch.context() as patch:
+    debug = find_experiment("debug")
+    models = tuple(each for each in debug.models if each.name != "regime_lstm_h1")
+    with pytest.MonkeyPatch.context() as patch, lean():
         patch.setenv("RNNTRADE_HOME", str(home))
         experiment = override(
-            find_experiment("debug"),
+            replace(debug, models=models),
             {
                 "data.source": "files",
                 "data.folder": str(folder),
@@ -115,6 +120,20 @@ def test_tonights_decision_is_written_down_once_and_reconciles(followed, monkeyp
     assert kept["emitted_at"].to_list() == ["2021-11-30T23:00:00.000000Z"] * 2
     found = reconcile()
     assert (found.decisions, found.same, found.rows) == (2, 2, [])
+
+
+def test_without_a_flow_the_evening_says_the_same(followed, monkeypatch):
+    evening(monkeypatch, "2021-11-30")
+    (said,) = signal()
+    (plain,) = stories.signal()
+    assert (plain.signal, plain.lines, plain.added) == (said.signal, said.lines, False)
+    assert stories.reconcile() == reconcile()
+
+
+def test_the_versions_are_those_that_mlflow_lists(followed):
+    listed = sorted(champions._listed(), key=lambda version: (version.task, -int(version.number)))
+    assert champions.versions() == listed
+    assert {"champion", "challenger"} <= {alias for each in listed for alias in each.aliases}
 
 
 def test_a_signal_before_the_close_speaks_of_the_session_before(followed, monkeypatch):
@@ -245,7 +264,7 @@ def test_an_unknown_ticker_and_a_day_without_bars_are_told(followed, monkeypatch
         signal(date(2021, 11, 28))
 
 
-def test_without_a_champion_the_cure_is_told(prefect_server, home):
+def test_without_a_champion_the_cure_is_told(prefect_server, tracked):
     with pytest.raises(RnntradeError, match=r"no champion for direction.*rnntrade retrain"):
         signal()
 

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 import tasks
-from flows.failures import sentence, told_plainly
+from flows.cli.failures import plain_errors, sentence
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError, ServerError
 from rnntrade.fingerprint import ROOT
@@ -168,7 +168,7 @@ def test_prefects_database_of_another_version_is_refused(alone):
 def test_prefects_settings_cannot_be_read_is_one_line_with_their_origin(alone):
     """In a process of its own: Prefect reads its settings once."""
     done = subprocess.run(
-        [RNNTRADE, "data", "debug"],
+        [RNNTRADE, "run", "debug"],
         env={**os.environ, "PREFECT_CLIENT_MAX_RETRIES": "-1"},
         capture_output=True,
         text=True,
@@ -266,12 +266,12 @@ def test_a_database_that_another_process_locks_is_told(alone, home, monkeypatch)
             surroundings.check_mlflow()
 
 
-def test_a_fresh_database_is_of_this_version(alone, home):
+def test_a_fresh_database_is_of_this_version(alone, tracked):
     tracking.client()
     surroundings.check_records()
 
 
-def test_an_experiment_that_was_deleted_is_restored(alone, home):
+def test_an_experiment_that_was_deleted_is_restored(alone, tracked):
     first = tracking._experiment_id("debug", "")
     MlflowClient(tracking.tracking_uri()).delete_experiment(first)
     assert tracking._experiment_id("debug", "") == first
@@ -303,8 +303,9 @@ def test_files_are_kept_in_a_home_of_any_other_name(alone, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
 def test_a_moved_or_copied_home_is_whole_and_writes_nothing_into_the_old_place(
-    alone, tmp_path, home, monkeypatch, move
+    alone, tmp_path, tracked, monkeypatch, move
 ):
+    home = tracked
     known = tracking.client()
     run = known.create_run(tracking._experiment_id("debug", ""), tags=tracking._own_tags("gone"))
     known.log_text(run.info.run_id, "kept", "note.txt")
@@ -362,7 +363,7 @@ def test_errors_of_libraries_are_one_line_and_a_defect_says_where_its_traceback_
 @pytest.mark.parametrize("wanted", ["", "1"])
 def test_a_traceback_is_shown_when_asked_for_alone(alone, monkeypatch, capsys, wanted):
     monkeypatch.setenv("RNNTRADE_DEBUG", wanted)
-    with pytest.raises(Exception) as caught, told_plainly():  # noqa: PT011 # click's Exit
+    with pytest.raises(Exception) as caught, plain_errors():  # noqa: PT011 # click's Exit
         raise ConfigError("wrong")
     assert getattr(caught.value, "exit_code", None) == 2
     said = capsys.readouterr().err
@@ -379,16 +380,19 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("form", ["files", "folders"])
-def test_other_peoples_flows_and_tasks_are_not_ours(alone, form):
+@pytest.mark.parametrize(
+    ("form", "command"),
+    [("{}.py", [RNNTRADE]), ("{}/__init__.py", [sys.executable, "-m", "rnntrade"])],
+    ids=["files", "folders"],
+)
+def test_other_peoples_flows_and_tasks_are_not_ours(alone, tracked, form, command):
     for name in ("flows", "tasks"):
-        file = alone / (f"{name}.py" if form == "files" else f"{name}/__init__.py")
+        file = alone / form.format(name)
         file.parent.mkdir(exist_ok=True)
         file.write_text("raise SystemExit('not ours')", encoding="utf-8")
-    for command in ([RNNTRADE], [sys.executable, "-m", "rnntrade"]):
-        done = run(*command, "models", cwd=alone, PYTHONPATH=f"{alone}{os.pathsep}{ROOT}")
-        assert done.returncode == 0, done.stderr.decode()
-        assert b"No version" in done.stdout
+    done = run(*command, "models", cwd=alone, PYTHONPATH=f"{alone}{os.pathsep}{ROOT}")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"No version" in done.stdout
 
 
 def test_child_processes_find_our_packages_first(alone):
@@ -402,16 +406,22 @@ def test_child_processes_find_our_packages_first(alone):
     assert done.returncode == 0, done.stderr.decode()
 
 
+UNREADABLE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"}
+
+
 @pytest.mark.parametrize(
     "environment",
     [
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"},
-        {"LC_ALL": "xx_YY.nonsense", "LANG": "?", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "ascii", "HOME": ""},
+        UNREADABLE | {"PYTHONIOENCODING": "ascii", "HOME": ""},
+        pytest.param(UNREADABLE, marks=pytest.mark.soak),
+        pytest.param(
+            UNREADABLE | {"LC_ALL": "xx_YY.nonsense", "LANG": "?"}, marks=pytest.mark.soak
+        ),
+        pytest.param({"PYTHONIOENCODING": "ascii", "HOME": ""}, marks=pytest.mark.soak),
     ],
-    ids=["ascii", "unheard of", "output"],
+    ids=["all at once", "ascii", "unheard of", "output"],
 )
-def test_a_locale_or_an_output_without_letters_stops_nothing(alone, environment):
+def test_a_locale_or_an_output_without_letters_stops_nothing(alone, tracked, environment):
     done = run(RNNTRADE, "promote", "direction", "≥3", cwd=alone, **environment)
     assert done.returncode == 2
     assert b"error: no version" in done.stderr

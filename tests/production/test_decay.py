@@ -10,20 +10,16 @@ from scipy.stats import t, ttest_ind
 from rnntrade.config import ProductionConfig
 from rnntrade.evaluation import classification
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.production.decay import (
-    Outcomes,
-    calibration_decay,
-    error_decay,
-    hit_rate_decay,
-)
+from rnntrade.production.decay import Outcomes, decay
 from rnntrade.production.drift import Reference
-from rnntrade.production.health import Check, Health, monitor
+from rnntrade.production.health import Check, Health, Observed, monitor
 from rnntrade.report.canvas import png
 from rnntrade.report.drift_figures import figures
 from tests.configs import DIRECTION, FORECAST
 
 CONFIG = ProductionConfig()
 TICKERS = 3
+NONE = np.empty((0, 2))
 
 
 def lasting(rng: np.random.Generator, sessions: int, horizon: int) -> np.ndarray:
@@ -92,7 +88,7 @@ def test_rows_of_predictions_are_read():
     days = pd.bdate_range("2024-01-01", periods=2)
     rows = pd.DataFrame({"decision": days, "p_up": [0.6, 0.2], "truth": [1.0, 0.0]})
     read = Outcomes.of(rows, objective_of(DIRECTION))
-    assert read.said.tolist() == [[0.4, 0.6], [0.8, 0.2]]
+    assert read.predicted.tolist() == [[0.4, 0.6], [0.8, 0.2]]
     assert read.hits().tolist() == [1.0, 1.0]
     steps = {f"{name}_{k}": [0.01 * k, 0.0] for name in ("r", "truth") for k in range(1, 6)}
     forecast = Outcomes.of(pd.DataFrame({"decision": days, **steps}), objective_of(FORECAST))
@@ -106,23 +102,23 @@ def test_rows_of_predictions_are_read():
 
 def test_skill_that_is_gone_is_found_and_lasting_skill_is_not():
     before, gone = calls(1, 250), calls(2, 60, skill=-1.0)
-    hits, brier = hit_rate_decay(before, gone), calibration_decay(before, gone)
+    hits, brier = decay("hit rate", before, gone), decay("calibration", before, gone)
     assert (hits.before, hits.now) == (before.hits().mean(), gone.hits().mean())
     assert hits.sessions == 60
     assert max(hits.p_value, brier.p_value) < 0.01
     same = calls(3, 60)
-    assert min(decay(before, same).p_value for decay in (hit_rate_decay, calibration_decay)) > 0.05
+    assert min(decay(name, before, same).p_value for name in ("hit rate", "calibration")) > 0.05
     # and better is no decay
-    assert hit_rate_decay(gone, calls(1, 60)).p_value > 0.9
-    assert calibration_decay(calls(2, 250, -1.0), calls(1, 60)).p_value > 0.9
+    assert decay("hit rate", gone, calls(1, 60)).p_value > 0.9
+    assert decay("calibration", calls(2, 250, -1.0), calls(1, 60)).p_value > 0.9
 
 
 def test_forecasts_decay_as_a_share_of_what_moved():
     before = moves(1, 250, skill=1.0)
-    louder = error_decay(before, moves(2, 60, skill=1.0, louder=3.0))
+    louder = decay("forecast error", before, moves(2, 60, skill=1.0, louder=3.0))
     assert louder.p_value > 0.05  # nine times the squared error, and the same share
     assert louder.now == pytest.approx(louder.before, abs=0.1)
-    gone = error_decay(before, moves(2, 60, skill=0.0))
+    gone = decay("forecast error", before, moves(2, 60, skill=0.0))
     assert gone.p_value < 1e-4
     saved = before.squared_errors().mean() / before.squared_moves().mean()
     assert gone.before == pytest.approx(saved)
@@ -132,13 +128,13 @@ def test_p_is_near_student_s_for_long_independent_periods():
     before, now = calls(4, 2000), calls(5, 2000, skill=0.95)
     reference = ttest_ind(now.hits(), before.hits(), alternative="less").pvalue
     assert 0.001 < reference < 0.9
-    assert hit_rate_decay(before, now).p_value == pytest.approx(reference, abs=0.06)
+    assert decay("hit rate", before, now).p_value == pytest.approx(reference, abs=0.06)
 
 
 @pytest.mark.parametrize("wild", ["before", "now"])
 def test_p_agrees_with_drawing_blocks_of_the_period_that_varies_more(wild):
     quiet, loud = calls(1, 250, horizon=5), calls(2, 250, skill=0.9, horizon=5)
-    calm = 0.5 + 0.2 * (quiet.said - 0.5)
+    calm = 0.5 + 0.2 * (quiet.predicted - 0.5)
     quiet = Outcomes(quiet.session, calm, quiet.truth, 5)  # whose Brier scores vary less
     before, now = (loud, quiet) if wild == "before" else (quiet, loud)
     series = loud.squared_errors().to_numpy()
@@ -147,7 +143,7 @@ def test_p_agrees_with_drawing_blocks_of_the_period_that_varies_more(wild):
     variance = np.var([data[0].mean() for data, _ in draws]) * blocks / (blocks - 2.0)
     rise = now.squared_errors().mean() - before.squared_errors().mean()
     expected = t.sf(rise / math.sqrt(2.0 * variance), blocks - 1.0)
-    assert calibration_decay(before, now).p_value == pytest.approx(expected, abs=0.004)
+    assert decay("calibration", before, now).p_value == pytest.approx(expected, abs=0.004)
     assert 0.001 < expected < 0.999
 
 
@@ -158,10 +154,10 @@ def test_a_model_that_stays_the_same_decays_no_more_often_than_stated(horizon):
         whole = calls(seed, 310, horizon=horizon)
         first = np.arange(310 * TICKERS) < 250 * TICKERS
         before, now = (
-            Outcomes(whole.session[part], whole.said[part], whole.truth[part], horizon)
+            Outcomes(whole.session[part], whole.predicted[part], whole.truth[part], horizon)
             for part in (first, ~first)
         )
-        found.append([each(before, now).p_value for each in (hit_rate_decay, calibration_decay)])
+        found.append([decay(name, before, now).p_value for name in ("hit rate", "calibration")])
     rejected = (np.array(found) < 0.05).mean(axis=0)
     assert (rejected <= 0.05 + 3.0 * math.sqrt(0.05 * 0.95 / 200)).all()
     assert not np.isnan(found).any()
@@ -170,27 +166,36 @@ def test_a_model_that_stays_the_same_decays_no_more_often_than_stated(horizon):
 def test_tickers_that_say_the_same_are_worth_one():
     alone, now = calls(1, 250), calls(2, 60, skill=0.6)
     thrice = [
-        Outcomes(*(np.repeat(part, 3, axis=0) for part in (o.session, o.said, o.truth)), 1)
+        Outcomes(
+            np.repeat(o.session, 3), np.repeat(o.predicted, 3, axis=0), np.repeat(o.truth, 3), 1
+        )
         for o in (alone, now)
     ]
-    assert hit_rate_decay(*thrice).p_value == pytest.approx(hit_rate_decay(alone, now).p_value)
+    assert decay("hit rate", thrice[0], thrice[1]).p_value == pytest.approx(
+        decay("hit rate", alone, now).p_value
+    )
 
 
 @pytest.mark.parametrize(("before", "now"), [(250, 19), (19, 60), (40, 60)])
 def test_too_few_sessions_tell_nothing(before, now):
-    decay = hit_rate_decay(calls(1, before, horizon=20), calls(2, now, -1.0, horizon=20))
-    assert math.isnan(decay.p_value)
-    assert math.isfinite(decay.before)
-    assert decay.sessions == now
+    few = decay("hit rate", calls(1, before, horizon=20), calls(2, now, -1.0, horizon=20))
+    assert math.isnan(few.p_value)
+    assert math.isfinite(few.before)
+    assert few.sessions == now
 
 
 def test_scores_that_never_vary_tell_nothing():
     always = calls(1, 60)
-    sure = Outcomes(always.session, always.said, always.said.argmax(axis=1) * 1.0, 1)
-    assert math.isnan(hit_rate_decay(sure, sure).p_value)
+    sure = Outcomes(always.session, always.predicted, always.predicted.argmax(axis=1) * 1.0, 1)
+    assert math.isnan(decay("hit rate", sure, sure).p_value)
 
 
 # Health -----------------------------------------------------------------------------------------
+
+
+def checked(shift: float, validation, recent, *others: Check) -> Health:
+    reference, rows = reference_and_rows(shift)
+    return monitor(reference, Observed(rows, validation, recent), CONFIG, others)
 
 
 def reference_and_rows(shift: float) -> tuple[Reference, np.ndarray]:
@@ -201,7 +206,7 @@ def reference_and_rows(shift: float) -> tuple[Reference, np.ndarray]:
 
 
 def test_all_is_well():
-    health = monitor(*reference_and_rows(0.0), calls(1, 250), calls(3, 60), CONFIG)
+    health = checked(0.0, calls(1, 250), calls(3, 60))
     assert [(check.name, check.status) for check in health.checks] == [
         *(("input a", "ok"), ("input b", "ok"), ("hit rate", "ok"), ("calibration", "ok"))
     ]
@@ -212,7 +217,7 @@ def test_all_is_well():
 def test_what_drifted_is_told_with_its_figures():
     stale = Check("data", 3.0, 1.0, "unknown", "data: 3 sessions old")
     late = calls(2, 60, skill=-1.0)
-    health = monitor(*reference_and_rows(4.0), calls(1, 250), late, CONFIG, [stale])
+    health = checked(4.0, calls(1, 250), late, stale)
     assert [check.status for check in health.checks] == [
         *("ok", "drifted", "drifted", "drifted", "unknown")
     ]
@@ -242,20 +247,19 @@ def test_what_drifted_is_told_with_its_figures():
 
 def test_what_is_not_known_is_no_drift():
     reference, _ = reference_and_rows(0.0)
-    health = monitor(reference, [], calls(1, 250), calls(2, 10, -1.0), CONFIG)
+    health = monitor(reference, Observed(NONE, calls(1, 250), calls(2, 10, -1.0)), CONFIG)
     assert {check.status for check in health.checks} == {"unknown"}
     assert not health.drifted
     assert health.sentence == (
         "no drift in 0 checks; not known: input a, input b, hit rate, calibration"
     )
     json.dumps(health.to_json(), allow_nan=False)
-    assert monitor(reference, [], None, None, CONFIG).checks == health.checks[:2]
+    assert monitor(reference, Observed(NONE, None, None), CONFIG).checks == health.checks[:2]
     assert Health(()).sentence == "no drift in 0 checks"
 
 
 def test_forecasts_are_judged_by_their_errors_alone():
-    reference, rows = reference_and_rows(0.0)
-    health = monitor(reference, rows, moves(1, 250, 1.0), moves(2, 60, 0.0), CONFIG)
+    health = checked(0.0, moves(1, 250, 1.0), moves(2, 60, 0.0))
     assert [(check.name, check.status) for check in health.checks[2:]] == [
         ("forecast error", "drifted")
     ]

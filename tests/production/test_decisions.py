@@ -22,7 +22,7 @@ def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 
 def test_all_decisions_are_the_backtests_to_the_last_bit(made):
-    decided = decide(made.desk, made.prices)
+    decided = decide(ask(made.desk, made.prices))
     assert decided.probability.index.equals(pd.DatetimeIndex(made.probability.index))
     assert list(decided.target.columns) == list(made.target.columns)
     assert len(decided.target) == 257
@@ -35,7 +35,7 @@ def test_all_decisions_are_the_backtests_to_the_last_bit(made):
 def test_each_evening_says_the_row_of_its_session(made):
     """The last 250 sessions, one at a time, with nothing but the bars up to them."""
     for day in made.target.index[-250:]:
-        decided = decide(made.desk, made.prices.upto(day))
+        decided = decide(ask(made.desk, made.prices.upto(day)))
         assert decided.target.index[-1] == day
         assert same(decided.probability.iloc[[-1]], made.probability.loc[[day]])
         assert same(decided.target.iloc[[-1]], made.target.loc[[day]])
@@ -46,7 +46,7 @@ def test_no_other_future_changes_a_decision(made, name):
     day = made.target.index[100]
     place = made.prices.sessions.get_loc(day)
     other = replace_future(made.prices, place, name, np.random.default_rng(0))
-    assert same(decide(made.desk, other).target.loc[:day], made.target.loc[:day])
+    assert same(decide(ask(made.desk, other)).target.loc[:day], made.target.loc[:day])
 
 
 def test_a_registered_version_answers_the_same(made):
@@ -76,19 +76,18 @@ def test_a_desk_reads_back_as_it_was_written_to_the_last_byte(made, tmp_path):
         save(load(Desk, tmp_path / name), tmp_path / "again" / name)
         for path, content in kept.items():
             assert (tmp_path / "again" / name / path).read_bytes() == content
-    assert same(
-        decide(load(Desk, tmp_path / made.desk.model.name), made.prices).target, made.target
-    )
+    again = load(Desk, tmp_path / made.desk.model.name)
+    assert same(decide(ask(again, made.prices)).target, made.target)
 
 
 def test_nothing_is_decided_on_sessions_that_it_has_learned_from(made):
     before = made.prices.sessions[made.prices.sessions < made.desk.fold.test][-1]
     with pytest.raises(DataError, match="nothing is left to decide"):
-        decide(made.desk, made.prices.upto(before))
+        decide(ask(made.desk, made.prices.upto(before)))
 
 
 def test_a_ticker_without_bars_changes_no_decision_about_the_others(made):
-    decided = decide(made.desk, made.prices.of(["WHOLE"]))
+    decided = decide(ask(made.desk, made.prices.of(["WHOLE"])))
     assert decided.target["WHOLE"].equals(made.target["WHOLE"])
     assert decided.probability["WHOLE"].equals(made.probability["WHOLE"])
     assert decided.target["HALTED"].isna().all()
@@ -97,7 +96,7 @@ def test_a_ticker_without_bars_changes_no_decision_about_the_others(made):
 def test_without_bars_of_any_ticker_all_are_named(made):
     other = made.prices.map(lambda frame: frame[["WHOLE"]].set_axis(["X"], axis=1))
     with pytest.raises(DataError, match="no bars of WHOLE, HALTED"):
-        decide(made.desk, other)
+        decide(ask(made.desk, other))
 
 
 def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypatch):
@@ -109,11 +108,11 @@ def test_what_was_asked_before_is_not_asked_again_and_is_the_same(made, monkeypa
         return predict(fit, samples, rows, device)
 
     monkeypatch.setattr(decisions, "CHAIN", replace(CHAIN, predict=counted))
-    answers = ask(made.desk, made.prices.upto(days[100]))
+    evening = ask(made.desk, made.prices.upto(days[100]))
     asked.clear()
     for day in days[101:104]:
         known = made.prices.upto(day)
-        answers = ask(made.desk, known, answers)
-        assert same(decide(made.desk, known, answers).target, made.target.loc[:day])
-        assert np.array_equal(answers.said, ask(made.desk, known).said)
+        evening = ask(made.desk, known, evening)
+        assert same(decide(evening).target, made.target.loc[:day])
+        assert np.array_equal(evening.answers, ask(made.desk, known).answers)
     assert max(asked[::4]) <= 2  # both members, then the same from the beginning

@@ -3,16 +3,16 @@
 import pandas as pd
 import pytest
 
-from rnntrade.production import history
+from rnntrade.production import policy as policies
 from rnntrade.production.health import Check, Health
-from rnntrade.production.history import live_through
+from rnntrade.production.policy import live_through
 
 
 @pytest.fixture
 def lived(made, monkeypatch):
     """Sessions on which a policy retrained, in a market that always drifts."""
     wild = Health((Check("input x", 9.0, 0.3, "drifted", "x moved"),))
-    monkeypatch.setattr(history, "check_health", lambda desk, known, seen: wild)
+    monkeypatch.setattr(policies, "monitor", lambda reference, observed, config: wild)
 
     def of(policy: str) -> pd.DataFrame:
         sessions = made.target.index[:150]

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from rnntrade.production.decisions import decide
+from rnntrade.production.decisions import ask, decide
 from rnntrade.production.desk import narrowed
-from rnntrade.production.scores import same_question, score, shared_tickers
+from rnntrade.production.promotion import same_question, score, shared_tickers
 from rnntrade.types import FIELDS, Prices
 
 
 def test_a_narrowed_desk_says_the_same_and_gives_the_ticker_all_equity(made):
     alone = narrowed(made.desk, ["WHOLE"])
-    decided = decide(alone, made.prices)
+    decided = decide(ask(alone, made.prices))
     expected = 2.0 * made.target["WHOLE"]
     assert decided.target["WHOLE"].equals(expected)
     assert decided.probability["WHOLE"].equals(made.probability["WHOLE"])
@@ -40,7 +40,10 @@ def test_both_are_scored_on_the_same_sessions_and_tickers(made, name):
     desk, asked = made.desks[name], made.run.experiment
     alone = narrowed(desk, ["WHOLE"])
     prices = Prices(**{field: getattr(made.prices, field)[["WHOLE"]] for field in FIELDS})
-    rules = (desk.fold.test, asked.backtest, asked.report.cost_cases, alone)
-    whole, same = (score("one", alone, bars, *rules) for bars in (made.prices, prices))
+    first, cases = desk.fold.test, asked.report.cost_cases
+    whole, same = (
+        score("one", alone, bars, first, asked.backtest, cases, alone)
+        for bars in (made.prices, prices)
+    )
     assert whole.scores.equals(same.scores)
     assert np.isfinite(whole.scores).all()

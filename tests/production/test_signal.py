@@ -11,10 +11,11 @@ import pytest
 from rnntrade.config import ProductionConfig
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import age, expiry, find_reasons
+from rnntrade.production.abstain import find_reasons
+from rnntrade.production.decisions import ask
 from rnntrade.production.health import Check, Health
 from rnntrade.production.signal import Seat, make_signal, rise_interval, wilson_interval, words
-from rnntrade.production.upkeep import age_check
+from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import FIELDS, Prices
 
 
@@ -80,9 +81,9 @@ def test_words_say_what_to_do(made, seats):
 
 def test_stale_prices_are_not_followed(made):
     day, due = made.target.index[-2:]
-    (reason,) = find_reasons(made.desk, made.prices, day, due).everything
+    (reason,) = find_reasons(ask(made.desk, made.prices.upto(day)), due)[0]
     assert reason.startswith(f"stale: {day:%Y-%m-%d} is not the newest session")
-    assert find_reasons(made.desk, made.prices, due, due).everything == ()
+    assert find_reasons(ask(made.desk, made.prices.upto(due)), due)[0] == []
 
 
 def test_a_model_expires_so_many_sessions_after_it_learned(made):
@@ -91,8 +92,8 @@ def test_a_model_expires_so_many_sessions_after_it_learned(made):
     last = expiry(desk)
     sessions = made.prices.sessions
     before = sessions[sessions < last][-1]
-    assert find_reasons(desk, made.prices, before, before).everything == ()
-    (reason,) = find_reasons(desk, made.prices, last, last).everything
+    assert find_reasons(ask(desk, made.prices.upto(before)), before)[0] == []
+    (reason,) = find_reasons(ask(desk, made.prices.upto(last)), last)[0]
     assert reason.startswith("expired: ")
     assert (age(desk, before), age(desk, last)) == (100, 101)
 
@@ -120,17 +121,17 @@ def test_bars_that_end_early_make_no_model_younger(made, seats):
 
 def test_a_session_that_was_learned_from_is_told(made):
     day = made.prices.sessions[made.prices.sessions < made.desk.fold.test][-1]
-    (reason,) = find_reasons(made.desk, made.prices, day, day).everything
+    (reason,) = find_reasons(ask(made.desk, made.prices.upto(day)), day)[0]
     assert reason.startswith("in sample: ")
 
 
 def test_drift_and_unknown_tickers_are_reasons(made):
     day = made.target.index[-1]
     drift = Health((Check("input x", 9.0, 0.3, "drifted", "x moved"),))
-    found = find_reasons(made.desk, made.prices, day, day, drift, asked=["MSFT"])
-    assert found.everything == ("drift: drift in 1 of 1 checks: x moved",)
-    assert found.of("MSFT")[0].startswith("unknown ticker: the model decides on WHOLE, HALTED")
-    assert found.of("WHOLE") == ()
+    found = find_reasons(ask(made.desk, made.prices.upto(day)), day, drift, asked=["MSFT"])
+    assert found[0] == ["drift: drift in 1 of 1 checks: x moved"]
+    assert found[1]["MSFT"][0].startswith("unknown ticker: the model decides on WHOLE, HALTED")
+    assert found[1]["WHOLE"] == []
 
 
 def test_inputs_far_outside_what_was_learned_are_a_reason(made):
@@ -138,9 +139,9 @@ def test_inputs_far_outside_what_was_learned_are_a_reason(made):
     wild = made.prices.map(pd.DataFrame.copy)
     for name in ("open", "high", "low", "close"):
         getattr(wild, name).loc[day, "WHOLE"] *= 5.0
-    found = find_reasons(made.desk, wild, day, day)
-    assert found.of("WHOLE")[0].startswith("out of range: returns far outside")
-    assert found.of("HALTED") == ()
+    found = find_reasons(ask(made.desk, wild.upto(day)), day)
+    assert found[1]["WHOLE"][0].startswith("out of range: returns far outside")
+    assert found[1]["HALTED"] == []
 
 
 def test_a_halted_ticker_is_told_and_its_last_decision_stands(made, seats):

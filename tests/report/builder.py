@@ -19,7 +19,7 @@ from rnntrade.report.contents import (
 )
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import confidence, decide
-from rnntrade.types import Epoch, Fit, Prices, Scaler
+from rnntrade.types import Books, Epoch, Fit, Prices, Scaler
 from tests.configs import MODELS
 
 BASELINES = {
@@ -270,19 +270,19 @@ def _strategy(
         for member, rows in alone.groupby("member"):
             moved = wanted(_probability(rows, prices))
             members[str(member)] = backtest(moved, prices, config).returns
-    evaluation = evaluate_strategy(
-        model.name,
-        run,
-        held,
-        backtest(weights, prices, replace(config, execution="close"), sure),
-        config,
-        experiment.report,
+    books = Books(
+        probability=probability,
+        target=weights,
+        folds=own.groupby("decision")[["fold"]].first(),
+        strategy=run,
+        other=backtest(weights, prices, replace(config, execution="close"), sure),
+        benchmark=held,
+        rules={},
         cost_cases=pd.DataFrame(cases),
-        members=pd.DataFrame(members) if members else None,
-        folds=own.groupby("decision")["fold"].first(),
-        trials=trials,
+        members=pd.DataFrame(members),
     )
-    return StrategyContents(weights, probability, run, held, evaluation)
+    evaluation = evaluate_strategy(model.name, books, config, experiment.report, trials)
+    return StrategyContents(books, evaluation)
 
 
 def _probability(rows: pd.DataFrame, prices: Prices) -> pd.DataFrame:

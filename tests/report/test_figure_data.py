@@ -16,15 +16,10 @@ from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
 from rnntrade.objectives.lookup import find_objective
 from rnntrade.production.decay import Outcomes
-from rnntrade.report import canvas, drift_figures, market_figures, trust_figures
-from rnntrade.report.model_sections import model_section
-from rnntrade.report.sections import sections
-from rnntrade.report.strategy_figures import (
-    MONTHS,
-    _probabilities,
-    monthly_heat_map,
-    rolling_sharpe,
-)
+from rnntrade.report import canvas, drift_figures, market_figures, model_figures
+from rnntrade.report.figures import of_market, of_model, of_strategy
+from rnntrade.report.strategy_figures import _probabilities, monthly_heat_map, rolling_sharpe
+from rnntrade.report.tables import MONTHS
 from rnntrade.types import REGIMES, STATES
 from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
 from tests.report.builder import contents
@@ -41,12 +36,15 @@ def given(prices):
 @pytest.fixture(scope="module")
 def figures(given):
     """Every figure of the page by name, as the page makes it."""
-    drawn = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canvas, "png", lambda figure: drawn.append(figure) or b"")
-        parts = [part for section in sections(given) for part in section.parts]
-    names = [part.name for part in parts if not isinstance(part, str)]
-    return dict(zip(names, drawn, strict=True))
+    subjects = (
+        (of_market, TICKERS), (of_model, given.evaluations), (of_strategy, given.strategies),
+    )  # fmt: skip
+    return {
+        file: figure
+        for draw, names in subjects
+        for name in names
+        for file, figure in draw(given, name)
+    }
 
 
 def title(figure) -> str:
@@ -109,7 +107,7 @@ def test_growth_is_that_of_the_years_of_its_calendar():
     days_open = pd.date_range("2020-01-01", periods=366)
     close = pd.Series(100.0 * 1.2 ** (np.arange(366) / 365.0), days_open)
     drawn = market_figures.price_and_returns("BTC-USD", close, per_year=365)
-    assert title(drawn).startswith("BTC-USD: +20.0 % a year")
+    assert title(drawn).startswith("BTC-USD: CAGR +20.0 %")
 
 
 @pytest.mark.parametrize("ticker", TICKERS)
@@ -156,7 +154,7 @@ def test_indicators_are_those_of_the_newest_sessions(figures, given, ticker):
     close = given.prices.close[ticker].dropna().loc[table.index]
     same(line(top, "close"), close)
     mean = given.prices.close[ticker].dropna().rolling(50).mean().loc[table.index]
-    same(line(top, "mean of 50"), mean, rtol=1e-9)
+    same(line(top, "50-session mean"), mean, rtol=1e-9)
     (area,) = top.collections
     vertices = area.get_paths()[0].vertices
     known = (close * (1 + table["bb_upper"])).dropna()
@@ -165,7 +163,7 @@ def test_indicators_are_those_of_the_newest_sessions(figures, given, ticker):
     highest = vertices[:, 1].max()
     assert highest == pytest.approx(known.max())
     same(line(macd, "MACD"), table["macd"])
-    same(line(macd, "its signal"), table["macd_signal"])
+    same(line(macd, "signal line"), table["macd_signal"])
     assert keys(macd) == {each.get_label(): to_rgba(each.get_color()) for each in macd.lines[:2]}
     same(as_series(rsi.lines[0]), 100 * table["rsi"] + 50)
     same(as_series(volatility.lines[0]), table["volatility_20"])
@@ -264,11 +262,7 @@ def test_probabilities_of_two_states_are_those_of_the_second_for_both(given):
     two = replace(
         given, predictions={REGIME.name: table}, evaluations={REGIME.name: judged}, attention=None
     )
-    drawn = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canvas, "png", lambda figure: drawn.append(figure) or b"")
-        names = [each.name for each in model_section(two, REGIME.name) if not isinstance(each, str)]
-    figure = drawn[names.index(f"{REGIME.name}_reliability")]
+    figure = dict(of_model(two, REGIME.name))[f"{REGIME.name}_reliability"]
     upper, lower = figure.axes
     (rival,) = (each for each in upper.collections if each.get_label() != REGIME.name)
     rows = known_rows(
@@ -276,7 +270,7 @@ def test_probabilities_of_two_states_are_those_of_the_second_for_both(given):
     )
     came = classification.reliability(rows["truth"].to_numpy(), rows[["p_0", "p_1"]].to_numpy())
     np.testing.assert_allclose(rival.get_offsets(), came[["confidence", "accuracy"]])
-    assert lower.get_xlabel() == "probability of Turbulent, as said"
+    assert lower.get_xlabel() == "predicted probability of Turbulent"
 
 
 def test_the_fan_starts_at_the_decision_and_what_came_are_the_closes(figures, given):
@@ -289,11 +283,11 @@ def test_the_fan_starts_at_the_decision_and_what_came_are_the_closes(figures, gi
     )
     row = rows[rows["ticker"] == "WHOLE"].sort_values("decision").iloc[-1]
     close = given.prices.close["WHOLE"].dropna()
-    history = line(axes, "known close")
+    history = line(axes, "history")
     assert history.index[-1] == row["decision"]
     same(history, close.loc[history.index])
     after = close.loc[row["decision"] :].iloc[: FORECAST.horizon + 1]
-    same(line(axes, "what came"), after, rtol=1e-9)
+    same(line(axes, "realised"), after, rtol=1e-9)
     said = np.cumprod([1.0, *(1.0 + row[f"r_{step + 1}"] for step in range(FORECAST.horizon))])
     same(line(axes, "forecast"), pd.Series(after.iloc[0] * said, after.index), rtol=1e-9)
     assert row["label_end"] == after.index[-1]
@@ -339,28 +333,31 @@ def test_attention_has_the_dates_of_its_window_and_the_features_in_order(figures
 def test_equity_drawdown_and_positions_are_the_backtests(figures, given):
     strategy = given.strategies[DIRECTION.name]
     equity, fall, position, chance = figures[f"{DIRECTION.name}_equity"].axes
-    for run, name in ((strategy.backtest, DIRECTION.name), (strategy.benchmark, "buy and hold")):
+    for run, name in (
+        (strategy.books.strategy, DIRECTION.name),
+        (strategy.books.benchmark, "buy & hold"),
+    ):
         worth = run.equity / run.initial_capital
         same(line(equity, name), 100 * worth)
-        drawn = fall.lines[int(name == "buy and hold")]
+        drawn = fall.lines[int(name == "buy & hold")]
         same(as_series(drawn), worth / np.maximum(worth.cummax(), 1.0) - 1.0, atol=1e-12)
     assert keys(equity)[DIRECTION.name] == to_rgba(equity.lines[0].get_color())
     assert fall.yaxis.get_major_formatter()(-0.1) == "-10 %"
     (mesh,) = position.collections
-    standing = strategy.weights.ffill().fillna(0.0)
+    standing = strategy.books.target.ffill().fillna(0.0)
     np.testing.assert_allclose(mesh.get_array(), standing.to_numpy().T)
     assert labels(position.yaxis) == list(standing.columns)
     edges = mesh.get_coordinates()[0, :, 0]
     assert days(edges[:-1]) == [f"{day:%Y-%m-%d}" for day in standing.index]
-    for ticker in strategy.probability:
-        said = strategy.probability[ticker].dropna()
+    for ticker in strategy.books.probability:
+        said = strategy.books.probability[ticker].dropna()
         (smooth,) = (each for each in chance.lines if each.get_label() == ticker)
         same(as_series(smooth), said.rolling(21, min_periods=1).mean())
-    assert set(strategy.probability) <= set(keys(chance))
+    assert set(strategy.books.probability) <= set(keys(chance))
 
 
 def test_no_probability_is_drawn_where_a_ticker_was_halted(figures, given):
-    said = given.strategies[DIRECTION.name].probability.copy()
+    said = given.strategies[DIRECTION.name].books.probability.copy()
     said.iloc[30:35, 0] = np.nan
     _, (axes,) = canvas.canvas("x")
     _probabilities(axes, said, 0.1)
@@ -369,7 +366,7 @@ def test_no_probability_is_drawn_where_a_ticker_was_halted(figures, given):
 
 
 def test_months_are_compounded_from_their_own_sessions(figures, given):
-    returns = given.strategies[DIRECTION.name].backtest.returns
+    returns = given.strategies[DIRECTION.name].books.strategy.returns
     (axes,) = figures[f"{DIRECTION.name}_monthly"].axes
     months = returns.groupby(returns.index.to_period("M")).apply(lambda r: (1 + r).prod() - 1)
     assert labels(axes.xaxis) == list(MONTHS)
@@ -402,19 +399,22 @@ def test_the_distribution_holds_every_session_once(figures, given):
     bars = np.array([bar.get_height() for bar in axes.patches]).reshape(2, -1)
     np.testing.assert_allclose(bars.sum(axis=1), 1.0)
     left = np.array([bar.get_x() for bar in axes.patches]).reshape(2, -1)
-    held = strategy.benchmark.returns
+    held = strategy.books.benchmark.returns
     middle = bars.shape[1] // 2
     inside = (held >= left[0, middle]) & (held < left[0, middle + 1])
     assert bars[0, middle] == pytest.approx(float(inside.mean()))
     (tail,) = (each for each in axes.lines if "worst 5 %" in str(each.get_label()))
-    assert tail.get_xdata()[0] == pytest.approx(np.percentile(strategy.backtest.returns, 5))
+    assert tail.get_xdata()[0] == pytest.approx(np.percentile(strategy.books.strategy.returns, 5))
     assert axes.xaxis.get_major_formatter()(0.0125) == "1.25 %"
 
 
 def test_the_rolling_ratio_is_dated_by_its_last_session(figures, given):
     strategy = given.strategies[DIRECTION.name]
     (axes,) = figures[f"{DIRECTION.name}_rolling_sharpe"].axes
-    for run, name in ((strategy.backtest, "strategy"), (strategy.benchmark, "buy and hold")):
+    for run, name in (
+        (strategy.books.strategy, "strategy"),
+        (strategy.books.benchmark, "buy & hold"),
+    ):
         window = run.returns.rolling(63)
         same(line(axes, name), window.mean() / window.std() * np.sqrt(252), rtol=1e-6)
     nothing = rolling_sharpe("S", run.returns * np.nan, run.returns * np.nan, 63)
@@ -470,13 +470,15 @@ def outcomes():
 def test_hits_are_drawn_on_their_sessions_in_order(outcomes):
     validation, recent = outcomes
     (axes,) = drift_figures.hit_rate(validation, recent).axes
-    rows = pd.DataFrame({"day": recent.session, "hit": (recent.said[:, 1] > 0.5) == recent.truth})
+    rows = pd.DataFrame(
+        {"day": recent.session, "hit": (recent.predicted[:, 1] > 0.5) == recent.truth}
+    )
     hits = rows.groupby("day")["hit"].mean().sort_index()
     same(line(axes, "a session"), hits)
     same(line(axes, "20 sessions"), hits.rolling(20).mean())
     level = next(each for each in axes.lines if each.get_label() == "validation part")
     then = pd.DataFrame(
-        {"day": validation.session, "hit": (validation.said[:, 1] > 0.5) == validation.truth}
+        {"day": validation.session, "hit": (validation.predicted[:, 1] > 0.5) == validation.truth}
     )
     assert level.get_ydata()[0] == pytest.approx(then.groupby("day")["hit"].mean().mean())
     assert axes.yaxis.get_major_formatter()(0.5) == "50 %"
@@ -487,8 +489,8 @@ def test_calibration_then_and_now_are_told_apart(outcomes):
     upper, lower = drift_figures.calibration_then_and_now(validation, recent).axes
     points = {each.get_label(): each.get_offsets() for each in upper.collections}
     for name, part in (("validation part", validation), ("newest", recent)):
-        bins = np.ceil(part.said[:, 1] * 10)
-        table = pd.DataFrame({"bin": bins, "said": part.said[:, 1], "came": part.truth})
+        bins = np.ceil(part.predicted[:, 1] * 10)
+        table = pd.DataFrame({"bin": bins, "said": part.predicted[:, 1], "came": part.truth})
         means = table.groupby("bin")[["said", "came"]].mean()
         np.testing.assert_allclose(points[name], means)
     heights = [bar.get_height() for bar in lower.patches]
@@ -498,7 +500,7 @@ def test_calibration_then_and_now_are_told_apart(outcomes):
 
 def test_ticks_have_the_digits_that_they_need():
     _, (axes,) = canvas.canvas("x")
-    canvas.percent(axes.yaxis)
+    canvas.in_percent(axes.yaxis)
     write = axes.yaxis.get_major_formatter()
     assert [write(tick) for tick in (0.0025, -0.00125, 0.1)] == ["0.25 %", "-0.125 %", "10 %"]
 
@@ -528,6 +530,6 @@ def test_more_folds_than_fit_are_dated_at_their_own_places(given):
             "difference": rng.normal(size=40),
         }
     )
-    lower = trust_figures.folds(replace(e, folds=many)).axes[1]
+    lower = model_figures.folds(replace(e, folds=many)).axes[1]
     for place, text in zip(lower.get_xticks(), labels(lower.xaxis), strict=True):
         assert text == f"{firsts[int(place)]:%Y-%m}"

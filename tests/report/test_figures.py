@@ -61,7 +61,7 @@ def test_prices_tell_growth_and_the_worst_session():
     close.iloc[100:] *= 0.9
     growth = 1.001**252 * 0.9 - 1
     assert title(market_figures.price_and_returns("SPY", close)) == (
-        f"SPY: {100 * growth:+.1f} % a year, worst session -9.9 % on {DAYS[100]:%Y-%m-%d}"
+        f"SPY: CAGR {100 * growth:+.1f} %, worst session -9.9 % on {DAYS[100]:%Y-%m-%d}"
     )
 
 
@@ -126,7 +126,7 @@ def test_many_fits_are_drawn_as_few_artists():
 
 def test_ticks_in_percent_are_never_rounded_to_what_they_are_not():
     _, (axes,) = canvas.canvas("x")
-    canvas.percent(axes.yaxis)
+    canvas.in_percent(axes.yaxis)
     write = axes.yaxis.get_major_formatter()
     assert [write(tick) for tick in (-0.025, 0.0, 0.05, 0.29)] == ["-2.5 %", "0 %", "5 %", "29 %"]
 
@@ -169,8 +169,8 @@ def test_the_fan_says_whether_the_truth_was_inside():
         )
 
     start = "SPY after 2020-01-02: +1.0 % forecast over 2 sessions"
-    assert fan([0.0, 0.0]) == f"{start}, +0.0 % came (inside the 90 % interval)"
-    assert fan([-0.02, 0.0]) == f"{start}, -2.0 % came (outside the 90 % interval)"
+    assert fan([0.0, 0.0]) == f"{start}, +0.0 % realised (inside the 90 % interval)"
+    assert fan([-0.02, 0.0]) == f"{start}, -2.0 % realised (outside the 90 % interval)"
     assert fan([np.nan, np.nan]) == start
 
 

@@ -77,7 +77,7 @@ def test_every_section_is_there(folder, drawn):
     assert page.open == []  # every tag is closed
     assert page.headings == [
         "Models beside their best baselines",
-        "Strategies beside buy and hold",
+        "Strategies beside buy & hold",
         "All models together",
         "Leak audit",
         "Data warnings",
@@ -176,7 +176,7 @@ def test_a_strategy_that_never_trades_is_reported(tmp_path):
 def test_long_ledgers_are_cut_and_whole_beside_the_page(tmp_path):
     given = contents(random_prices(1500, ("AAA", "BBB")), (DIRECTION,))
     page = page_of(given, tmp_path)
-    trades = given.strategies[DIRECTION.name].backtest.trades
+    trades = given.strategies[DIRECTION.name].books.strategy.trades
     assert len(trades) > 200
     assert f"{len(trades):,} trades, the first 200 of them" in page.text
     (ledger,) = (tmp_path / "trades").iterdir()

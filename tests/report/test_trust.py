@@ -7,13 +7,12 @@ import pytest
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.predictions import known_rows
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.report import canvas, overview, trust, trust_figures
+from rnntrade.report import canvas, model_figures
+from rnntrade.report.catalogue import figure
 from rnntrade.report.contents import AuditSummary, ReportContents
-from rnntrade.report.model_sections import changes, model_section
-from rnntrade.report.sections import sections
-from rnntrade.report.spread import seeds_of_model, seeds_of_strategy, spread
-from rnntrade.report.strategy_sections import strategy_section
-from rnntrade.report.wording import READING
+from rnntrade.report.figures import of_model
+from rnntrade.report.page import render, sections
+from rnntrade.report.tables import changes, seeds_of_model, seeds_of_strategy, spread
 from tests.configs import DIRECTION, FORECAST, REGIME
 from tests.report.builder import COMPARISON, contents, random_prices
 from tests.report.test_page import Page, page_of
@@ -33,21 +32,30 @@ def drawn() -> ReportContents:
     return contents(random_prices(420, ("AAA", "BBB")), models, folds=3, members=3)
 
 
-def words(parts) -> str:
-    return Page("".join(part for part in parts if isinstance(part, str))).text
+def words(macro: str, *values: object) -> str:
+    """A section's text, as its reader sees it."""
+    return Page(render(macro, *values)).text
 
 
-def pictures(parts) -> list[str]:
-    return [part.name for part in parts if not isinstance(part, str)]
+def model_section(drawn: ReportContents, name: str) -> str:
+    return words("model", drawn.evaluations[name], [])
+
+
+def strategy_section(drawn: ReportContents, name: str) -> str:
+    return words("strategy", drawn.strategies[name], [])
+
+
+def titles(drawn: ReportContents, name: str) -> dict[str, str]:
+    return {file: drawn.texts[0].get_text() for file, drawn in of_model(drawn, name)}
 
 
 def test_a_clean_audit_says_what_it_compared(drawn):
-    text = words(trust.leak_audit(drawn.audit))
+    text = words("leak_audit", drawn.audit)
     assert "No leak found: all of 1,234,845 comparisons in 3 stages" in text
     assert "thresholds 56" in text
     assert "sma_50 50 50 window 0" in text
     assert "ema_12 12 431 decaying 3.0e-05" in text
-    assert list(trust.audit_warning(drawn.audit)) == []
+    assert "AUDIT" not in words("verdict", drawn)
 
 
 def test_findings_are_shouted_at_the_head_and_listed(tmp_path):
@@ -62,17 +70,17 @@ def test_findings_are_shouted_at_the_head_and_listed(tmp_path):
 
 def test_a_flood_of_findings_is_cut():
     found = AuditSummary(False, {"equity": 10}, tuple(f"finding {n}." for n in range(1000)))
-    text = words(trust.leak_audit(found))
+    text = words("leak_audit", found)
     assert "finding 19." in text
     assert "finding 20." not in text
     assert "and 980 more" in text
 
 
-def test_an_audit_that_did_not_look_is_no_clean_one():
-    assert "was not audited" in words(trust.leak_audit(None))
+def test_an_audit_that_did_not_look_is_no_clean_one(drawn):
+    assert "was not audited" in words("leak_audit", None)
     nothing = AuditSummary(clean=False)
-    assert "compared nothing" in words(trust.leak_audit(nothing))
-    assert "FAILED" in words(trust.audit_warning(nothing))
+    assert "compared nothing" in words("leak_audit", nothing)
+    assert "FAILED" in words("verdict", replace(drawn, audit=nothing))
 
 
 @pytest.mark.parametrize(
@@ -83,18 +91,18 @@ def test_an_audit_that_did_not_look_is_no_clean_one():
         ("Sessions from 2020-01-02 on are sealed: this run has not seen them.", False),
     ],
 )
-def test_only_a_spent_holdout_is_stamped(note, red):
-    (html,) = trust.holdout(note)
+def test_only_a_spent_holdout_is_stamped(drawn, note, red):
+    html = render("verdict", replace(drawn, holdout=note))
     assert f"Final holdout: {note[0].lower()}{note[1:]}" in html
     assert ('class="leaky"' in html) == red
 
 
-def test_no_holdout_is_no_paragraph():
-    assert list(trust.holdout("")) == []
+def test_no_holdout_is_no_paragraph(drawn):
+    assert "holdout" not in words("verdict", replace(drawn, holdout=""))
 
 
 def test_all_models_together_say_who_is_better_and_what_is_overfitted(drawn):
-    text = words(trust.together(drawn))
+    text = words("together", drawn)
     assert (
         "direction, 1 ahead: none of 2 candidates (many_to_one_lstm, attention_bilstm) is better "
         "than logistic window of many_to_one_lstm once the choice among them counts; "
@@ -109,7 +117,7 @@ def test_overfitting_below_the_bound_is_reached_and_too_few_sessions_are_told(dr
     given = replace(
         COMPARISON["strategies"], spa_p=NAN, spa_range=(NAN, NAN), better=(), overfitting=0.19
     )
-    text = words(trust.together(replace(drawn, comparison={"strategies": given})))
+    text = words("together", replace(drawn, comparison={"strategies": given}))
     assert "strategies: too few sessions to compare 2 candidates" in text
     assert "0.19 0.30 to 0.70 reached" in text
 
@@ -117,7 +125,7 @@ def test_overfitting_below_the_bound_is_reached_and_too_few_sessions_are_told(dr
 def test_without_a_comparison_there_is_no_such_section():
     bare = contents(random_prices(60, ("AAA",)), ())
     with_one, without = (
-        [section.title for section in sections(replace(bare, comparison=given))]
+        [title for title, _ in sections(replace(bare, comparison=given), {})]
         for given in (COMPARISON, None)
     )
     assert [title for title in with_one if title not in without] == ["All models together"]
@@ -134,34 +142,31 @@ def test_reliability_tells_the_error_worked_out_by_hand():
         }
     )
     # |0.45 - 0.50| × 30/40 + |0.75 - 0.45| × 10/40 = 0.0375 + 0.075
-    assert trust_figures.calibration_error(own) == pytest.approx(0.1125)
-    figure = trust_figures.reliability("LSTM", "", own, ("markov_chain", own.iloc[:1]))
+    assert classification.calibration_error(own) == pytest.approx(0.1125)
+    figure = model_figures.reliability("LSTM", "", own, ("markov_chain", own.iloc[:1]))
     assert figure.texts[0].get_text() == (
-        "LSTM says 52 %, is right in 49 %: calibration error 0.113 (markov chain 0.050)"
+        "LSTM is 52 % confident on average, right in 49 %: calibration error 0.113 "
+        "(markov chain 0.050)"
     )
     counts = [text.get_text() for text in figure.axes[1].texts]
     assert counts == ["30", "30", "10"]  # of the baseline's one bin, then the network's
-    alone = trust_figures.reliability("LSTM", "a rise", own, None)
+    alone = model_figures.reliability("LSTM", "a rise", own, None)
     assert alone.texts[0].get_text() == (
-        "LSTM says a rise at 52 %, it came in 49 %: calibration error 0.113"
+        "LSTM predicts a rise at 52 % on average, observed 49 %: calibration error 0.113"
     )
 
 
 @pytest.mark.parametrize("model", [REGIME, DIRECTION])
 def test_the_reliability_figure_is_of_the_baseline_with_the_best_probabilities(drawn, model):
     e = drawn.evaluations[model.name]
-    picture = next(
-        part
-        for part in model_section(drawn, model.name)
-        if not isinstance(part, str) and part.name.endswith("reliability")
-    )
+    finding = titles(drawn, model.name)[f"{model.name}_reliability"]
     best = e.scores["brier"].drop(model.name).idxmin()
     rows = known_rows(drawn.predictions[model.name], best, "test", objective_of(model))
     table = classification.reliability(
         rows["truth"].to_numpy(float), objective_of(model).predicted(rows)
     )
-    rival = f"{best.replace('_', ' ')} {trust_figures.calibration_error(table):.3f}"
-    assert f"calibration error {e.scores.loc[model.name, 'ece']:.3f} ({rival})" in picture.finding
+    rival = f"{best.replace('_', ' ')} {classification.calibration_error(table):.3f}"
+    assert f"calibration error {e.scores.loc[model.name, 'ece']:.3f} ({rival})" in finding
 
 
 def test_folds_tell_how_often_the_model_is_ahead(drawn):
@@ -171,35 +176,34 @@ def test_folds_tell_how_often_the_model_is_ahead(drawn):
         difference=[0.05, NAN, -0.02],
     )
     e = replace(e, folds=table, best_baseline="markov_chain")
-    assert trust_figures.by_fold(e) == (
+    assert model_figures.by_fold(e) == (
         "regime_lstm is ahead of markov chain in 1 of 3 folds; "
         "worst -0.020 (from 2022-01), best +0.050 (from 2020-01)"
     )
     unknown = replace(e, folds=table.assign(difference=NAN))
-    assert trust_figures.by_fold(unknown) == "regime_lstm is ahead of markov chain in 0 of 3 folds"
+    assert model_figures.by_fold(unknown) == "regime_lstm is ahead of markov chain in 0 of 3 folds"
 
 
 def test_sixty_folds_keep_their_dates_apart(drawn):
     e = drawn.evaluations[REGIME.name]
     first = pd.date_range("2000-01-01", periods=60, freq="90D")
     table = pd.concat([e.folds] * 20, ignore_index=True).assign(first=first)
-    figure = trust_figures.folds(replace(e, folds=table))
-    assert len(figure.axes[1].get_xticks()) <= trust_figures.TICKS
+    figure = model_figures.folds(replace(e, folds=table))
+    assert len(figure.axes[1].get_xticks()) <= model_figures.TICKS
     assert figure.axes[1].get_xticklabels()[0].get_text() == "2000-01"
 
 
 def test_one_fold_alone_is_not_drawn_again():
     given = contents(random_prices(300, ("AAA",)), (DIRECTION,))
-    model = list(model_section(given, DIRECTION.name))
-    strategy = list(strategy_section(given, DIRECTION.name))
-    assert not [name for name in pictures(model) if "folds" in name]
-    assert "By fold" not in words(model) + words(strategy)
-    assert "differ by their seeds" not in words(model) + words(strategy)
+    told = model_section(given, DIRECTION.name) + strategy_section(given, DIRECTION.name)
+    assert not [name for name in titles(given, DIRECTION.name) if "folds" in name]
+    assert "By fold" not in told
+    assert "differ by their seeds" not in told
 
 
 def test_folds_and_tests_have_their_tables(drawn):
     for name, e in drawn.evaluations.items():
-        text = words(model_section(drawn, name))
+        text = model_section(drawn, name)
         assert f"By fold: {name} beside" in text
         assert f"{e.folds['last'].iloc[-1]:%Y-%m-%d}" in text
         assert "Tests, before any correction" in text
@@ -209,9 +213,11 @@ def test_folds_and_tests_have_their_tables(drawn):
 
 
 def test_spread_is_mean_deviation_and_range():
-    assert spread(pd.Series([0.1, 0.2, 0.3]), "+.2f") == "+0.20 ± 0.10 (+0.10 to +0.30)"
-    assert spread(pd.Series([0.01, 0.03]), ".1f", 100.0, " %") == "2.0 ± 1.4 % (1.0 to 3.0 %)"
-    assert spread(pd.Series([0.1, NAN]), ".2f") == "not known"
+    ratio, growth = figure("sharpe_ratio"), figure("annual_return")
+    assert spread(pd.Series([0.1, 0.2, 0.3]), ratio) == "0.20 ± 0.10 (0.10 to 0.30)"
+    told = spread(pd.Series([0.01, 0.03]), growth)
+    assert told == "+2.00 % ± 1.41 % (+1.00 % to +3.00 %)"
+    assert spread(pd.Series([0.1, NAN]), ratio) == "not known"
 
 
 def test_seeds_are_told_in_a_sentence(drawn):
@@ -226,20 +232,20 @@ def test_seeds_are_told_in_a_sentence(drawn):
     forecast = drawn.evaluations[FORECAST.name]
     seeds = pd.DataFrame({"score": [0.010, 0.012], "difference": [0.01, 0.03]})
     told = seeds_of_model(replace(forecast, seeds=seeds, score=0.0105, best_baseline="zero"))
-    assert "RMSE 1.100 ± 0.141 % (1.000 to 1.200 %), squared error saved over zero" in told
-    assert "+2.00 ± 1.41 % (+1.00 to +3.00 %). Averaged they reach 1.050 %." in told
+    assert "RMSE 1.100 % ± 0.141 % (1.000 % to 1.200 %), squared error saved over zero" in told
+    assert "+2.00 % ± 1.41 % (+1.00 % to +3.00 %). Averaged they reach 1.050 %." in told
     traded = drawn.strategies[DIRECTION.name].evaluation
     assert "3 members" in seeds_of_strategy(traded)
-    assert f"Averaged they reach {traded.sharpe:+.2f}" in seeds_of_strategy(traded)
-    assert seeds_of_strategy(traded) in words(strategy_section(drawn, DIRECTION.name))
+    assert f"Averaged they reach {traded.sharpe:.2f}" in seeds_of_strategy(traded)
+    assert seeds_of_strategy(traded) in strategy_section(drawn, DIRECTION.name)
 
 
 def test_transition_recall_stands_beside_persistence_and_the_markov_chain(drawn):
     recall = pd.Series({"LSTM": 0.125, "majority": 0.3, "persistence": 0.0, "markov_chain": 0.02})
     assert changes(recall, "LSTM").endswith("LSTM 12.5 %, persistence 0.0 %, markov chain 2.0 %.")
     assert "never changed" in changes(recall * NAN, "LSTM")
-    assert "Transition recall" in words(model_section(drawn, REGIME.name))
-    assert "Transition recall" not in words(model_section(drawn, DIRECTION.name))
+    assert "Transition recall" in model_section(drawn, REGIME.name)
+    assert "Transition recall" not in model_section(drawn, DIRECTION.name)
 
 
 def test_every_sharpe_statistic_has_its_row_and_its_form(drawn):
@@ -252,22 +258,22 @@ def test_every_sharpe_statistic_has_its_row_and_its_form(drawn):
         minimum_track_record=567.4,
         sessions=400,
     )
-    text = words(_section(drawn, e))
-    assert "Probabilistic Sharpe ratio 0.900" in text
+    text = _section(drawn, e)
+    assert "probabilistic Sharpe ratio 0.900" in text
     assert "value 2025 form" in text
-    assert "Deflated Sharpe ratio, 2012/2014 form 0.123 0.234" in text
-    assert "Trials 1,234" in text
-    assert "Minimum track record, sessions 567 there are 400; too few" in text
+    assert "deflated Sharpe ratio 0.123 0.234" in text
+    assert "trials 1,234" in text
+    assert "minimum track record, sessions 567 there are 400; too few" in text
     assert "Ledoit-Wolf against buy and hold" in text
     assert e.power in text
-    assert "enough to tell" in words(_section(drawn, replace(e, sessions=600)))
-    below = words(_section(drawn, replace(e, minimum_track_record=NAN)))
-    assert "Minimum track record, sessions — there are 400; no length would do" in below
+    assert "enough to tell" in _section(drawn, replace(e, sessions=600))
+    below = _section(drawn, replace(e, minimum_track_record=NAN))
+    assert "minimum track record, sessions — there are 400; no length would do" in below
 
 
 def test_costs_stand_beside_buy_and_hold(drawn):
     e = drawn.strategies[DIRECTION.name].evaluation
-    text = words(strategy_section(drawn, DIRECTION.name))
+    text = strategy_section(drawn, DIRECTION.name)
     assert list(e.by_cost.index) == [0.0, 2.0, 5.0, 10.0]
     for bps, row in e.by_cost.iterrows():
         own = f"{bps:g} {row['final_equity']:,.0f} {100 * row['annual_return']:+.2f} %"
@@ -278,31 +284,19 @@ def test_costs_stand_beside_buy_and_hold(drawn):
 
 def test_the_overview_corrects_for_what_was_tried(drawn):
     given = replace(drawn.evaluations[REGIME.name], p_value=0.004, attempts=12)
-    text = words(overview.models(replace(drawn, evaluations={REGIME.name: given})))
+    text = words("models", replace(drawn, evaluations={REGIME.name: given}))
     assert f"{given.verdict} 0.048 regime, 20 ahead: accuracy" in text
     assert "models ever tried on this data, 12." in text
     traded = drawn.strategies[DIRECTION.name]
     judged = replace(traded.evaluation, deflated_sharpe=0.321, trials=77, verdict="none")
     shown = {DIRECTION.name: replace(traded, evaluation=judged)}
-    assert "none 0.321 77" in words(overview.strategies(replace(drawn, strategies=shown)))
-
-
-def test_every_word_of_trust_is_explained():
-    glossary = " ".join(READING)
-    for term in (
-        *("calibration error", "Reliability", "deflated Sharpe", "Trials", "PBO", "SPA", "StepM"),
-        *("McNemar", "Diebold-Mariano", "Pesaran-Timmermann", "Ledoit-Wolf", "Purge", "Seal"),
-        *("Fold", "Member", "Leak audit", "Transition recall", "Minimum track record"),
-    ):
-        assert term in glossary
+    assert "none 0.321 77" in words("strategies", replace(drawn, strategies=shown))
 
 
 def test_an_evaluation_without_predictions_draws_its_reliability_alone(drawn):
-    parts = list(model_section(replace(drawn, predictions={}), DIRECTION.name))
-    shown = next(p for p in parts if not isinstance(p, str) and p.name.endswith("reliability"))
-    assert shown.finding.endswith(
-        f"{drawn.evaluations[DIRECTION.name].scores.loc[DIRECTION.name, 'ece']:.3f}"
-    )
+    shown = titles(replace(drawn, predictions={}), DIRECTION.name)[f"{DIRECTION.name}_reliability"]
+    error = drawn.evaluations[DIRECTION.name].scores.loc[DIRECTION.name, "ece"]
+    assert shown.endswith(f"{error:.3f}")
     assert np.isfinite(drawn.evaluations[DIRECTION.name].scores["ece"]).all()
 
 

@@ -32,7 +32,7 @@ def failing(monkeypatch, times: int, transient: bool) -> list[str]:
 
 @flow
 def download() -> Download:
-    return download_prices.with_options(retry_delay_seconds=0.01)(DATA, "AAA")
+    return download_prices.prefect.with_options(retry_delay_seconds=0.01)(DATA, "AAA")
 
 
 def test_a_passing_failure_is_tried_again(prefect_server, home, monkeypatch):
@@ -65,7 +65,7 @@ def test_the_download_does_not_log_what_may_be_sealed(prefect_server, home, monk
     told: list[str] = []
     log = logging.Logger("of this test alone")  # Prefect's own depend on what ran before
     log.addFilter(lambda record: told.append(record.getMessage()) or False)
-    monkeypatch.setattr(tasks.data, "get_run_logger", lambda: log)
+    monkeypatch.setattr(tasks.data, "run_logger", lambda: log)
     download()
     assert "AAA: 1 warning(s) about its prices" in told
     assert not any("2021-11-15" in each for each in told)
@@ -98,3 +98,14 @@ def test_a_sealed_run_is_told_nothing_about_sealed_sessions():
 def test_a_sealed_run_is_told_what_is_about_the_whole_file():
     whole = DataWarning(message="A: not used of its file: VWAP.", until="")
     assert shown_warnings([whole, JUMP], "2020-01-01")[0] == whole.message
+
+
+def test_without_a_flow_it_is_tried_again_too_and_prefect_is_not_asked(home, monkeypatch):
+    monkeypatch.setattr(download_prices, "delays", (0.01,) * 3)
+    calls = failing(monkeypatch, times=2, transient=True)
+    assert download_prices.submit(DATA, "AAA").result().sessions == 755
+    assert calls == ["AAA"] * 3
+    calls = failing(monkeypatch, times=9, transient=False)
+    with pytest.raises(DownloadError, match="AAA: no"):
+        download_prices(DATA, "AAA")
+    assert calls == ["AAA"]

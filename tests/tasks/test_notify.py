@@ -6,10 +6,9 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
 
-from flows import signal as signals
-from flows.monitor import monitor
+from flows import evening as signals
 from flows.retrain import retrain
-from flows.signal import signal
+from flows.scheduled import monitor, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
 from tasks.production.notify import notify, receivers, shown, tell_abstention, tell_promotions
@@ -100,7 +99,7 @@ def test_names_and_addresses_are_told_apart_by_commas(monkeypatch):
     ]
 
 
-def test_a_flow_that_fails_tells_why(prefect_server, home, hook):
+def test_a_flow_that_fails_tells_why(prefect_server, tracked, hook):
     with pytest.raises(RnntradeError):
         monitor()
     with pytest.raises(RnntradeError):
@@ -116,7 +115,7 @@ def test_a_flow_that_fails_tells_why(prefect_server, home, hook):
     assert "sealed" in hook[2]["body"]
 
 
-def test_a_flow_that_crashes_tells_it_through_a_block_too(prefect_server, home, monkeypatch):
+def test_a_flow_that_crashes_tells_it_through_a_block_too(prefect_server, tracked, monkeypatch):
     def die() -> None:
         raise SystemExit(3)
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from rnntrade.production.desk import Desk, narrowed
-from rnntrade.production.promotion import Candidate
-from rnntrade.production.scores import score
+from rnntrade.production.promotion import Candidate, score
 from rnntrade.types import Prices
-from tasks.production.promotion import _by_hand, _compare
+from tasks.production.promotion import Contender, compare
 from tasks.refs import put
 from tasks.tracking.champions import Version
 from tests.production.made_desk import Made
@@ -21,8 +20,9 @@ def made(prices: Prices) -> Made:
     return make(prices)
 
 
-def version(number: str) -> Version:
-    return Version(task="direction", number=number, aliases=[], tags={}, run_id="")
+def contender(number: str, desk: Desk) -> Contender:
+    version = Version(task="direction", number=number, aliases=[], tags={}, run_id="")
+    return Contender(version, desk)
 
 
 def flat(desk: Desk) -> Desk:
@@ -49,9 +49,12 @@ def test_a_better_challenger_on_fewer_tickers_replaces_the_champion(
 
     monkeypatch.setattr("tasks.production.promotion.score", worse)
     desk = narrowed(flat(made.desk), ["WHOLE"])
-    decided, tickers = _compare(
-        *(version("2"), desk, version("1"), made.desk, made.run.experiment),
-        *({ticker: stored[ticker] for ticker in there}, True),
+    decided, tickers = compare(
+        contender("2", desk),
+        contender("1", made.desk),
+        made.run.experiment,
+        {ticker: stored[ticker] for ticker in there},
+        True,
     )
     assert tickers == ("WHOLE",)
     assert decided.promoted
@@ -61,9 +64,8 @@ def test_a_better_challenger_on_fewer_tickers_replaces_the_champion(
 
 def test_a_challenger_that_knows_more_tickers_is_compared_on_the_champions(made, stored):
     champion = narrowed(made.desk, ["HALTED"])
-    decided, tickers = _compare(
-        *(version("2"), flat(made.desk), version("1"), champion, made.run.experiment),
-        *(stored, True),
+    decided, tickers = compare(
+        contender("2", flat(made.desk)), contender("1", champion), made.run.experiment, stored, True
     )
     assert tickers == ("HALTED",)
     assert decided.figures["sessions"] > 200
@@ -72,9 +74,12 @@ def test_a_challenger_that_knows_more_tickers_is_compared_on_the_champions(made,
 
 
 def test_on_the_same_tickers_nothing_else_is_told(made, stored):
-    decided, tickers = _compare(
-        *(version("2"), flat(made.desk), version("1"), made.desk, made.run.experiment),
-        *(stored, True),
+    decided, tickers = compare(
+        contender("2", flat(made.desk)),
+        contender("1", made.desk),
+        made.run.experiment,
+        stored,
+        True,
     )
     assert set(tickers) == {"WHOLE", "HALTED"}
     assert not any("compared on" in reason for reason in decided.reasons)
@@ -82,10 +87,12 @@ def test_on_the_same_tickers_nothing_else_is_told(made, stored):
 
 def test_where_no_shared_ticker_has_prices_the_way_out_is_told(made, stored):
     champion = narrowed(made.desk, ["HALTED"])
-    decided, tickers = _compare(
-        *(version("2"), made.desk, version("1"), champion, made.run.experiment),
-        *({"WHOLE": stored["WHOLE"]}, True),
+    decided, tickers = compare(
+        contender("2", made.desk),
+        contender("1", champion),
+        made.run.experiment,
+        {"WHOLE": stored["WHOLE"]},
+        True,
     )
     assert (decided.promoted, tickers) == (False, ())
-    assert _by_hand(version("2")) in decided.reasons[0]
     assert "rnntrade promote direction 2" in decided.reasons[0]

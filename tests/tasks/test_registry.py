@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -13,39 +14,27 @@ import mlflow
 import pandas as pd
 import pytest
 
-from flows.run import run
-from rnntrade.config import find_experiment, override
 from tasks.home import tracking_uri
 from tasks.refs import read_manifest
 from tasks.tracking import registry
 from tasks.tracking.runs import client, fluent_api
 from tests.conftest import free_port
+from tests.homes import finished_experiment, finished_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    return override(find_experiment("debug"), {"members": "2"})
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def summary(prefect_server, experiment, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(tmp_path_factory.mktemp("registry")))
-        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        done = run(experiment)
-        assert "MLFLOW_TRACKING_URI" not in os.environ  # or every later process would follow it
-        with fluent_api():
-            yield done
+@pytest.fixture
+def registered(champions, monkeypatch) -> Iterator[None]:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    with fluent_api():
+        yield
 
 
 @pytest.fixture(scope="module")
-def bars(summary) -> pd.DataFrame:
+def bars(champions) -> pd.DataFrame:
     """Every bar of the run, as a user would send them."""
-    from tasks.home import artifacts_folder
-
-    refs = read_manifest(artifacts_folder() / "runs" / f"{summary.mlflow_run}.json")
+    refs = read_manifest(champions / "artifacts" / "runs" / f"{finished_run(champions)}.json")
     prices = [ref for ref in refs if ref.step == "prices"]
     tables = [
         ref.load().reset_index().assign(ticker=ticker)
@@ -61,9 +50,10 @@ OUTPUTS = {
 }
 
 
-def test_a_version_gives_the_pipelines_own_prediction(summary, bars, experiment):
+def test_a_version_gives_the_pipelines_own_prediction(registered, bars):
     versions = client().search_model_versions()
-    assert {each.tags["model"] for each in versions} == {m.name for m in experiment.models}
+    asked = finished_experiment()
+    assert {each.tags["model"] for each in versions} == {m.name for m in asked.models}
     for version in versions:
         task = version.name.removeprefix("rnntrade-")
         served = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
@@ -80,7 +70,7 @@ def test_a_version_gives_the_pipelines_own_prediction(summary, bars, experiment)
         assert list(answer["as_of"]) == [str(day.date()) for day in newest["decision"]][:2]
 
 
-def test_a_version_holds_no_pickle_and_knows_where_it_comes_from(summary):
+def test_a_version_holds_no_pickle_and_knows_where_it_comes_from(registered):
     for version in client().search_model_versions():
         assert {"desk", "data.fingerprint", "verdict", "best_baseline"} <= set(version.tags)
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/1"))
@@ -89,7 +79,7 @@ def test_a_version_holds_no_pickle_and_knows_where_it_comes_from(summary):
         assert ".safetensors" in kinds
 
 
-def test_wrong_bars_are_told(summary, bars):
+def test_wrong_bars_are_told(registered, bars):
     served = mlflow.pyfunc.load_model("models:/rnntrade-direction@challenger")
     for broken, words in [
         (bars.assign(close=-bars["close"]), "positive"),
@@ -101,7 +91,7 @@ def test_wrong_bars_are_told(summary, bars):
             served.predict(broken)
 
 
-def test_mlflow_serves_a_version_over_http(summary, bars):
+def test_mlflow_serves_a_version_over_http(registered, bars):
     port = free_port()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it looks for uvicorn
     server = subprocess.Popen(
@@ -122,7 +112,7 @@ def test_mlflow_serves_a_version_over_http(summary, bars):
         assert answer["predictions"] == served.predict(bars).to_dict(orient="records")
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=120)
 
 
 def _post(url: str, body: str, server: subprocess.Popen) -> dict:
@@ -140,7 +130,7 @@ def _post(url: str, body: str, server: subprocess.Popen) -> dict:
             time.sleep(0.3)
 
 
-def test_a_model_that_another_home_registers_at_the_same_moment_is_no_error(home, monkeypatch):
+def test_a_model_that_another_home_registers_at_the_same_moment_is_no_error(tracked, monkeypatch):
     registry._make_registered_model("rnntrade-direction", "direction")
     with monkeypatch.context() as a_moment_ago:
         a_moment_ago.setattr(client(), "search_registered_models", lambda *_: [])

@@ -1,17 +1,17 @@
 """The final holdout: no step sees it, it is opened once, and whoever looks is written down."""
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
+from flows.run import run
 from rnntrade.config import Experiment, find_experiment, override
 from rnntrade.errors import SealError
 from tasks.ledger.seal import Holdout, seal
@@ -20,6 +20,7 @@ from tasks.refs import Ref, put
 from tasks.steps import compute_indicators, fit_baselines, label_regimes, make_windows
 from tasks.tracking.runs import RunIds, client
 from tests.conftest import made_up_bars
+from tests.homes import lean
 
 DEBUG = find_experiment("debug")
 SEALED = override(replace(DEBUG, models=DEBUG.models[:1]), {"split.sealed_sessions": 60})
@@ -84,23 +85,6 @@ def path(home: Path) -> Path:
 
 def events(home: Path) -> list[str]:
     return [json.loads(line)["event"] for line in path(home).read_text().splitlines()]
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory) -> Path:
-    """An empty tracking database, made once."""
-    folder = tmp_path_factory.mktemp("database")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(folder))
-        client()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def tracked(home, database) -> None:
-    """An installation with that database."""
-    home.mkdir()
-    copyfile(database, home / "mlflow.db")
 
 
 def test_sealed_sessions_reach_no_step(home):
@@ -286,32 +270,24 @@ def test_one_of_the_tickers_alone_is_sealed_too_and_spends_the_seal_of_all(home)
         asked(run="d", opening=True)
 
 
-def command(*changes: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of `rnntrade run debug --open-holdout` with a seal of 60."""
-    program = str(Path(sys.executable).with_name("rnntrade"))
-    asked = ("run", "debug", "--json", "--open-holdout", "--set", "split.sealed_sessions=60")
-    done = subprocess.run([program, *asked, *changes], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-def test_the_command_opens_once_and_judges_on_nothing_but_the_sealed_sessions(home):
-    code, out, err = command()
-    assert code == 0, err
-    run_id = json.loads(out)["mlflow_run"]
+def test_a_run_opens_once_and_judges_on_nothing_but_the_sealed_sessions(tracked):
+    with lean():
+        run_id = run(SEALED, open_holdout=True).mlflow_run
     assert client().get_run(run_id).data.tags["holdout"] == "opened"
-    sealed = json.loads(path(home).read_text().splitlines()[0])["first"]
-    for each in (home / "artifacts" / "predictions").iterdir():
+    sealed = json.loads(path(tracked).read_text().splitlines()[0])["first"]
+    for each in (tracked / "artifacts" / "predictions").iterdir():
         table = pd.read_parquet(each / "predictions.parquet")
         judged = table[table["part"] == "test"]["decision"]
         assert judged.min() == pd.Timestamp(sealed)
         assert judged.nunique() == 60
         assert table[table["part"] == "validation"]["decision"].max() < pd.Timestamp(sealed)
 
-    code, out, err = command("--set", "seed=1")
-    assert (code, out) == (1, "")
-    told = err.splitlines()[-1]
-    assert told.startswith(f"error: the holdout from {sealed} on is spent: it was opened on")
-    assert f"by run {run_id[:8]}" in told
-    assert "Traceback" not in err
+    again = ("run", "debug", "--json", "--open-holdout", "--set", "split.sealed_sessions=60")
+    done = CliRunner().invoke(app, again)
+    assert (done.exit_code, done.stdout) == (1, "")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert f"from {sealed} on is spent" in line
+    assert f"by run {run_id[:8]}" in line
+    assert "Traceback" not in done.stderr

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import pandas as pd
@@ -32,20 +31,7 @@ NOBODY = RunIds(experiment_id="0", parent="a" * 32, children={})
 WINDOWS = {model.name: Ref("windows", model.name * 9) for model in DEBUG.models}
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory) -> Path:
-    """An empty tracking database, made once."""
-    folder = tmp_path_factory.mktemp("database")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNTRADE_HOME", str(folder))
-        client()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture(autouse=True)
-def _installation(home, database) -> None:
-    home.mkdir()
-    copyfile(database, home / "mlflow.db")
+pytestmark = pytest.mark.usefixtures("tracked")
 
 
 def bought(sessions: pd.DatetimeIndex = SESSIONS, tickers: str = "AB") -> dict[str, Ref]:
@@ -74,7 +60,7 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
 
 
 def path() -> Path:
-    return trials._path()
+    return trials.TRIALS.path
 
 
 def test_every_fold_and_member_is_a_fit_and_every_model_an_attempt():
@@ -159,7 +145,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_the_next_one_stands_alone():
         path().write_bytes(whole[:cut])
         left = 1 if cut < len(whole) - 1 else 2  # only the line's end is missing
         assert len(read_lines(TWO.data)) == left
-        trials._note([Line(**{**read_lines(TWO.data)[0].model_dump(), "id": "new"})])
+        trials.note([read_lines(TWO.data)[0].model_copy(update={"id": "new"})])
         assert [line.id for line in read_lines(TWO.data)][left:] == ["new"]
 
 
@@ -178,7 +164,7 @@ def test_threads_at_once_lose_nothing_and_note_nothing_twice(monkeypatch):
         shared["markets"] = markets(TWO.data)
         for each in range(10):
             line = Line(id=f"{number}-{each}", noted="", **shared)
-            trials._note([line, line.model_copy(update={"id": "shared"})])
+            trials.note([line, line.model_copy(update={"id": "shared"})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(8)))
@@ -196,7 +182,7 @@ shared["markets"] = trials.markets(config)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(50):
-    trials._note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
+    trials.note([trials.Line(id=f"{sys.argv[1]}-{number}", **shared)])
 """
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -64,7 +65,7 @@ def started(monkeypatch):
 
 def test_a_worker_trains_what_the_loop_trains_and_serves_again(job, expected, started, tmp_path):
     epochs = []
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         pool.train(job, epochs.append)
         fit = load(Fit, tmp_path / "fit")
         assert_same_weights(fit, expected)
@@ -87,7 +88,7 @@ def test_a_killed_worker_is_told_and_the_next_one_resumes(job, expected, started
         started[-1].send_signal(signal.SIGKILL)
         started[-1].wait()
 
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         with pytest.raises(TrainingError, match=r"regime_lstm, fold 0.*signal 9.*out of memory"):
             pool.train(job, kill)
         epochs = []
@@ -101,7 +102,7 @@ def test_a_listener_that_fails_ends_its_worker(job, started):
     def fail(epoch):
         raise KeyboardInterrupt
 
-    with Workers(1) as pool:
+    with closing(Workers(1)) as pool:
         with pytest.raises(KeyboardInterrupt):
             pool.train(job, fail)
         assert started[0].poll() is not None
@@ -109,7 +110,7 @@ def test_a_listener_that_fails_ends_its_worker(job, started):
 
 def test_jobs_from_many_threads_share_the_workers(job, expected, started, tmp_path):
     jobs = [{**job, "output": str(tmp_path / f"{i}"), "checkpoint": None} for i in range(4)]
-    with Workers(2) as pool, ThreadPoolExecutor(4) as threads:
+    with closing(Workers(2)) as pool, ThreadPoolExecutor(4) as threads:
         list(threads.map(pool.train, jobs))
     assert len(started) == 2
     for i in range(4):

@@ -32,7 +32,7 @@ def debugging() -> bool:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """End a command that fails with one line on standard error and its exit code."""
     try:
         yield

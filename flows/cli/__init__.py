@@ -1,0 +1,20 @@
+"""The command line: `rnntrade run quick` and what goes with it."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from flows.cli import production, research, servers  # noqa: F401 # their commands join the app
+from flows.cli.app import app
+
+
+@app.callback()
+def about(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks.", envvar="RNNTRADE_DEBUG")
+    ] = False,
+) -> None:
+    """Can a recurrent network trade a daily market?  Prices in, an honest answer out."""
+    if debug:
+        os.environ["RNNTRADE_DEBUG"] = "1"  # for child processes, too

@@ -1,0 +1,15 @@
+"""`rnntrade` in a process of its own, without what takes long: `python -m tests.lean run debug`."""
+
+import sys
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "tests.lean")
+ROOT = str(Path(__file__).parents[1])  # in PYTHONPATH, where the command is started elsewhere
+
+
+if __name__ == "__main__":
+    from rnntrade.__main__ import main
+    from tests.homes import lean
+
+    with lean():
+        main()
