@@ -1,6 +1,7 @@
 """When a result is reused, and when it must not be."""
 
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -130,27 +131,32 @@ def forget() -> None:
         getattr(fingerprint, name).cache_clear()
 
 
-@pytest.fixture
-def keys_after(tmp_path, monkeypatch):
-    """Which steps have another key after an edit of a copy of the source."""
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory) -> Path:
+    """The source, to be edited."""
+    folder = tmp_path_factory.mktemp("source")
+    for package in ("rnntrade", "tasks"):
+        shutil.copytree(fingerprint.ROOT / package, folder / package)
+    return folder
 
-    def digests() -> dict[str, tuple[str, ...]]:
-        forget()
-        return {task.name: task.cache_policy.digests() for task in TASKS}
+
+@pytest.fixture
+def keys_after(copied, monkeypatch):
+    """Which steps have another key after an edit."""
 
     def after(edited: str, line: str, new: str) -> set[str]:
-        for package in ("rnntrade", "tasks"):
-            shutil.copytree(fingerprint.ROOT / package, tmp_path / package)
-        monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
-        before, text = digests(), (tmp_path / edited).read_text()
+        text = (copied / edited).read_text()
         assert line in text
-        (tmp_path / edited).write_text(text.replace(line, new, 1) if line else text + new)
-        now = digests()
-        return {name for name in before if before[name] != now[name]}
+        with monkeypatch.context() as patch:
+            patch.setattr(fingerprint, "ROOT", copied)
+            (copied / edited).write_text(text.replace(line, new, 1) if line else text + new)
+            forget()
+            now = {task.name: task.cache_policy.digests() for task in TASKS}
+        (copied / edited).write_text(text)
+        return {task.name for task in TASKS if task.cache_policy.sources != now[task.name]}
 
     yield after
-    monkeypatch.undo()
-    digests()
+    forget()
 
 
 def test_another_version_of_a_library_is_other_code(monkeypatch):

@@ -56,7 +56,7 @@ def asked_of_real_samples(experiment: Experiment) -> Trials:
     samples = {
         model.name: make_windows.fn(features, prices, labels, model) for model in experiment.models
     }
-    return note_fits.fn(NOBODY, experiment, prices, samples, labels.folds)
+    return note_fits.fn(NOBODY, experiment, prices, samples, len(labels))
 
 
 def path() -> Path:
