@@ -91,17 +91,20 @@ def audit_record(
         learned = (pd.DataFrame(map(asdict, both.thresholds.values())) for both in (labels, due))
         parts.append(compare("regimes", name, labels.regimes, due.regimes))
         parts.append(compare("thresholds", name, *learned, kind=f"thresholds {TRAINED}"))
+    again: dict[tuple[object, ...], pd.DataFrame] = {}  # models of the same samples share baselines
     for own in record.models.values():
         for labels in record.labels:
             parts += _fold(chain, prices, record.features, labels, own, device)
         if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
-            number = len(record.labels) - 1
+            model, number = own.model, len(record.labels) - 1
             samples, targets = own.windows.fold(number)
-            asked = objective_of(own.model, targets.classes)
-            again = chain.predict_baselines(samples, targets, asked, experiment.seed)
+            asked = (model.task, model.horizon, model.inputs, model.lookback)
+            if asked not in again:
+                objective = objective_of(model, targets.classes)
+                again[asked] = chain.predict_baselines(samples, targets, objective, experiment.seed)
             recorded = _of_fold(own.baselines, number)
-            name = f"{own.model.name}, fold {number}"
-            parts.append(compare("baselines", name, recorded, again, "decision"))
+            name = f"{model.name}, fold {number}"
+            parts.append(compare("baselines", name, recorded, again[asked], "decision"))
         parts.append(_stitched(own))
         if own.books is not None:
             parts += _traded(chain, prices, experiment, record.labels, own, own.books)

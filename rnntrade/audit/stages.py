@@ -131,8 +131,8 @@ def _sampled(line: Line) -> Iterator[Probe]:
 
 def _parts(line: Line) -> Iterator[Probe]:
     """After the first decision of the validation part, and of the test part."""
-    days = map(line.position, (line.fold.validation, line.fold.test))
-    return spread(line, days, COSTLY, turns=2, wait=1)
+    validation, test = map(line.position, (line.fold.validation, line.fold.test))
+    return spread(line, (validation, test, test), ("x1000", *COSTLY), wait=1)
 
 
 def _settled(line: Line) -> Iterator[Probe]:
@@ -375,7 +375,10 @@ LEARNED = (
     Stage(SAMPLED, _split, _parts),
     Stage(SAMPLED, _fit, _parts),
     Stage(
-        SAMPLED, _predictions, partial(_in_test, wanted=2, ways=("cut", *COSTLY), turns=3), ("fit",)
+        SAMPLED,
+        _predictions,
+        partial(_in_test, wanted=2, ways=("cut", "x1000", "cut", "reversed"), turns=2),
+        ("fit",),
     ),
 )
 TUNED = Stage(("prices", "predictions"), _rules, _settled)
@@ -399,6 +402,6 @@ WHOLE = (
     Stage(
         ("given",),
         _everything,
-        partial(_in_test, wanted=4, ways=("cut", "x1000", "missing", "reversed")),
+        partial(_in_test, wanted=3, ways=("cut", "missing", "x1000")),
     ),
 )
