@@ -125,8 +125,7 @@ def audit_stage(stage: Stage, line: Line) -> Audited:
             if probe.ticker and (name, series) not in again:
                 continue
             after = again.get((name, series), before.iloc[:0])  # no window any more, for one
-            seen = (probe, ordinary, stage.tolerance)
-            if not evidence.compare(name, series, before, after, *seen):
+            if not evidence.compare(name, series, before, after, probe, ordinary, stage.tolerance):
                 moved = name
     return evidence.audited(dict.fromkeys(name for name, _ in clean), {**JUDGES, **stage.judges})
 
@@ -143,7 +142,7 @@ def audit_models(lines: Sequence[Line]) -> Iterator[Audited]:
         if asked[question].findings:
             continue
         found = [audit_group((SAMPLES,), newest), audit_split(newest)]
-        groups = [(newest, LEARNED)]
+        groups: list[tuple[Line, tuple[Stage, ...]]] = [(newest, LEARNED)]
         groups += [(newest, (TUNED,))] if newest.asked.traded else []
         if model.task not in seen:
             groups += [(newest, (BASELINES,)), *((line.of(model), LEARNED) for line in lines[:-1])]

@@ -201,8 +201,8 @@ def _samples(line: Line) -> Outputs:
         decision = pd.DatetimeIndex(spans.decision[rows])
         yield ("samples", f"{name} {ticker} span"), pd.DataFrame({"start": start}, decision)
         rows = rows[samples.last[rows] < len(samples.rows)]
-        ends = pd.DataFrame(samples.rows[samples.last[rows]], decision[: len(rows)])
-        yield ("samples", f"{name} {ticker} window"), ends
+        window = pd.DataFrame(samples.rows[samples.last[rows]], decision[: len(rows)])
+        yield ("samples", f"{name} {ticker} window"), window
 
 
 def _split(line: Line) -> Outputs:
@@ -302,11 +302,14 @@ def _books(line: Line) -> Outputs:
         yield ("rules", rule), table
 
 
+def _decisions(line: Line) -> Outputs:
+    yield ("target", ""), line["books"].target
+
+
 def _everything(line: Line) -> Outputs:
     """From other prices to every number that a run would write."""
     outputs = [_features, _regimes, _fit, _predictions]
-    if line.asked.traded:
-        outputs += [_rules, lambda line: [(("target", ""), line["books"].target)], _books]
+    outputs += [_rules, _decisions, _books] if line.asked.traded else []
     for output in outputs:
         for (stage, series), table in output(line):
             yield ("end to end", f"{stage} {series}".strip()), table
