@@ -156,7 +156,7 @@ def test_a_replaced_future_is_what_its_name_says(prices: Prices) -> None:
 
 
 def change(reach: int, name: str = "cut", vanished: bool = False, ordinary: bool = True) -> Change:
-    probe = Probe(pd.Timestamp("2020-01-02"), name)
+    probe = Probe(1, pd.Timestamp("2020-01-02"), name)
     return Change("A rsi", probe, "2020-01-01", reach, 400, 1, vanished, ordinary, 1.0, 2.0)
 
 
