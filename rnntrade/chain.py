@@ -13,7 +13,7 @@ predictions  one row a prediction: source, part, fold, ticker, decision, label_e
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -43,8 +43,6 @@ from rnntrade.trading.filters import regime_filter, stitch_regimes
 from rnntrade.trading.positions import allocate, confidence, decide, random_positions
 from rnntrade.trading.rules import RULES
 from rnntrade.training.latest import history, newest_window
-from rnntrade.training.loop import train
-from rnntrade.training.predict import newest_attention, predict
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import (
     Backtest,
@@ -87,6 +85,20 @@ def as_configured(
     predictions  (n, …) table of one fold, both parts
     """
     return trading
+
+
+def train(*given: Any, **named: Any) -> Fit:
+    """`training.loop.train`; a run whose fits are stored does without the import of torch."""
+    from rnntrade.training.loop import train
+
+    return train(*given, **named)
+
+
+def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
+    """`training.predict.predict`, imported as late."""
+    from rnntrade.training.predict import predict
+
+    return predict(fit, samples, rows, device)
 
 
 def predict_latest(
@@ -299,6 +311,8 @@ class Chain:
         self, fits: Sequence[Sequence[Fit]], windows: Windows, device: str = "cpu"
     ) -> Predictions:
         """The predictions of all folds, in order of time; `fits` by fold, then by member."""
+        from rnntrade.training.predict import newest_attention
+
         folds = [
             self.predict_fold(members, *windows.fold(number), device=device)
             for number, members in enumerate(fits)

@@ -102,6 +102,8 @@ def step_digest(step: str) -> str:
         for node in _body(parts[name]):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
                 waiting.append((steps, node.attr))
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                used.add(node.module)
             elif isinstance(node, ast.Name) and modules.get(node.id, "").startswith("rnntrade."):
                 used.add(modules[node.id])
             elif isinstance(node, ast.Name) and node.id in plain:

@@ -134,8 +134,14 @@ def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device:
         newest = table[(table["part"] == "test") & (table["fold"] == table["fold"].max())]
         days = pd.DatetimeIndex(sorted(newest["decision"].unique()))
         chosen = {round(step * (len(days) - 1) / (SERVED - 1)) for step in range(SERVED)}
-        evenings = days[sorted(chosen)]
         parts.append(
-            audit_served(prices, own.fits[-1], table, evenings, None, tolerance, year)
-        )  # fmt: skip
+            audit_served(
+                prices,
+                own.fits[-1],
+                table,
+                [days[number] for number in sorted(chosen)],
+                tolerance=tolerance,
+                sessions_per_year=year,
+            )
+        )
     return merge(parts)

@@ -18,7 +18,6 @@ from rnntrade.report.contents import (
     ReportContents,
     StrategyContents,
 )
-from rnntrade.report.page import write_report
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
 from tasks.caching import step
@@ -42,6 +41,8 @@ def report(
     compared: dict[str, Ref[Comparison]],
 ) -> Ref[None]:
     """Draw every figure, fill every table, and bind them into one page."""
+    from rnntrade.report.page import write_report
+
     tables = {ticker: ref.load() for ticker, ref in features.items()}
     audit = audited.load()
     contents = ReportContents(

@@ -34,6 +34,7 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+PATIENCE = 900  # seconds to wait for anything; only what hangs takes as long
 WORKPLACE = Path(tempfile.mkdtemp(prefix="rnntrade-tests-"))
 PORT = free_port()
 os.environ |= {
@@ -109,7 +110,7 @@ def prefect_server() -> Iterator[str]:
         stderr=log,
     )
     address = os.environ["PREFECT_API_URL"]
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             with urlopen(f"{address}/health", timeout=2):

@@ -18,9 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.conftest import free_port
-
-STARTING = 180  # seconds that a server may take on a busy machine
+from tests.conftest import PATIENCE, free_port
 
 
 def postgresql_programs() -> Path:
@@ -59,7 +57,7 @@ def postgresql(*databases: str) -> Iterator[str]:
         command = [str(programs / program), *arguments]
         log = (folder / f"{program}.log").open("ab")
         subprocess.run(
-            command, check=True, timeout=STARTING, user=user, cwd=folder, stdout=log, stderr=log
+            command, check=True, timeout=PATIENCE, user=user, cwd=folder, stdout=log, stderr=log
         )
 
     control = ("--pgdata", str(folder / "data"), "--wait")
@@ -109,7 +107,7 @@ class Server:
 
     def await_answer(self) -> None:
         """Wait until it serves."""
-        deadline = time.monotonic() + STARTING
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 with urlopen(self.address + self.health, timeout=5):

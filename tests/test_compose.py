@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from rnntrade.fingerprint import ROOT
+from tests.conftest import PATIENCE
 
 FILE = ROOT / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -100,7 +101,7 @@ def test_every_command_is_a_program_of_this_environment_with_these_options():
             [str(BIN / words[0]), *named[:depth], "--help"],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         assert asked.returncode == 0, asked.stderr
         for option in [word for word in words if word.startswith("--")]:

@@ -44,8 +44,8 @@ from rnntrade.config import Experiment
 from rnntrade.features.sets import FEATURES as EVERY_FEATURE
 from rnntrade.types import Boundary, Fold, Predictions, Prices, Spans
 
-SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 3}
-LEARNING_RATE = 1e-2  # so that a few epochs differ
+SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 2}
+BRISK = {"learning_rate": 1e-2, "batch_size": 128}  # so that two epochs differ, in a few steps
 ASKED = 8  # sessions at which targets are looked at
 TURNING = ("cut", "flat", "cut", "x1000")  # make rises of falls, and falls of rises
 GROUPS = ("prices", "features", "regimes", "models", "trading")
@@ -74,8 +74,10 @@ def audit_causality(
     errors      DataError when the prices are too few for the experiment
     """
     small = tuple(replace(model, **SMALL) for model in experiment.models)  # type: ignore[arg-type] # names of fields
-    training = replace(experiment.training, learning_rate=LEARNING_RATE)
-    experiment = replace(experiment, models=small, training=training, members=1, seed=seed)
+    training = replace(experiment.training, **BRISK)  # type: ignore[arg-type] # names of fields
+    cases = replace(experiment.report, cost_cases=experiment.report.cost_cases[:1])
+    changes = {"models": small, "training": training, "report": cases, "members": 1, "seed": seed}
+    experiment = replace(experiment, **changes)  # type: ignore[arg-type] # names of fields
     chain = chain or chain_of(experiment.backtest.sessions_per_year)
     known = chain.prices(prices)
     folds = chain.boundaries(known.sessions, experiment.split, test_from)
@@ -123,8 +125,7 @@ def audit_stage(stage: Stage, line: Line) -> Audited:
             if probe.ticker and (name, series) not in again:
                 continue
             after = again.get((name, series), before.iloc[:0])  # no window any more, for one
-            seen = (probe, ordinary, stage.tolerance)
-            if not evidence.compare(name, series, before, after, *seen):
+            if not evidence.compare(name, series, before, after, probe, ordinary, stage.tolerance):
                 moved = name
     return evidence.audited(dict.fromkeys(name for name, _ in clean), {**JUDGES, **stage.judges})
 
@@ -141,7 +142,7 @@ def audit_models(lines: Sequence[Line]) -> Iterator[Audited]:
         if asked[question].findings:
             continue
         found = [audit_group((SAMPLES,), newest), audit_split(newest)]
-        groups = [(newest, LEARNED)]
+        groups: list[tuple[Line, tuple[Stage, ...]]] = [(newest, LEARNED)]
         groups += [(newest, (TUNED,))] if newest.asked.traded else []
         if model.task not in seen:
             groups += [(newest, (BASELINES,)), *((line.of(model), LEARNED) for line in lines[:-1])]
@@ -257,9 +258,7 @@ def traded(line: Line) -> Line:
         "weights": pd.DataFrame(sides / shape[1], sessions, there.columns),
     }
     values = {"given": prices, "prices": prices, **drawn}
-    report = replace(line.experiment.report, cost_cases=line.experiment.report.cost_cases[:1])
-    experiment = replace(line.experiment, report=report)
-    return replace(line, experiment=experiment, sessions=prices.sessions, values=values)
+    return replace(line, sessions=prices.sessions, values=values)
 
 
 def _traded_long(line: Line, ticker: str, position: int) -> bool:

@@ -59,10 +59,15 @@ class Line:
         return replace(self, values={**stays, **{step: self[step] for step in kept}, **later})
 
     @property
+    def network(self) -> ModelConfig:
+        """The model; of a line that has one."""
+        assert self.model is not None
+        return self.model
+
+    @property
     def asked(self) -> Objective:
         """What the model is asked."""
-        assert self.model is not None
-        return objective_of(self.model, self["labels"].classes)
+        return objective_of(self.network, self["labels"].classes)
 
     @property
     def name(self) -> str:
@@ -108,15 +113,17 @@ STEPS: Mapping[str, Callable[[Line], Any]] = {
     "features": lambda line: line.chain.compute_features(
         line["prices"], line.model.inputs if line.model else line.features
     ),
-    "targets": lambda line: line.chain.make_targets(line["prices"], line["labels"], line.model),
+    "targets": lambda line: line.chain.make_targets(line["prices"], line["labels"], line.network),
     "samples": lambda line: line.chain.sample(
-        line["features"], line["targets"], line["labels"], line.model
+        line["features"], line["targets"], line["labels"], line.network
     ),
     "thin": _thin,
-    "fit": lambda line: line.chain.fit(*line["thin"], line.model, line.experiment),
+    "fit": lambda line: line.chain.fit(
+        line["thin"][0], line["thin"][1], line.network, line.experiment
+    ),
     "predictions": lambda line: line.chain.predict_fold([line["fit"]], *line["thin"]),
     "baselines": lambda line: line.chain.predict_baselines(
-        *line["thin"], line.asked, line.experiment.seed
+        line["thin"][0], line["thin"][1], line.asked, line.experiment.seed
     ),
     "rules": lambda line: line.chain.tuned(
         line["predictions"].table, line["prices"], line.experiment.trading

@@ -8,6 +8,7 @@ in single precision (loss, temperature) must agree to a share that is named with
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,20 +89,25 @@ def audit_record(
     for labels in record.labels:
         due = chain.label(prices, experiment.labels, labels.boundary, prices.sessions)
         name = f"fold {labels.boundary.number}"
-        learned = (pd.DataFrame(map(asdict, both.thresholds.values())) for both in (labels, due))
+        recorded, learned = (
+            pd.DataFrame(map(asdict, both.thresholds.values())) for both in (labels, due)
+        )
         parts.append(compare("regimes", name, labels.regimes, due.regimes))
-        parts.append(compare("thresholds", name, *learned, kind=f"thresholds {TRAINED}"))
+        parts.append(compare("thresholds", name, recorded, learned, kind=f"thresholds {TRAINED}"))
+    again: dict[tuple[object, ...], pd.DataFrame] = {}  # models of the same samples share baselines
     for own in record.models.values():
         for labels in record.labels:
             parts += _fold(chain, prices, record.features, labels, own, device)
         if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
-            number = len(record.labels) - 1
+            model, number = own.model, len(record.labels) - 1
             samples, targets = own.windows.fold(number)
-            asked = objective_of(own.model, targets.classes)
-            again = chain.predict_baselines(samples, targets, asked, experiment.seed)
+            asked = (model.task, model.horizon, model.inputs, model.lookback)
+            if asked not in again:
+                objective = objective_of(model, targets.classes)
+                again[asked] = chain.predict_baselines(samples, targets, objective, experiment.seed)
             recorded = _of_fold(own.baselines, number)
-            name = f"{own.model.name}, fold {number}"
-            parts.append(compare("baselines", name, recorded, again, "decision"))
+            name = f"{model.name}, fold {number}"
+            parts.append(compare("baselines", name, recorded, again[asked], "decision"))
         parts.append(_stitched(own))
         if own.books is not None:
             parts += _traded(chain, prices, experiment, record.labels, own, own.books)
@@ -122,8 +128,10 @@ def _fold(
     due = chain.sample(features, chain.make_targets(prices, labels, model), labels, model)
     tables = _sample_table(samples, targets), _sample_table(*due)
     yield compare("samples", name, *tables, "decision")
-    rows = (pd.DataFrame(both.rows, columns=list(both.features)) for both in (samples, due[0]))
-    yield compare("samples", f"{name}, rows", *rows)
+    own_rows, due_rows = (
+        pd.DataFrame(both.rows, columns=list(both.features)) for both in (samples, due[0])
+    )
+    yield compare("samples", f"{name}, rows", own_rows, due_rows)
 
     validation: dict[int, Array] = {}
 
@@ -163,17 +171,17 @@ def _fit(
     )
     loss = _loss(objective, output, scaled, taught, model.class_weights)
     until = str(samples.spans.decision[trained].max().astype("datetime64[D]"))
-    quantiles = (repr(sorted(both.thresholds.items())) for both in (fit, targets))  # NaN too
+    own, learned = (repr(sorted(both.thresholds.items())) for both in (fit, targets))  # NaN too
     temperature = objective.temperature(output, truth)
     other = "on other samples than the validation part"
-    checks = [
+    checks: list[tuple[str, str, str, Any, Any, float]] = [
         ("scaler", name, f"scaler {TRAINED}", getattr(fit.scaler, name), getattr(due, name), 0.0)
         for name in ("mean", "deviation", "target_mean", "target_deviation")
     ]
     checks += [
         ("fit", "model", "fit of another model", repr(fit.model), repr(model), 0.0),
         ("fit", "fold", "fit of another fold", fit.fold, targets.fold.number, 0.0),
-        ("thresholds", "thresholds", f"thresholds {TRAINED}", *quantiles, 0.0),
+        ("thresholds", "thresholds", f"thresholds {TRAINED}", own, learned, 0.0),
         ("fit", "trained_until", "trained on other sessions", fit.trained_until, until, 0.0),
         (
             *("fit", "best epoch", "epoch not chosen by the validation loss"),
@@ -193,13 +201,14 @@ def _fit(
     return Audited(Counter(stage for stage, *_ in checks), findings)
 
 
-def _agree(one: object, other: object, tolerance: float) -> bool:
+def _agree(one: Any, other: Any, tolerance: float) -> bool:
     """Whether two words, or two numbers or arrays of them, are the same, or almost."""
     if isinstance(one, str):
-        return one == other
+        return bool(one == other)
     first, second = np.atleast_1d(one, other)
-    close = {"rtol": tolerance, "atol": 1e-3 * tolerance, "equal_nan": True}
-    return first.shape == second.shape and np.allclose(first, second, **close)
+    return first.shape == second.shape and np.allclose(
+        first, second, rtol=tolerance, atol=1e-3 * tolerance, equal_nan=True
+    )
 
 
 def _loss(objective: Objective, output: Array, truth: Array, trained: Array, weigh: bool) -> float:

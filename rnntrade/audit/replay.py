@@ -172,7 +172,7 @@ def audit_served(
 
 def _numbers(answers: pd.DataFrame) -> dict[str, tuple[str, Array]]:
     """As of when, and the (C,) numbers of each ticker."""
-    names = [name for name in answers if str(name).startswith(("p_", "r_"))]
+    names = [str(name) for name in answers if str(name).startswith(("p_", "r_"))]
     return {
         str(row["ticker"]): (str(row["as_of"]), row[names].to_numpy(float))
         for _, row in answers.iterrows()

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc
-from scipy.stats import norm, t
+from scipy.special import betainc, ndtr, stdtr
 
 from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.statistics import known_columns
@@ -173,7 +172,7 @@ def ledoit_wolf_sharpe(
     z = difference / error
     detail = f"annualised difference {difference * math.sqrt(sessions_per_year):+.2f}"
     detail += f" over {sessions} sessions"
-    return _significance(name, z, norm.sf(z), norm.cdf(z), detail)
+    return _significance(name, z, ndtr(-z), ndtr(z), detail)
 
 
 # What the tests share ----------------------------------------------------------------------------
@@ -261,7 +260,7 @@ def _mean_test(name: str, series: Floats, horizon: int) -> Significance:
     if np.ptp(series) == 0.0:
         return _undefined(name, "the difference is the same in every session")
     statistic = series.mean() * math.sqrt(correction * n / _long_run_variance(series, h))
-    above, below = t.sf(statistic, n - 1), t.cdf(statistic, n - 1)
+    above, below = stdtr(n - 1, -statistic), stdtr(n - 1, statistic)
     return _significance(name, statistic, above, below, f"{n} sessions, horizon {h}")
 
 

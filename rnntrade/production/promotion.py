@@ -25,7 +25,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtr, stdtrit
 
 from rnntrade.codec import plain
 from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig, ProductionConfig
@@ -214,10 +214,10 @@ def lower_bound(
     )
     deviation = (high - low) / (2.0 * NormalDist().inv_cdf(0.5 + MOST_COVERED / 2.0))
     deviation *= math.sqrt(blocks / (blocks - 2.0))
-    bound = mean - float(t.ppf(config.promotion_confidence, blocks - 1.0)) * deviation
+    bound = mean - float(stdtrit(blocks - 1.0, config.promotion_confidence)) * deviation
     if deviation == 0.0:  # the same difference in every session
         return bound, float(mean <= margin)
-    return bound, float(t.sf((mean - margin) / deviation, blocks - 1.0))
+    return bound, float(stdtr(blocks - 1.0, (margin - mean) / deviation))
 
 
 def _money(

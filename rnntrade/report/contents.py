@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnntrade.config import Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
-from rnntrade.report import canvas
 from rnntrade.types import Books, Fit, Prices
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class Picture:
     png: bytes
 
 
-def picture(name: str, figure: Figure) -> Picture:
+def picture(name: str, figure: "Figure") -> Picture:
     """Draw a figure now, so that only its bytes are kept."""
+    from rnntrade.report import canvas
+
     return Picture(name, figure.texts[0].get_text(), canvas.png(figure))

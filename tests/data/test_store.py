@@ -18,6 +18,7 @@ from rnntrade.data.bars import digest
 from rnntrade.data.revisions import last_revision
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import ConfigError, DataError, DownloadError
+from tests.conftest import PATIENCE
 from tests.data.conftest import share
 from tests.data.yahoo_server import FakeYahoo, Share, Trouble
 
@@ -382,7 +383,7 @@ for seed in range(4):
 
 def test_two_processes_update_one_ticker_in_turn(root: Path):
     running = [subprocess.Popen([sys.executable, "-c", PROCESS, str(root)]) for _ in range(2)]
-    assert [process.wait(60) for process in running] == [0, 0]
+    assert [process.wait(PATIENCE) for process in running] == [0, 0]
     assert len(store.vintages(root, "synthetic", "AAA")) == 4
     assert len(store.read(root, "synthetic", "AAA")) > 240
     assert not list(root.rglob("*.tmp"))

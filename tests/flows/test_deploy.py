@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.schedule import action_times
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 from tests.homes import TINY
 
 pytestmark = [
@@ -54,7 +54,7 @@ class Installation(NamedTuple):
         )
         while True:
             try:
-                with urlopen(request, timeout=30) as answer:
+                with urlopen(request, timeout=PATIENCE) as answer:
                     return json.loads(answer.read() or b"null")
             except HTTPError as error:
                 if error.code != 503:  # a busy SQLite: Prefect's own client asks again, too
@@ -99,7 +99,7 @@ class Installation(NamedTuple):
         self, name: str, ready: Callable[[list[dict[str, Any]]], bool]
     ) -> list[dict[str, Any]]:
         """Its runs, when they are as asked."""
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + PATIENCE
         while not ready(runs := self.runs(name)):
             assert time.monotonic() < deadline, [(r["name"], r["state"]) for r in runs]
             time.sleep(0.5)
@@ -162,7 +162,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             start_new_session=True,
         )
     try:
-        code = script.wait(timeout=600)
+        code = script.wait(PATIENCE)
         assert code == 0, output.read_text()
         address = f"http://127.0.0.1:{port}/api"
         environment["PREFECT_API_URL"] = address
@@ -193,7 +193,7 @@ def test_the_scheduler_has_planned_the_next_sessions(installation: Installation)
     name = "retrain/after-close"
     [schedule] = installation.deployment(name)["schedules"]
     assert (schedule["slug"], schedule["active"]) == ("close-plus-45", True)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + PATIENCE
     while len(planned := installation.planned(name)) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.5)
@@ -258,7 +258,7 @@ def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
         "    emit_event('rnntrade.drift', resource={'prefect.resource.id': about})\n"
     )
     subprocess.run(
-        [sys.executable, "-c", emit], env=installation.environment, check=True, timeout=300
+        [sys.executable, "-c", emit], env=installation.environment, check=True, timeout=PATIENCE
     )
 
     def over(runs: list[dict[str, Any]]) -> bool:
@@ -280,7 +280,7 @@ def test_the_same_flows_are_served_by_one_process(installation: Installation):
     updated = installation.deployment(name)["updated"]
     serving = subprocess.Popen(command, env=installation.environment)
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + PATIENCE
         while installation.deployment(name)["updated"] == updated:
             assert serving.poll() is None
             assert time.monotonic() < deadline
@@ -297,7 +297,7 @@ def test_the_same_flows_are_served_by_one_process(installation: Installation):
     finally:
         serving.send_signal(signal.SIGINT)
         try:
-            serving.wait(timeout=300)
+            serving.wait(PATIENCE)
         finally:
             serving.kill()
     assert installation.deployment(name)["paused"]  # nobody would run what is due

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.scheduled import signal
+from tests.conftest import PATIENCE
 from tests.flows.test_retrain import POOR, command, retrained, start, write_prices
 from tests.homes import copy_home
 
@@ -37,7 +38,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[str], None]]]:
 def told(home: Path, *arguments: str) -> str:
     """The last line of a command that fails."""
     process = start(home, *arguments)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert out == ""
     assert "Traceback" not in err, err

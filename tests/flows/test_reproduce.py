@@ -65,12 +65,13 @@ def copied(first, tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture
-def here(monkeypatch) -> Iterator[None]:
+def here(monkeypatch, database) -> Iterator[None]:
     """The second run in this process, and without an audit."""
 
     def run_child(folder: Path) -> dict[str, Any]:
         with monkeypatch.context() as patch:
             patch.setenv("RNNTRADE_HOME", str(folder))
+            shutil.copyfile(database, folder / "mlflow.db")
             child(folder)
         return json.loads((folder / ANSWER).read_text())
 

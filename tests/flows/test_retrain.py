@@ -19,6 +19,7 @@ from flows.cli import app
 from flows.retrain import retrain
 from rnntrade.config import DataConfig, Experiment, find_experiment, override
 from rnntrade.data.synthetic import generate
+from tests.conftest import PATIENCE
 from tests.homes import built, copy_home, lean
 from tests.lean import COMMAND, ROOT
 
@@ -47,7 +48,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return json.loads(out)
 

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.run import run as run_here
 from rnntrade.config import find_experiment, override
+from tests.conftest import PATIENCE
 from tests.homes import TINY, lean
 from tests.lean import COMMAND, ROOT
 
@@ -46,7 +47,7 @@ def start(
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return json.loads(out), err
 

@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from rnntrade.config import find_experiment
 from rnntrade.fingerprint import ROOT
 from tasks.tracking import runs as tracking
+from tests.conftest import PATIENCE
 from tests.homes import TINY
 from tests.lean import COMMAND
 from tests.servers import Server, mlflow_server, postgresql, prefect_server_on
@@ -119,7 +120,7 @@ def run(
     waiting, lines = dict(when or {}), []
     assert process.stdout is not None
     assert process.stderr is not None
-    overdue = threading.Timer(400, process.kill)
+    overdue = threading.Timer(PATIENCE, process.kill)
     overdue.start()
     for line in process.stderr:
         lines.append(line.rstrip("\n"))
@@ -227,7 +228,7 @@ def test_servers_gone_for_a_while_cost_time_and_nothing_else(servers, first, sec
     servers.prefect.await_answer()
     found = servers.ask_prefect("/flow_runs/filter", flow_runs={"id": {"any_": flow_runs[1:]}})
     assert [each["state"]["name"] for each in found] == ["Completed"]
-    deadline = time.monotonic() + 180  # what was sent late is also written late
+    deadline = time.monotonic() + PATIENCE  # what was sent late is also written late
     while True:
         one, other = (task_runs(servers, flow_run) for flow_run in flow_runs)
         if set(one) == set(other) and set(other.values()) == {"Cached", "Completed"}:
@@ -252,7 +253,7 @@ def test_a_registered_model_is_served_from_the_server_alone(servers, first, tmp_
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert answer.returncode == 0, answer.stderr
     (row,) = json.loads(answer.stdout.splitlines()[-1])
@@ -322,7 +323,7 @@ def test_the_scheduler_on_postgresql_starts_what_is_due(servers, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stdout + done.stderr
     with (tmp_path / "worker.log").open("w") as log:
@@ -335,7 +336,7 @@ def test_the_scheduler_on_postgresql_starts_what_is_due(servers, tmp_path):
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + PATIENCE
         completed: list[Any] = []
         while not completed:
             assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()

@@ -21,7 +21,7 @@ from rnntrade.config import DataConfig, find_experiment
 from rnntrade.data.sessions import expected_sessions
 from tasks.production.monitoring import EXPERIMENT, Monitored
 from tasks.tracking.runs import client
-from tests.conftest import made_up_bars
+from tests.conftest import PATIENCE, made_up_bars
 from tests.homes import lean
 from tests.tasks.receivers import web_receiver
 
@@ -92,14 +92,14 @@ def check(look: Monitored, name: str) -> dict[str, Any]:
 def ask(address: str, path: str, body: Any) -> Any:
     data = json.dumps(body).encode()
     request = Request(address + path, data, {"content-type": "application/json"})
-    with urlopen(request, timeout=30) as answer:
+    with urlopen(request, timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 
 
 def events(address: str, name: str, atleast: int) -> list[dict[str, Any]]:
     """Those the server has, once it has that many; they arrive a little later."""
     wanted = {"filter": {"event": {"name": [name]}}}
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while True:
         found = ask(address, "/events/filter", wanted)["events"]
         if len(found) >= atleast or time.monotonic() > deadline:

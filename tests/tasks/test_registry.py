@@ -18,7 +18,7 @@ from tasks.home import tracking_uri
 from tasks.refs import read_manifest
 from tasks.tracking import registry
 from tasks.tracking.runs import client, fluent_api
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 from tests.homes import finished_experiment, finished_run
 
 pytestmark = pytest.mark.slow
@@ -112,15 +112,15 @@ def test_mlflow_serves_a_version_over_http(registered, bars):
         assert answer["predictions"] == served.predict(bars).to_dict(orient="records")
     finally:
         server.terminate()
-        server.wait(timeout=120)
+        server.wait(PATIENCE)
 
 
 def _post(url: str, body: str, server: subprocess.Popen) -> dict:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     request = Request(url, body.encode(), {"Content-Type": "application/json"})
     while True:
         try:
-            with urlopen(request, timeout=30) as response:
+            with urlopen(request, timeout=PATIENCE) as response:
                 return json.loads(response.read())
         except HTTPError as error:
             raise AssertionError(error.read().decode()) from error

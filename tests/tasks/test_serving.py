@@ -32,7 +32,7 @@ from tasks.home import artifacts_folder, home
 from tasks.production.serving import LARGEST, Followed
 from tasks.tracking.champions import desk_of, desk_ref, promote, require_champion, versions
 from tasks.tracking.runs import fluent_api
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("champions")]
 JSON = {"Content-Type": "application/json"}
@@ -71,14 +71,14 @@ def serving(folder: Path, ended_by: int = signals.SIGTERM) -> Iterator[SimpleNam
             stderr=written,
         )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while "Serving" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.1)
         yield SimpleNamespace(port=port, process=process, log=log, temporary=temporary)
         process.send_signal(ended_by)
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -94,7 +94,7 @@ def rows(closes: dict[str, pd.Series], sessions: int = 10**6) -> list[dict[str, 
 
 def post(port: int, body: Any, headers: dict[str, str] = JSON) -> tuple[int, Any]:
     """Status and answer, which is JSON whatever was asked."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     connection.request("POST", "/signal", sent, headers)
     response = connection.getresponse()
@@ -209,7 +209,7 @@ def test_other_kinds_of_request_are_told_in_the_same_form(served, closes):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
         status, told = post(served.port, body, {"Content-Type": kind})
         assert (status, told["errors"][0]["field"]) == (400, "content-type")
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
     for method, path, status in [
         ("GET", "/signal", 405),
         ("DELETE", "/health", 405),
@@ -239,7 +239,7 @@ def test_a_request_that_is_too_large_is_not_read_to_its_end(served):
 @pytest.mark.parametrize("number", [400, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_malformed_requests_leave_nothing_behind(served, closes, number):
     bars, rng = rows(closes, SHORT), random.Random(20240102)
-    connection = HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
     kinds: dict[str, dict[int, int]] = {}
     before, memory, files = left_behind(served), [], []
     for done in range(number):
@@ -262,7 +262,7 @@ def test_malformed_requests_leave_nothing_behind(served, closes, number):
     assert 0 < answered < number // 5, kinds  # most were malformed; what was not has an answer
     connection.close()
     assert post(served.port, {"bars": bars})[0] == 200
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while open_files(served) > files[0] and time.monotonic() < deadline:
         time.sleep(0.1)  # connections that are being closed
     assert open_files(served) <= files[0]

@@ -19,6 +19,7 @@ from tasks.home import tracking_uri
 from tasks.refs import Ref, publish, write_manifest
 from tasks.tracking import runs as tracking
 from tasks.tracking.runs import client, nobody_runs, sweep_orphans, tracked_run
+from tests.conftest import PATIENCE
 
 DEBUG = find_experiment("debug")
 OPEN = "from tasks.tracking.runs import client; client().search_experiments(); print('ok')"
@@ -42,7 +43,7 @@ def statuses() -> list[str]:
 
 def test_two_processes_at_once_make_one_database(tmp_path):
     started = [python(OPEN, tmp_path) for _ in range(2)]
-    answers = [process.communicate(timeout=120) for process in started]
+    answers = [process.communicate(timeout=PATIENCE) for process in started]
     assert [out for out, _ in answers] == ["ok\n"] * 2, answers
 
 
@@ -54,7 +55,7 @@ def test_killed_while_the_database_is_made_the_next_one_makes_it(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "mlflow.db").exists()
-    out, err = python(OPEN, tmp_path).communicate(timeout=120)
+    out, err = python(OPEN, tmp_path).communicate(timeout=PATIENCE)
     assert out == "ok\n", err
     assert not list(tmp_path.glob(".mlflow.db.*"))
 

@@ -22,7 +22,7 @@ from tasks.ledger.trials import Line, known_trials, markets, note_fits, note_str
 from tasks.refs import Ref, put
 from tasks.steps import compute_indicators, label_regimes, make_windows
 from tasks.tracking.runs import RunIds, client, tracked_run
-from tests.conftest import made_up_bars
+from tests.conftest import PATIENCE, made_up_bars
 
 DEBUG = find_experiment("debug")
 TWO = replace(DEBUG, models=DEBUG.models[1:3])  # regime_lstm_h1, many_to_one_lstm
@@ -203,7 +203,7 @@ def test_processes_at_once_lose_nothing():
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in started:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     assert len({line.id for line in read_lines(DEBUG.data)}) == 100
 
