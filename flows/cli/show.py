@@ -21,7 +21,7 @@ def console() -> Console:
 
 def table(title: str, rows: list[dict[str, str]]) -> Table:
     """Rows of text below their names."""
-    columns = [Column(name, overflow="fold") for name in rows[0]]
+    columns = [Column(name, overflow="fold", no_wrap=not at) for at, name in enumerate(rows[0])]
     drawn = Table(*columns, title=title, title_justify="left")
     for row in rows:
         drawn.add_row(*row.values())
