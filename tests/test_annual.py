@@ -28,7 +28,7 @@ from rnntrade.evaluation.statistics import sharpe_interval
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
 from rnntrade.production.decisions import make_windows
-from rnntrade.production.desk import Desk, terms
+from rnntrade.production.desk import Desk
 from rnntrade.production.promotion import Candidate, judge
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
@@ -166,7 +166,7 @@ def test_a_desk_reads_its_inputs_by_the_year_of_its_run(bitcoin):
     rows = []
     for year in (252, 365):
         data = DataConfig(tickers=("BTC-USD",), sessions_per_year=year)
-        asked = terms(Experiment("any", data=data), model)
-        desk = Desk((SimpleNamespace(model=model),), asked, None, {}, None, None)
+        experiment = Experiment("any", data=data, models=(model,))
+        desk = Desk((SimpleNamespace(model=model),), experiment, None, {}, None, None)
         rows.append(make_windows(desk, bitcoin).rows)
     np.testing.assert_allclose(rows[1], rows[0] * ROOT, rtol=1e-12)

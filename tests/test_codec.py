@@ -20,7 +20,7 @@ from rnntrade.labels.jump import JumpStates
 from rnntrade.labels.regimes import Labels, StateModel
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import buy_and_hold
-from rnntrade.types import Backtest, Boundary, Epoch, Fold, FoldTargets, Thresholds, Windows
+from rnntrade.types import Backtest, Books, Boundary, Epoch, Fold, FoldTargets, Thresholds, Windows
 
 MARKOV = HiddenMarkov((0.1, -0.1), (0.5, 1.5), ((0.9, 0.1), (0.2, 0.8)), (2 / 3, 1 / 3))
 JUMP = JumpStates((0.1,), (0.2,), ((0.0,), (1.0,)), 50.0)
@@ -147,12 +147,13 @@ def test_a_backtest_and_its_evaluation_come_back(cases, prices, tmp_path):
     held = buy_and_hold(prices, prices.sessions[:60], config)
     costs = pd.DataFrame({(bps, "strategy"): held.returns for bps in cases})
     hold = pd.DataFrame({(bps, "buy_and_hold"): held.returns for bps in cases})
-    save(pd.concat([costs, hold], axis=1), tmp_path / "costs")
+    none = pd.DataFrame(index=held.returns.index)
+    folds = pd.DataFrame({"fold": 0}, index=held.returns.index)
+    cost_cases = pd.concat([costs, hold], axis=1)
+    books = Books(none, held.weights, folds, held, held, held, {}, cost_cases, none)
+    save(books, tmp_path / "books")
     report = ReportConfig(bootstrap_draws=20, cost_cases=cases)
-    found = evaluate_strategy(
-        *("s", held, held, held, config, report),
-        cost_cases=load(pd.DataFrame, tmp_path / "costs"),
-    )
+    found = evaluate_strategy("s", load(Books, tmp_path / "books"), config, report)
     assert len(found.by_cost) == len(cases)
     for value in (held, found):
         save(value, tmp_path / "value")

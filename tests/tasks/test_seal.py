@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.run import run
+from rnntrade.codec import load
 from rnntrade.config import Experiment, find_experiment, override
 from rnntrade.errors import SealError
+from rnntrade.types import Predictions
 from tasks.ledger.seal import Holdout, seal
 from tasks.ledger.trials import note_fits
 from tasks.refs import Ref, put
@@ -278,7 +280,7 @@ def test_a_run_opens_once_and_judges_on_nothing_but_the_sealed_sessions(tracked)
     assert client().get_run(run_id).data.tags["holdout"] == "opened"
     sealed = json.loads(path(tracked).read_text().splitlines()[0])["first"]
     for each in (tracked / "artifacts" / "predictions").iterdir():
-        table = pd.read_parquet(each / "predictions.parquet")
+        table = load(Predictions, each).table
         judged = table[table["part"] == "test"]["decision"]
         assert judged.min() == pd.Timestamp(sealed)
         assert judged.nunique() == 60

@@ -10,7 +10,7 @@ from rnntrade.objectives.direction import Direction
 from rnntrade.objectives.regime import Regime
 from rnntrade.objectives.returns import Returns
 from rnntrade.samples.scaling import fit_scaler
-from rnntrade.training import loop
+from rnntrade.training import devices, loop
 from rnntrade.training.devices import resolve_device
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
@@ -244,6 +244,7 @@ def test_cuda_asked_for_and_absent_is_an_error_that_says_what_to_do(monkeypatch)
 
 
 def test_auto_is_the_best_device_present(monkeypatch):
+    monkeypatch.setattr(devices, "DRIVERS", ("/",))  # a machine with some driver
     for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
