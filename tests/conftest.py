@@ -55,6 +55,22 @@ from hypothesis import settings  # noqa: E402
 
 from rnntrade.types import Prices  # noqa: E402
 
+LONGEST_FIRST = ("deploy", "run", "servers", "retrain", "policy", "signal", "reproduce", "disk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a flow on one worker, which makes what they share once; longest first."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        if item.path.parent.name not in ("flows", "tasks", "controls"):
+            return len(LONGEST_FIRST) + 1
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{name}"))
+        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
 settings.register_profile("busy", deadline=None)  # no test depends on an idle machine
 settings.load_profile("busy")
 

@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import production, research, servers  # noqa: F401 # their commands join the app
+from flows.cli import research  # noqa: F401 # --help lists the commands in this order
+
+# isort: split
+
+from flows.cli import production, servers  # noqa: F401
 from flows.cli.app import app
 
 

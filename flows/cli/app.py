@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, Any] = {  # that change an experiment, by parameter
         ),
     ],
 }
+PANELS = {"research": "Research", "production": "Production", "servers": "Servers and schedules"}
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 AsOf = Annotated[str | None, typer.Option(help="Evaluate as of this session (default: newest).")]
 Task = Annotated[str, typer.Argument(help="direction, regime or forecast.")]
@@ -94,7 +95,11 @@ def command(
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         head = "Example" if len(examples) == 1 else "Examples"
-        app.command(name, epilog="\n\n".join([f"{head}:", *examples]))(run)
+        app.command(
+            name,
+            epilog="\n\n".join([f"{head}:", *examples]),
+            rich_help_panel=PANELS[function.__module__.rpartition(".")[2]],
+        )(run)
         return run
 
     return register

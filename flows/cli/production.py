@@ -22,10 +22,10 @@ POLICIES = "never,monthly,quarterly,on_drift"
 def retrain(
     experiment: Experiment,
     force: Annotated[
-        bool, typer.Option("--force", help="Even when nothing is new since the last one.")
+        bool, typer.Option("--force", help="Retrain even if nothing has changed.")
     ] = False,
 ) -> Answer:
-    """Learn from the newest prices; the champion gives way only to what is shown to be better."""
+    """Train on the newest prices, and promote the result only if it is proven better."""
     prepare()
     from flows.retrain import retrain
     from tasks.production.retraining import markdown
@@ -44,7 +44,7 @@ def signal(
         str | None, typer.Option(help="Comma-separated: shown beside the champion's own.")
     ] = None,
 ) -> Answer:
-    """Say and write down the champion's decision after the newest close; or show an earlier one."""
+    """Record the champion's decision after the newest close, or show an earlier one."""
     asked = [each.strip() for each in tickers.split(",")] if tickers else []
     said = run_light("evening.signal", session(as_of), asked)
     value = said if len(said) > 1 else said[0]
@@ -53,14 +53,14 @@ def signal(
 
 @command("reconcile", "rnntrade reconcile --json")
 def reconcile() -> Answer:
-    """Compare every decision of the journal with a fresh backtest, and explain what differs."""
+    """Compare every recorded decision with a fresh backtest, and explain the differences."""
     found = run_light("evening.reconcile")
     return Answer(found, lambda: show.show_reconciled(found), missing=found.missing)
 
 
 @command("monitor", "rnntrade monitor", "rnntrade monitor --as-of 2018-12-14 --json")
 def monitor(as_of: AsOf = None) -> Answer:
-    """Check whether the champions still fit the world: inputs, hits, calibration, bars, age."""
+    """Check the champions for drift of inputs, hit rate and calibration, for age and stale bars."""
     looks = run_light("evening.monitor", session(as_of))
     missing = {ticker: why for look in looks for ticker, why in look.missing.items()}
     return Answer(looks, lambda: show.show_looks(looks), missing=missing)
@@ -78,10 +78,10 @@ def backtest_policy(
         str, typer.Option(help="Of never, monthly, quarterly, on_drift, every_N (sessions).")
     ] = POLICIES,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Only what would be promoted replaces the model.")
+        bool, typer.Option("--gate", help="A new model must earn its promotion.")
     ] = False,
 ) -> Answer:
-    """When to retrain?  The schedule's own functions, lived through day by day, once a policy."""
+    """Simulate retraining policies day by day, with the functions that the schedule runs."""
     prepare(experiment)
     from flows.policy import backtest_policy
 
@@ -93,7 +93,7 @@ def backtest_policy(
 def models(
     task: Annotated[str, typer.Argument(help="Only of direction, regime or forecast.")] = "",
 ) -> Answer:
-    """List the registered versions: which is followed, what it rests on, why it was chosen."""
+    """List the registered versions: aliases, verdicts, and the reason for each promotion."""
     from tasks.setup.surroundings import check_records
     from tasks.tracking.champions import versions
 
@@ -106,9 +106,9 @@ def models(
 def promote(
     task: Task,
     number: Annotated[str, typer.Argument(help="Number of the version, from rnntrade models.")],
-    reason: Annotated[str, typer.Option(help="Kept with the version.")] = "by hand",
+    reason: Annotated[str, typer.Option(help="Stored with the version.")] = "by hand",
 ) -> None:
-    """Follow a version, by your own decision; the champion before becomes `previous`."""
+    """Make a version the champion by hand; the current one becomes `previous`."""
     from tasks.setup.surroundings import check_records
     from tasks.tracking.champions import find_version, promote
 
@@ -120,7 +120,7 @@ def promote(
 
 @command("rollback", "rnntrade rollback direction")
 def rollback(task: Task) -> None:
-    """Follow the champion before this one again."""
+    """Restore the previous champion."""
     from tasks.setup.surroundings import check_records
     from tasks.tracking.champions import rollback
 

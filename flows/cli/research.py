@@ -23,10 +23,10 @@ from rnntrade.errors import ConfigError
 def run(
     experiment: Experiment,
     open_holdout: Annotated[
-        bool, typer.Option("--open-holdout", help="Judge on the sealed sessions: once.")
+        bool, typer.Option("--open-holdout", help="Judge on the sealed sessions; allowed once.")
     ] = False,
     spent: Annotated[
-        bool, typer.Option("--spent", help="Open the holdout again; the run is stamped for it.")
+        bool, typer.Option("--spent", help="Open the holdout again; the run is marked as spent.")
     ] = False,
 ) -> Answer:
     """Run an experiment: download, train, backtest, audit, record, register, report."""
@@ -46,7 +46,7 @@ def run(
     "rnntrade data debug --folder ~/prices --tickers BTC-USD --set data.calendar=24/7",
 )
 def data(experiment: Experiment | None) -> Answer:
-    """Bring an experiment's prices up to date, and show what is stored."""
+    """Update an experiment's prices, and list what is stored."""
     from rnntrade.data.archive import catalogue, current, load
     from tasks.home import data_folder
 
@@ -74,7 +74,7 @@ def data(experiment: Experiment | None) -> Answer:
     experiment="quick",
 )
 def audit(experiment: Experiment) -> Answer:
-    """Hunt leaks in every step of an experiment, with small networks; exit 1 if there is one."""
+    """Hunt leaks in every step of an experiment, with small networks.  Exit code 1 on a leak."""
     prepare(experiment)
     from flows.audit import audit_experiment
 
@@ -85,13 +85,14 @@ def audit(experiment: Experiment) -> Answer:
 @command("controls", "rnntrade controls --fast", "rnntrade controls --page docs/controls.md")
 def controls(
     fast: Annotated[
-        bool, typer.Option("--fast", help="A small network: a minute instead of a quarter hour.")
+        bool,
+        typer.Option("--fast", help="Use a small network: a minute instead of a quarter hour."),
     ] = False,
     page: Annotated[
-        Path | None, typer.Option(help="Markdown page to write the table into, between its marks.")
+        Path | None, typer.Option(help="Markdown page to update with the table.")
     ] = None,
 ) -> Answer:
-    """Is the edge found where there is one, and none where there is none?  Exit 1 if not."""
+    """Test that a planted edge is found, and none in noise.  Exit code 1 if not."""
     prepare()
     from flows.controls import controls
 
@@ -105,10 +106,10 @@ def controls(
 
 @command("reproduce", "rnntrade reproduce 3f2a91c7", "rnntrade reproduce 3f2a91c7 --json")
 def reproduce(
-    run_id: Annotated[str, typer.Argument(help="Id of a run in MLflow, or its first 6 digits.")],
-    keep: Annotated[bool, typer.Option("--keep", help="Keep what the second run made.")] = False,
+    run_id: Annotated[str, typer.Argument(help="MLflow run id, or its first 6 digits or more.")],
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the files of the second run.")] = False,
 ) -> Answer:
-    """Make a recorded run again, and compare prices, features, weights and equity by digest."""
+    """Repeat a recorded run, and compare prices, features, weights and equity by digest."""
     prepare()
     from flows.reproduce import reproduce
 
@@ -124,10 +125,12 @@ def reproduce(
 )
 def diagnose(
     experiment: Experiment,
-    groups: Annotated[int, typer.Option(help="Parts that the sessions are cut into.")] = 6,
-    test_groups: Annotated[int, typer.Option(help="Parts that are judged at a time.")] = 2,
+    groups: Annotated[
+        int, typer.Option(help="Number of groups that the sessions are split into.")
+    ] = 6,
+    test_groups: Annotated[int, typer.Option(help="Groups in each test set.")] = 2,
 ) -> Answer:
-    """How far does choosing among the models that trade flatter?  By combinatorial purged CV."""
+    """Measure how much choosing among models flatters, by combinatorial purged cross-validation."""
     prepare(experiment)
     from flows.diagnose import diagnose
 
@@ -136,8 +139,8 @@ def diagnose(
 
 
 @command("clean", "rnntrade clean", "rnntrade clean --yes")
-def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False) -> None:
-    """Show what no recorded run refers to; with --yes, remove it.  Not while a run is going on."""
+def clean(yes: Annotated[bool, typer.Option("--yes", help="Delete them.")] = False) -> None:
+    """List artifacts that no recorded run refers to; with --yes, delete them (no run may be active)."""
     from tasks.cleaning import remove, unused
     from tasks.setup.surroundings import check_records
     from tasks.tracking.runs import nobody_runs

@@ -32,7 +32,7 @@ def ui(
         int, typer.Option(help="Port for the Prefect UI.", envvar="PREFECT_SERVER_API_PORT")
     ] = 4200,
 ) -> None:
-    """Serve the MLflow and Prefect pages on this machine until Ctrl-C."""
+    """Run the MLflow and Prefect UIs on this machine until Ctrl-C."""
     from tasks.home import tracking_uri
     from tasks.setup.surroundings import check_records
     from tasks.tracking.runs import client
@@ -89,7 +89,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
 ) -> None:
-    """Answer over HTTP with the champion's signal for the bars that are sent, until Ctrl-C."""
+    """Serve the champion's signal over HTTP until Ctrl-C: bars in, decision out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):
         _serve(host, port)
@@ -109,7 +109,7 @@ def deploy(
     ] = None,
     wait: Wait = 60.0,
 ) -> None:
-    """Deploy run, signal, monitor and retrain with their schedules to the Prefect server."""
+    """Deploy run, signal, monitor and retrain, with their schedules, to the Prefect server."""
     _check()
     from flows.deployments import deploy, deployments_of, pools
 
@@ -128,7 +128,7 @@ def deploy(
     envvar="RNNTRADE_EXPERIMENT",
 )
 def serve_flows(experiment: Experiment, wait: Wait = 60.0) -> None:
-    """Deploy the same and run what is due from this process, until Ctrl-C: no pool, no worker."""
+    """Deploy the same and run it in this process until Ctrl-C, without work pool or worker."""
     _check()
     from prefect import serve
 
