@@ -140,7 +140,7 @@ def diagnose(
 
 @command("clean", "rnntrade clean", "rnntrade clean --yes")
 def clean(yes: Annotated[bool, typer.Option("--yes", help="Delete them.")] = False) -> None:
-    """List artifacts that no recorded run refers to; with --yes, delete them (no run may be active)."""
+    """List artifacts that no recorded run refers to; --yes deletes them (no run may be active)."""
     from tasks.cleaning import remove, unused
     from tasks.setup.surroundings import check_records
     from tasks.tracking.runs import nobody_runs
