@@ -58,6 +58,7 @@ from rnntrade.types import Prices  # noqa: E402
 LONGEST_FIRST = ("deploy", "run", "servers", "retrain", "policy", "signal", "reproduce", "disk")
 
 
+@pytest.hookimpl(tryfirst=True)  # or xdist has named the groups already
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a flow on one worker, which makes what they share once; longest first."""
 
