@@ -9,7 +9,7 @@ run: .venv/ready   ## the experiment `quick`, on real prices that need no networ
 	$(BIN)/rnntrade run quick
 
 test: .venv/ready   ## every guarantee, in minutes; no network
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 soak: .venv/ready   ## what needs an hour: kills by the dozen, requests by the thousand, whole controls
 	$(BIN)/pytest --numprocesses auto --dist worksteal -m soak

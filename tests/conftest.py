@@ -55,19 +55,18 @@ from hypothesis import settings  # noqa: E402
 
 from rnntrade.types import Prices  # noqa: E402
 
-LONGEST_FIRST = ("deploy", "run", "servers", "retrain", "policy", "signal", "reproduce", "disk")
+LONGEST_FIRST = ("run", "deploy", "servers", "retrain", "signal", "policy", "disk", "reproduce")
+LONG = ("flows", "tasks", "audit", "controls")
 
 
-@pytest.hookimpl(tryfirst=True)  # or xdist has named the groups already
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a flow on one worker, which makes what they share once; longest first."""
+    """Begin with the modules that take longest, so that no worker is left with one at the end."""
 
     def place(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
-        if item.path.parent.name not in ("flows", "tasks", "controls"):
-            return len(LONGEST_FIRST) + 1
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{name}"))
-        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+        if name in LONGEST_FIRST:
+            return LONGEST_FIRST.index(name)
+        return len(LONGEST_FIRST) + (item.path.parent.name not in LONG)
 
     items.sort(key=place)
 
