@@ -48,10 +48,11 @@ def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> D
         prices = seal(ids, experiment, fetched, opening=False, spent=False).prices
         year = experiment.backtest.sessions_per_year
         features = {ticker: compute_indicators(ticker, ref, year) for ticker, ref in prices.items()}
-        cut = (groups, test_groups)
         fraction = experiment.split.validation_fraction
         samples = {
-            model.name: make_combinatorial_windows(model, features, prices, *cut, fraction)
+            model.name: make_combinatorial_windows(
+                model, features, prices, groups, test_groups, fraction
+            )
             for model in models
         }
         asked = replace(experiment, models=models)
@@ -65,6 +66,13 @@ def diagnose(experiment: Experiment, groups: int = 6, test_groups: int = 2) -> D
                 failures[model.name] = str(error)
                 continue
             said = predict(samples[model.name], found, model, device)
-            rules = (experiment.trading, experiment.backtest)
-            traded[model.name] = trade_paths(model.name, said, prices, *rules, *cut)
-        return judge_paths(experiment, *cut, fits, traded, failures)
+            traded[model.name] = trade_paths(
+                model.name,
+                said,
+                prices,
+                experiment.trading,
+                experiment.backtest,
+                groups,
+                test_groups,
+            )
+        return judge_paths(experiment, groups, test_groups, fits, traded, failures)

@@ -70,7 +70,10 @@ def audit(
         count, seconds = found[name].compared, time.perf_counter() - started
         log.info(
             "audit, %s: %d comparisons, %d findings, %.1f s",
-            *(name, count, len(found[name].findings), seconds),
+            name,
+            count,
+            len(found[name].findings),
+            seconds,
         )
     return put("audits", AuditReport(found, warmup))
 

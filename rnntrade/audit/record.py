@@ -178,19 +178,22 @@ def _fit(
         ("scaler", name, f"scaler {TRAINED}", getattr(fit.scaler, name), getattr(due, name), 0.0)
         for name in ("mean", "deviation", "target_mean", "target_deviation")
     ]
+    lowest = int(np.argmin(losses))
+    by_loss, elsewhere = "epoch not chosen by the validation loss", f"calibrated {other}"
     checks += [
         ("fit", "model", "fit of another model", repr(fit.model), repr(model), 0.0),
         ("fit", "fold", "fit of another fold", fit.fold, targets.fold.number, 0.0),
         ("thresholds", "thresholds", f"thresholds {TRAINED}", own, learned, 0.0),
         ("fit", "trained_until", "trained on other sessions", fit.trained_until, until, 0.0),
-        (
-            *("fit", "best epoch", "epoch not chosen by the validation loss"),
-            *(fit.best, int(np.argmin(losses)), 0.0),
-        ),
+        ("fit", "best epoch", by_loss, fit.best, lowest, 0.0),
         ("fit", "validation loss", f"epoch chosen {other}", losses[fit.best], loss, LOSS_TOLERANCE),
         (
-            *("calibration", "temperature", f"calibrated {other}"),
-            *(fit.temperature, temperature, TEMPERATURE_TOLERANCE),
+            "calibration",
+            "temperature",
+            elsewhere,
+            fit.temperature,
+            temperature,
+            TEMPERATURE_TOLERANCE,
         ),
     ]
     findings = tuple(
