@@ -24,7 +24,7 @@ from rnntrade.config import (
 from rnntrade.data.sessions import sessions_per_year, with_sessions_per_year
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import figures, rolling_sharpe, sharpe_ratio
-from rnntrade.evaluation.statistics import sharpe_interval
+from rnntrade.evaluation.statistics import bootstrap_interval
 from rnntrade.features.sets import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
 from rnntrade.production.decisions import make_windows
@@ -99,7 +99,7 @@ def test_the_sharpe_ratio_of_a_market_open_every_day_by_hand(bitcoin):
     )
     assert judged.sharpe == pytest.approx(by_hand, rel=1e-12)
     assert judged.sharpe_interval == pytest.approx(
-        [ROOT * bound for bound in sharpe_interval(returns, 8, 50)]
+        [ROOT * bound for bound in bootstrap_interval(sharpe_ratio, returns, block=8, draws=50)]
     )
     assert judged.folds["sharpe_ratio"].tolist() == pytest.approx([by_hand])
     # the probability looks at one session, whatever the year

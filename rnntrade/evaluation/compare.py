@@ -1,22 +1,25 @@
-"""All models that answer one question, and all strategies, judged together: the best was picked."""
+"""All models that answer one question, and all strategies, judged together: the best was picked.
+
+Losses are per session (averages over tickers), lower is better, one column a model.  Sessions are
+resampled in blocks with the stationary bootstrap; blocks must be longer than what the losses
+remember (twice the horizon, and the cube root of the sessions, at least).
+"""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.config import ModelConfig, ReportConfig
 from rnntrade.evaluation import statistics
-from rnntrade.evaluation.power import block_length
 from rnntrade.evaluation.predictions import rows_by_source
-from rnntrade.evaluation.selection import step_m, superior_predictive_ability
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Books
 
 SEED = 0
-NOWHERE = (math.nan, math.nan)
 OVERFITTING_NEEDED = 0.2  # below it a choice among strategies counts as not overfitted
 
 
@@ -124,19 +127,90 @@ def _compare(
     config: ReportConfig,
 ) -> Comparison:
     table = pd.concat(columns, axis=1)
-    block = block_length(len(table), horizon)
+    gains, block = scaled_gains(base, table), statistics.block_length(len(table), horizon)
     draws = config.bootstrap_draws
-    ability = superior_predictive_ability(base, table, block, draws, SEED)
-    better = step_m(base, table, 1.0 - config.confidence, block, draws, SEED)
-    few = "too few sessions for these tests" if np.isnan(ability.consistent) else "compared"
+    lower, consistent, upper = superior_predictive_ability(gains, block, draws, SEED)
+    few = "too few sessions for these tests" if math.isnan(consistent) else "compared"
     return Comparison(
         question=question,
         benchmark=benchmark,
         models=tuple(str(name) for name in columns),
-        spa_p=ability.consistent,
-        spa_range=(ability.lower, ability.upper),
-        better=better,
+        spa_p=consistent,
+        spa_range=(lower, upper),
+        better=step_m(gains, 1.0 - config.confidence, block, draws, SEED),
         overfitting=math.nan,
-        overfitting_band=NOWHERE,
-        note=f"{ability.sessions:,} sessions, {few}.",
+        overfitting_band=(math.nan, math.nan),
+        note=f"{len(gains):,} sessions, {few}.",
     )
+
+
+def scaled_gains(benchmark: pd.Series, models: pd.DataFrame) -> pd.DataFrame:
+    """The benchmark's losses less each model's, over the deviation of that difference.
+
+    benchmark, models  (T,) and (T, M) losses, by session
+    returns            (sessions that all have, models), without models that lose the very same
+    """
+    if not (benchmark.index.is_unique and models.index.is_unique):
+        raise ValueError("losses have a session twice: average them over a session's tickers first")
+    gains = models.rsub(benchmark.reindex(models.index), axis=0)
+    known = gains.replace([np.inf, -np.inf], np.nan).dropna()
+    rounding = 1e-12 * float(benchmark.abs().max())
+    known = known.loc[:, (known.abs() > rounding).any()]
+    # arch 8.0.0 compares the means as they are, whatever its `studentize` says: scaled beforehand,
+    # a model whose losses vary much cannot hide the others
+    deviation = known.std(ddof=0)
+    return known / deviation.where(deviation > rounding, 1.0)
+
+
+def superior_predictive_ability(
+    gains: pd.DataFrame, block: int, draws: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Test whether the best of the models loses less than the benchmark, by more than luck.
+
+    gains    as `scaled_gains` gives them
+    block    mean length of the bootstrap's blocks, in sessions
+    returns  three p of "no model is better", never below 1 / (draws + 1), NaN for fewer than two
+             blocks, 1 where no model did better: models that are worse than the benchmark are left
+             out of the search (rejects too often), only those that are clearly worse (the one to
+             go by), and none (White's reality check, rejects too seldom)
+    source   Hansen (2005), A Test for Superior Predictive Ability, as `arch` has it
+    """
+    if len(gains) < max(2 * block, 10):
+        return math.nan, math.nan, math.nan
+    if not (gains.mean() > 0.0).any():  # Hansen's statistic is 0 then; arch's is below
+        return 1.0, 1.0, 1.0
+    test = _spa(gains, block, draws, seed)
+    test.compute()
+    lower, consistent, upper = np.maximum(
+        test.pvalues[["lower", "consistent", "upper"]], 1.0 / (draws + 1)
+    )
+    return float(lower), float(consistent), float(upper)
+
+
+def step_m(
+    gains: pd.DataFrame, size: float, block: int, draws: int = 1000, seed: int = 0
+) -> tuple[str, ...]:
+    """Name the models that lose less than the benchmark; one or more wrongly with chance `size`.
+
+    source  Romano and Wolf (2005), Stepwise Multiple Testing as Formalized Data Snooping
+    """
+    better = np.zeros(gains.shape[1], dtype=bool)
+    if len(better) and len(gains) >= max(2 * block, 10):
+        # arch 8.0.0 has StepM too, but it fails where every model turns out better in turn
+        test = _spa(gains, block, draws, seed)
+        while not better.all():
+            test.subset(~better)
+            test.compute()
+            found = test.better_models(size)
+            if len(found) == 0:
+                break
+            better[found] = True
+    return tuple(str(name) for name in gains.columns[better])
+
+
+def _spa(gains: pd.DataFrame, block: int, draws: int, seed: int) -> Any:
+    """The test of losses whose differences are these gains."""
+    from arch.bootstrap import SPA  # takes 2 s to import
+
+    nothing = pd.Series(0.0, gains.index)
+    return SPA(nothing, -gains, block_size=block, reps=draws, seed=seed)

@@ -5,7 +5,7 @@ Only rows whose future is known are judged, the same ones for the network and ev
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import ModelConfig, ReportConfig
-from rnntrade.evaluation import classification, forecasts, statistics, verdict
-from rnntrade.evaluation.hypotheses import tests
-from rnntrade.evaluation.power import block_length, coin_band, one_sided_p, smallest_edge
+from rnntrade.evaluation import classification, statistics, verdict
 from rnntrade.evaluation.predictions import (
     KEYS,
     conformal_half_widths,
+    interval_scores,
     known_rows,
     rows_by_source,
+    step_scores,
 )
+from rnntrade.evaluation.significance import tests
 from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
@@ -99,42 +100,32 @@ def evaluate_model(
         _session_interval(gain, judged["decision"], model.horizon, config, confidence)
         for confidence in (config.confidence, NARROW_CONFIDENCE)
     )
-    blocks = max(sessions // block_length(sessions, model.horizon), 1)
-    p_value = one_sided_p(float(gain.mean()), wide, config.confidence, blocks)
+    blocks = max(sessions // statistics.block_length(sessions, model.horizon), 1)
+    p_value = statistics.one_sided_p(float(gain.mean()), wide, config.confidence, blocks)
     attempts = max(len(set(trials.attempts)), 1)
     survives = p_value * attempts < 1.0 - config.confidence
-    words = verdict.phrase(verdict.judge(wide, narrow, survives), rival)
-    score, rival_score = _score(worth[model.name], kind), _score(worth[rival], kind)
-    variance = VARIANCE[kind] * model.horizon
-    smallest = smallest_edge(wide, sessions, variance, config.confidence)
+    smallest = statistics.smallest_edge(
+        wide, sessions, VARIANCE[kind] * model.horizon, config.confidence
+    )
     validated = objective.cost(validation[model.name]).mean() if validation else math.nan
     tables = TABLES[kind](objective, test, validation.get(model.name), model.name)
-    return ModelEvaluation(
+    evaluation = ModelEvaluation(
         name=model.name,
         task=model.task,
         horizon=model.horizon,
         score_name=kind,
-        score=score,
+        score=_score(worth[model.name], kind),
         validation_score=_score(float(validated), kind),
         best_baseline=rival,
-        baseline_score=rival_score,
+        baseline_score=_score(worth[rival], kind),
         difference=float(gain.mean()),
         interval=wide,
         narrow_interval=narrow,
         confidence=config.confidence,
         p_value=p_value,
         attempts=attempts,
-        verdict=words,
-        sentence=verdict.model_sentence(
-            words,
-            model.name,
-            (kind, score),
-            (rival, rival_score),
-            float(gain.mean()),
-            wide,
-            config.confidence,
-            (p_value, attempts),
-        ),
+        verdict=verdict.phrase(verdict.judge(wide, narrow, survives), rival),
+        sentence="",
         samples=len(judged),
         sessions=sessions,
         smallest_edge=smallest,
@@ -148,6 +139,30 @@ def evaluate_model(
         seeds=_seeds(members, judged, model.name, objective, cost[rival], scale),
         tests=tests(test, objective, model.name),
         reliability=tables.reliability,
+    )
+    return replace(evaluation, sentence=sentence(evaluation))
+
+
+def sentence(e: ModelEvaluation) -> str:
+    """The verdict with the figures that decide it."""
+    rival, (low, high) = verdict.plain(e.best_baseline), e.interval
+    if e.score_name == "rmse":
+        figures = f"RMSE {100 * e.score:.3f} % against {100 * e.baseline_score:.3f} % of {rival}"
+        change = f"{100 * e.difference:+.2f} % squared error saved"
+        bounds = f"{100 * low:+.2f} to {100 * high:+.2f} %"
+    else:
+        figures = f"{e.score_name} {e.score:.3f} against {e.baseline_score:.3f} of {rival}"
+        change, bounds = f"difference {e.difference:+.3f}", f"{low:+.3f} to {high:+.3f}"
+    if not math.isfinite(e.p_value):
+        p = "no p-value"
+    elif e.attempts == 1:
+        p = f"p = {e.p_value:.3f}, the first model tried on this data"
+    else:
+        corrected = f"{min(1.0, e.p_value * e.attempts):.3f}"
+        p = f"p = {e.p_value:.3f}, corrected for {e.attempts} models tried {corrected}"
+    return (
+        f"{e.name}: {e.verdict}. On the test part {figures}, the best baseline there: {change}, "
+        f"{100 * e.confidence:g} % interval {verdict.bounded(low, bounds)}, {p}."
     )
 
 
@@ -210,12 +225,13 @@ def _session_interval(
 ) -> Interval:
     """Interval of the mean gain; a session's gains are summed, so that every sample counts once."""
     sums = pd.Series(gain).groupby(decision.to_numpy()).sum().sort_index()
-    per_session = sums * (len(sums) / len(gain))
-    if len(sums) < 2:
-        return (math.nan, math.nan)
-    block = block_length(len(sums), horizon)
-    return statistics.mean_difference_interval(
-        per_session, block, config.bootstrap_draws, confidence, SEED
+    return statistics.bootstrap_interval(
+        np.mean,
+        sums * (len(sums) / len(gain)),
+        block=statistics.block_length(len(sums), horizon),
+        draws=config.bootstrap_draws,
+        confidence=confidence,
+        seed=SEED,
     )
 
 
@@ -267,9 +283,9 @@ def _number_tables(
     scores, steps = {}, {}
     for source, rows in test.items():
         truth, forecast = objective.truth(rows), objective.predicted(rows)
-        pooled = forecasts.step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
+        pooled = step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
         scores[source] = {str(key): float(value) for key, value in pooled.iloc[0].items()}
-        steps[source] = forecasts.step_scores(truth, forecast)
+        steps[source] = step_scores(truth, forecast)
     return Tables(
         pd.DataFrame.from_dict(scores, orient="index").rename_axis("source"),
         steps=pd.concat(steps, names=["source"]),
@@ -295,7 +311,7 @@ def _coverage(
     usable = np.isfinite(half_width).all(axis=1)
     if not usable.any():
         return None
-    return forecasts.interval_scores(
+    return interval_scores(
         objective.truth(rows)[usable], objective.predicted(rows)[usable], half_width[usable]
     )
 
@@ -306,6 +322,8 @@ def _power(objective: Objective, smallest: float, sessions: int, confidence: flo
     edge = EDGES[objective.score](smallest)
     text = f"{sessions:,} test sessions could not have told {edge} from luck"
     if objective.traded:
-        text += f"; accuracy below {coin_band(sessions, objective.horizon, confidence):.3f}"
+        text += (
+            f"; accuracy below {statistics.coin_band(sessions, objective.horizon, confidence):.3f}"
+        )
         text += " is inside a fair coin's band"
     return text + "."

@@ -1,14 +1,16 @@
 """Could a difference be luck?  Tests of two models, of directions and of two Sharpe ratios.
 
 N predictions, one a ticker and session; h horizon.  Predictions of one session move together, and
-labels that reach h sessions ahead overlap, so N predictions are far fewer independent ones: all but
-`binomial_direction`, which is right for one ticker and h = 1 only, allow for it.
+labels that reach h sessions ahead overlap, so N predictions are far fewer independent ones: all
+tests allow for it.
 
-The null hypothesis is always "no difference" or "no skill".  Positive statistics favour the model.
+The null hypothesis is always "no difference" or "no skill".  Positive statistics favour the model,
+and p-values are one-sided: the chance of a result this good, or better, without skill.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,19 +19,66 @@ from scipy.special import betainc, ndtr, stdtr
 
 from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.statistics import known_columns
+from rnntrade.protocols import Objective
+
+COLUMNS = ["test", "against", "statistic", "p_value", "detail"]
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Significance:
+class Significance(NamedTuple):
     """What a test found; NaN where it is undefined."""
 
     name: str
     statistic: float
-    p_value: float  # chance of a result this far from the null, on either side
-    p_better: float  # chance of one this good or better for the model
+    p_better: float  # one-sided
     detail: str  # the figures behind it, in words
+
+
+def tests(test: Mapping[str, pd.DataFrame], objective: Objective, name: str) -> pd.DataFrame:
+    """One row a test of the network `name` against its rivals, on the rows of the test part.
+
+    classes  McNemar against the objective's rivals; of rises also binomial against a coin, and
+             Pesaran and Timmermann
+    numbers  Diebold and Mariano against each baseline
+    """
+    own, horizon = test[name], objective.horizon
+    session = own["decision"].to_numpy()
+    cost = {source: objective.cost(rows) for source, rows in test.items()}
+    if not objective.classes:
+        return _table(
+            (rival, diebold_mariano(cost[name], cost[rival], horizon, session))
+            for rival in test
+            if rival != name
+        )
+    right = {source: loss == 0.0 for source, loss in cost.items()}
+    found = [
+        (rival, mcnemar_by_session(right[name], right[rival], session, horizon))
+        for rival in objective.rivals
+        if rival in test
+    ]
+    if objective.traded:
+        truth = objective.truth(own) > 0.5
+        up = objective.predicted(own).argmax(axis=1) == 1
+        found = [
+            ("a coin", binomial_by_session(right[name], session, horizon)),
+            *found,
+            ("independence", pesaran_timmermann_by_session(truth, up, session, horizon)),
+        ]
+    return _table(found)
+
+
+def strategy_tests(
+    returns: pd.Series, benchmark: pd.Series, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> pd.DataFrame:
+    """One row a test of a strategy against buy and hold: equal Sharpe ratios (Ledoit and Wolf)."""
+    found = ledoit_wolf_sharpe(returns, benchmark, sessions_per_year=sessions_per_year)
+    return _table([("buy_and_hold", found)])
+
+
+def _table(found: Iterable[tuple[str, Significance]]) -> pd.DataFrame:
+    rows = [(name, rival, *numbers) for rival, (name, *numbers) in found]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"statistic": float, "p_value": float})
 
 
 def mcnemar_by_session(
@@ -40,61 +89,43 @@ def mcnemar_by_session(
     McNemar's test (1947) asks how often random signs on the discordant pairs reach what was seen.
     Here all pairs of a block of sessions share one sign.  Blocks of three horizons keep the size
     near its nominal one (with labels 20 ahead and three tickers alike, 5 % became 5 to 6 %, where
-    the plain test rejects 60 %); fewer than six blocks cannot reach 5 % on two sides at all.
+    the plain test rejects 60 %).
     session  (N,) of each pair, in any order
     horizon  sessions that a label reaches ahead; blocks are no shorter than sessions^(1/3) either
     returns  exact p over all choices of signs; the statistic is wins less losses
     source   Canay, Romano and Shaikh (2017), Randomization Tests under an Approximate Symmetry …
     """
-    wins, losses = _discordant(model_right, rival_right)
-    difference = np.asarray(model_right, dtype=float) - np.asarray(rival_right, dtype=float)
-    sums = _by_session(difference, session)
-    length = max(3 * _checked(horizon), math.ceil(round(math.cbrt(len(sums)), 9)))
+    model, rival = _pairs(model_right, rival_right)
+    wins, losses = int((model > rival).sum()), int((rival > model).sum())
+    sums = _by_session(model - rival, session)
+    length = max(3 * horizon, math.ceil(round(math.cbrt(len(sums)), 9)))
     number = max(len(sums) // length, 1)
     blocks = np.array([part.sum() for part in np.array_split(sums, number)]).round().astype(int)
-    above, below = _flipped(blocks), _flipped(-blocks)
     detail = f"right alone: model {wins}, rival {losses}; {number} blocks of {length} sessions"
-    return _significance("McNemar, block signs", wins - losses, above, below, detail)
+    return Significance("McNemar, block signs", float(wins - losses), _flipped(blocks), detail)
 
 
-def binomial_direction(right: int, count: int, share: float = 0.5) -> Significance:
-    """Test whether more of `count` independent calls were right than a known share would be.
-
-    share    of right calls without skill: 0.5, or the majority's share (of the training part: a
-             majority known only afterwards is a rival, for `mcnemar`)
-    returns  exact binomial p; the statistic is the share of right calls less that one
-    """
-    if not 0 <= right <= count or not 0.0 < share < 1.0:
-        raise ValueError(f"{right} right of {count} against a share of {share} is not possible")
-    above, below = _binomial_tails(right, count, share)
-    found = right / count - share if count else math.nan
-    return _significance("binomial", found, above, below, f"{right} of {count} right")
-
-
-def binomial_by_session(
-    right: ArrayLike, session: ArrayLike, horizon: int = 1, share: float = 0.5
-) -> Significance:
-    """Test the same of calls that move together, counted as fewer independent ones.
+def binomial_by_session(right: ArrayLike, session: ArrayLike, horizon: int = 1) -> Significance:
+    """Test whether more calls were right than a coin's, of calls that move together.
 
     The variance of the number right, over sessions and h - 1 lags, is divided by the binomial one;
     calls count as many times fewer, and never as more.
-    right   (N,) whether each call was right, at `session` (N,)
-    source  Rao and Scott (1992), A Simple Method for the Analysis of Clustered Binary Data
+    right    (N,) whether each call was right, at `session` (N,)
+    returns  binomial p; the statistic is the share of right calls less 0.5
+    source   Rao and Scott (1992), A Simple Method for the Analysis of Clustered Binary Data
     """
     called = np.asarray(right, dtype=float)
     count, hits = len(called), int(called.sum())
-    plain = binomial_direction(hits, count, share)
-    if count == 0:
-        return plain
     rate = hits / count
     sums = _by_session(called - rate, session)
     binomial_variance = count * rate * (1.0 - rate)
     effect = 1.0
     if binomial_variance > 0.0:
         effect = max(_long_run_variance(sums, horizon) * len(sums) / binomial_variance, 1.0)
-    above, below = _binomial_tails(hits / effect, count / effect, share)
-    detail = f"{plain.detail}, worth {count / effect:.0f} independent calls"
-    return _significance("binomial, by session", plain.statistic, above, below, detail)
+    hits_left, count_left = hits / effect, count / effect  # neither needs to be whole
+    above = float(betainc(hits_left, count_left - hits_left + 1.0, 0.5)) if hits > 0 else 1.0
+    detail = f"{hits} of {count} right, worth {count_left:.0f} independent calls"
+    return Significance("binomial, by session", rate - 0.5, above, detail)
 
 
 def pesaran_timmermann_by_session(
@@ -110,9 +141,11 @@ def pesaran_timmermann_by_session(
              as Pesaran and Timmermann (2009), Testing Dependence Among Serially Correlated
              Multicategory Variables, do for series
     """
-    truth, predicted = _directions(truth_up, predicted_up)
+    truth, predicted = _pairs(truth_up, predicted_up)
     if len(truth) < 2 or truth.var() * predicted.var() == 0.0:
-        return _undefined("Pesaran-Timmermann, by session", "one direction only")
+        return Significance(
+            "Pesaran-Timmermann, by session", math.nan, math.nan, "one direction only"
+        )
     product = (truth - truth.mean()) * (predicted - predicted.mean())
     return _mean_test("Pesaran-Timmermann, by session", _by_session(product, session), horizon)
 
@@ -160,68 +193,38 @@ def ledoit_wolf_sharpe(
     name = "Ledoit-Wolf"
     sessions = len(table)
     if sessions > 4 and np.array_equal(table[:, 0], table[:, 1]):
-        return Significance(name, math.nan, 1.0, 1.0, "the same returns")
+        return Significance(name, math.nan, 1.0, "the same returns")
     if sessions < 10:
-        return _undefined(name, f"{sessions} sessions are too few: 10 are needed")
+        return Significance(
+            name, math.nan, math.nan, f"{sessions} sessions are too few: 10 are needed"
+        )
     still = np.ptp(table, axis=0) == 0.0
     if still.any():
         who = "strategy" if still[0] else "benchmark"
-        return _undefined(name, f"the returns of the {who} never vary")
+        return Significance(name, math.nan, math.nan, f"the returns of the {who} never vary")
     difference, influence = _sharpe_influence(table)
     error = math.sqrt(_spectral_variance(influence) / (sessions - 4))
     z = difference / error
     detail = f"annualised difference {difference * math.sqrt(sessions_per_year):+.2f}"
     detail += f" over {sessions} sessions"
-    return _significance(name, z, ndtr(-z), ndtr(z), detail)
+    return Significance(name, z, float(ndtr(-z)), detail)
 
 
 # What the tests share ----------------------------------------------------------------------------
 
 
-def _significance(
-    name: str, statistic: float, above: float, below: float, detail: str
-) -> Significance:
-    """Return p on both sides as twice the smaller tail."""
-    both = min(1.0, 2.0 * min(above, below))
-    return Significance(name, float(statistic), float(both), float(above), detail)
-
-
-def _undefined(name: str, why: str) -> Significance:
-    return Significance(name, math.nan, math.nan, math.nan, why)
-
-
-def _checked(horizon: int) -> int:
-    if horizon < 1:
-        raise ValueError(f"the horizon is 1 session or more, not {horizon}")
-    return horizon
-
-
-def _discordant(model_right: ArrayLike, rival_right: ArrayLike) -> tuple[int, int]:
-    """Count the pairs where only the model, and only the rival, was right."""
-    model, rival = np.asarray(model_right, dtype=bool), np.asarray(rival_right, dtype=bool)
-    if model.shape != rival.shape or model.ndim != 1:
-        raise ValueError(f"pairs are wanted, got {model.shape} and {rival.shape}")
-    return int((model & ~rival).sum()), int((rival & ~model).sum())
-
-
-def _directions(truth_up: ArrayLike, predicted_up: ArrayLike) -> tuple[Floats, Floats]:
-    truth, predicted = np.asarray(truth_up, dtype=bool), np.asarray(predicted_up, dtype=bool)
-    if truth.shape != predicted.shape or truth.ndim != 1:
-        raise ValueError(f"pairs are wanted, got {truth.shape} and {predicted.shape}")
-    return truth.astype(float), predicted.astype(float)
+def _pairs(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    """Two answers of yes or no, as 1 or 0."""
+    one, other = (np.asarray(each, dtype=bool).astype(float) for each in (first, second))
+    if one.shape != other.shape or one.ndim != 1:
+        raise ValueError(f"pairs are wanted, got {one.shape} and {other.shape}")
+    return one, other
 
 
 def _by_session(values: Floats, session: ArrayLike, mean: bool = False) -> Floats:
     """(T,) sums or means of (N,) values by session, in order of time."""
     groups = pd.Series(values).groupby(np.asarray(session), sort=True)
     return np.asarray(groups.mean() if mean else groups.sum(), dtype=np.float64)
-
-
-def _binomial_tails(right: float, count: float, share: float) -> tuple[float, float]:
-    """P(X >= right) and P(X <= right); neither needs to be whole."""
-    above = betainc(right, count - right + 1.0, share) if right > 0 else 1.0
-    below = betainc(count - right, right + 1.0, 1.0 - share) if right < count else 1.0
-    return float(above), float(below)
 
 
 def _flipped(blocks: NDArray[np.int64]) -> float:
@@ -240,7 +243,7 @@ def _flipped(blocks: NDArray[np.int64]) -> float:
 def _long_run_variance(series: Floats, horizon: int) -> float:
     """Variance of (T,) values plus twice their autocovariances up to lag horizon - 1."""
     centred = series - series.mean()
-    lags = np.arange(min(_checked(horizon), len(series)))
+    lags = np.arange(min(horizon, len(series)))
     covariances = np.array([centred[lag:] @ centred[: len(series) - lag] for lag in lags])
     for weights in (np.ones(len(lags)), 1.0 - lags / horizon):
         variance = float(2.0 * weights @ covariances - covariances[0]) / len(series)
@@ -251,17 +254,19 @@ def _long_run_variance(series: Floats, horizon: int) -> float:
 
 def _mean_test(name: str, series: Floats, horizon: int) -> Significance:
     """Test whether a series that depends on itself over less than h sessions has a mean of 0."""
-    n, h = len(series), _checked(horizon)
+    n, h = len(series), horizon
     if n > 0 and not series.any():
-        return Significance(name, math.nan, 1.0, 1.0, "no difference in any session")
+        return Significance(name, math.nan, 1.0, "no difference in any session")
     correction = (n + 1 - 2 * h + h * (h - 1) / n) / n if n > 1 else 0.0
     if n < 2 * h or correction <= 0.0:
-        return _undefined(name, f"{n} sessions are too few for a horizon of {h}")
+        return Significance(
+            name, math.nan, math.nan, f"{n} sessions are too few for a horizon of {h}"
+        )
     if np.ptp(series) == 0.0:
-        return _undefined(name, "the difference is the same in every session")
+        return Significance(name, math.nan, math.nan, "the difference is the same in every session")
     statistic = series.mean() * math.sqrt(correction * n / _long_run_variance(series, h))
-    above, below = stdtr(n - 1, -statistic), stdtr(n - 1, statistic)
-    return _significance(name, statistic, above, below, f"{n} sessions, horizon {h}")
+    above = float(stdtr(n - 1, -statistic))
+    return Significance(name, float(statistic), above, f"{n} sessions, horizon {h}")
 
 
 def _sharpe_influence(table: Floats) -> tuple[float, Floats]:

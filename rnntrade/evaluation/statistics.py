@@ -1,9 +1,7 @@
-"""Could it be luck?  Sharpe ratios corrected for moments, length and selection, and intervals.
+"""Could it be luck?  Sharpe ratios corrected for moments, length and selection; intervals; power.
 
 Sharpe ratios in arguments are per session, never annualised; `skew` and `kurtosis` are population
-moments, the latter Pearson's (3 for a normal distribution).  The intervals resample sessions with
-the stationary bootstrap of Politis and Romano (1994) and are percentile intervals; the Sharpe
-ratios that they are about are annualised.
+moments, the latter Pearson's (3 for a normal distribution).
 """
 
 import math
@@ -17,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.evaluation.metrics import sharpe_ratio
+from rnntrade.evaluation.verdict import Interval
 
 NORMAL = NormalDist()
 LARGEST = 1e100  # beyond it the moments of a sample are no numbers
@@ -59,15 +58,8 @@ def expected_maximum_sharpe_ratio(trials: int, trial_variance: float) -> float:
     return math.sqrt(trial_variance) * float(best)
 
 
-def deflated_sharpe_ratio(
-    sharpe: float,
-    sessions: int,
-    skew: float,
-    kurtosis: float,
-    trials: Collection[str],
-    trial_variance: float,
-) -> float:
-    """Probability that the best of `trials` is better than the best of as many without skill.
+def deflation_hurdle(sessions: int, trials: Collection[str], trial_variance: float) -> float:
+    """Sharpe ratio that the best of `trials` reaches without skill: the benchmark of deflated ones.
 
     trials          ids of every fit ever tried on these data, failed ones too; the same one twice
                     counts once
@@ -76,8 +68,15 @@ def deflated_sharpe_ratio(
     errors          TypeError for a bare number of trials, ValueError for none
     source          Bailey and López de Prado (2014), The Deflated Sharpe Ratio
     """
-    hurdle = _hurdle(sessions, trials, trial_variance)
-    return probabilistic_sharpe_ratio(sharpe, sessions, skew, kurtosis, hurdle)
+    if isinstance(trials, str | bytes) or not isinstance(trials, Collection):
+        raise TypeError(
+            f"trials are the ids of all fits tried, as they were recorded, not {trials!r}: "
+            "who counts the trials by hand forgets some"
+        )
+    if not all(isinstance(trial, str) and trial for trial in trials):
+        raise TypeError("trials are ids, strings that are not empty: give them as recorded")
+    floor = 1.0 / (sessions - 1) if sessions > 1 else math.inf
+    return expected_maximum_sharpe_ratio(len(set(trials)), max(trial_variance, floor))
 
 
 def probabilistic_sharpe_ratio_2025(
@@ -109,22 +108,6 @@ def probabilistic_sharpe_ratio_2025(
     if not 0.0 < variance < math.inf:
         return math.nan
     return _normal((sharpe - benchmark) * math.sqrt(sessions / variance))
-
-
-def deflated_sharpe_ratio_2025(
-    sharpe: float,
-    sessions: int,
-    skew: float,
-    kurtosis: float,
-    trials: Collection[str],
-    trial_variance: float,
-    autocorrelation: float = 0.0,
-) -> float:
-    """Return the deflated Sharpe ratio in its 2025 form; trials and their variance as above."""
-    hurdle = _hurdle(sessions, trials, trial_variance)
-    return probabilistic_sharpe_ratio_2025(
-        sharpe, sessions, skew, kurtosis, hurdle, autocorrelation
-    )
 
 
 def minimum_track_record_length(
@@ -180,14 +163,12 @@ def overfitting_noise_band(
     returns: ArrayLike,
     blocks: int = 16,
     draws: int = 100,
-    confidence: float = 0.95,
     seed: int = 0,
-) -> tuple[float, float]:
-    """Range of the probability of overfitting if no configuration were better than another.
+) -> Interval:
+    """Range, at 95 %, of the probability of overfitting if no configuration were the better one.
 
     All means are set to 0 and whole sessions are drawn with replacement, so that configurations
     that resemble each other still do.
-    returns  (low, high), with `confidence` between them
     """
     table = _configurations(returns, blocks)
     if not _varies(table):
@@ -200,63 +181,85 @@ def overfitting_noise_band(
         )
         for _ in range(draws)
     ]
+    return _range(np.array(drawn), 0.95)
+
+
+def sharpe_difference(
+    own: ArrayLike, other: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
+    """Annual Sharpe ratio less another's, of returns above the risk-free rate."""
+    first, second = (
+        sharpe_ratio(each, sessions_per_year=sessions_per_year) for each in (own, other)
+    )
+    return first - second
+
+
+def bootstrap_interval(
+    figure: Callable[..., float],
+    *series: ArrayLike,
+    block: float,
+    draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of a figure of one series or of several, whose sessions stay together.
+
+    figure   of as many (T,) arrays as there are series
+    series   (T,); sessions that one of them misses are left out
+    block    expected length of the blocks, in sessions
+    returns  (low, high); NaN for fewer than 2 sessions
+    source   the stationary bootstrap of Politis and Romano (1994)
+    """
+    table = known_columns(*series)
+    if len(table) < 2 or not np.abs(table).max() < LARGEST:
+        return (math.nan, math.nan)
+    from arch.bootstrap import StationaryBootstrap  # takes 2 s to import
+
+    resamples = StationaryBootstrap(min(max(block, 1.0), len(table)), table, seed=seed)
+    drawn = [figure(*data[0].T) for data, _ in resamples.bootstrap(draws)]
     return _range(np.array(drawn), confidence)
 
 
-def sharpe_interval(
-    returns: ArrayLike,
-    block: float | None = None,
-    draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    sessions_per_year: int = SESSIONS_PER_YEAR,
-) -> tuple[float, float]:
-    """Interval of the annual Sharpe ratio of returns (above the risk-free rate).
+def block_length(sessions: int, horizon: int) -> int:
+    """Mean block of the bootstrap: twice the horizon, and no less than sessions^(1/3)."""
+    return max(2 * horizon, math.ceil(round(math.cbrt(sessions), 9)))
 
-    block    expected length of the blocks, in sessions; None: chosen from the returns
-    returns  (low, high); NaN for fewer than 2 returns
+
+def coin_band(sessions: int, horizon: int = 1, confidence: float = 0.95) -> float:
+    """Accuracy that a fair coin stays under; labels that overlap count once per horizon."""
+    z = NORMAL.inv_cdf(0.5 + confidence / 2.0)
+    return 0.5 + z * math.sqrt(0.25 * horizon / sessions)
+
+
+def smallest_edge(interval: Interval, sessions: int, variance: float, confidence: float) -> float:
+    """Smallest difference that a test of this length can tell from luck: half its interval.
+
+    Two that never differ, or a strategy that never trades, have an interval without width.  They
+    say nothing about the test, which is then as strong as for `sessions` independent values of
+    a variance: 0.25 × horizon for accuracies (a coin's), 2 × horizon for shares of a squared error
+    (normal ones'), the sessions per year for annual Sharpe ratios (near 0).
+    returns  NaN for fewer than 2 sessions
     """
-    return _interval(
-        known_columns(returns),
-        lambda drawn: sharpe_ratio(drawn[:, 0], sessions_per_year=sessions_per_year),
-        block,
-        draws,
-        confidence,
-        seed,
-    )
+    half = (interval[1] - interval[0]) / 2.0
+    if half > 0.0 or sessions < 2:
+        return half if half > 0.0 else math.nan
+    return NORMAL.inv_cdf(0.5 + confidence / 2.0) * math.sqrt(variance / sessions)
 
 
-def sharpe_difference_interval(
-    returns: ArrayLike,
-    benchmark: ArrayLike,
-    block: float | None = None,
-    draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    sessions_per_year: int = SESSIONS_PER_YEAR,
-) -> tuple[float, float]:
-    """Interval of the annual Sharpe ratio less the benchmark's, sessions drawn in pairs."""
+def one_sided_p(difference: float, interval: Interval, confidence: float, blocks: int) -> float:
+    """Chance of so large a difference without skill, from the width of a bootstrap interval.
 
-    def difference(drawn: Floats) -> float:
-        own, other = (
-            sharpe_ratio(drawn[:, column], sessions_per_year=sessions_per_year) for column in (0, 1)
-        )
-        return own - other
-
-    return _interval(known_columns(returns, benchmark), difference, block, draws, confidence, seed)
-
-
-def mean_difference_interval(
-    difference: ArrayLike,
-    block: float | None = None,
-    draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Interval of the mean of paired differences, one a session (of scores, losses or returns)."""
-    return _interval(
-        known_columns(difference), lambda drawn: float(drawn.mean()), block, draws, confidence, seed
-    )
+    Normal, with the interval's own deviation: percentiles of a few thousand draws end where a
+    correction for many attempts begins.  An interval without width is one difference in every
+    session: p is 1 if it is no gain, else the chance that all `blocks` favour the model.  NaN
+    where there is no interval.
+    """
+    if interval[0] == interval[1]:
+        return 0.5**blocks if difference > 0.0 else 1.0
+    deviation = (interval[1] - interval[0]) / (2.0 * NORMAL.inv_cdf(0.5 + confidence / 2.0))
+    if not deviation > 0.0:
+        return math.nan
+    return 1.0 - NORMAL.cdf(difference / deviation)
 
 
 def known_columns(*series: ArrayLike) -> Floats:
@@ -271,18 +274,6 @@ def known_columns(*series: ArrayLike) -> Floats:
         table = np.column_stack(columns)
     known: Floats = table[np.isfinite(table).all(axis=1)]
     return known
-
-
-def _hurdle(sessions: int, trials: Collection[str], trial_variance: float) -> float:
-    if isinstance(trials, str | bytes) or not isinstance(trials, Collection):
-        raise TypeError(
-            f"trials are the ids of all fits tried, as they were recorded, not {trials!r}: "
-            "who counts the trials by hand forgets some"
-        )
-    if not all(isinstance(trial, str) and trial for trial in trials):
-        raise TypeError("trials are ids, strings that are not empty: give them as recorded")
-    floor = 1.0 / (sessions - 1) if sessions > 1 else math.inf
-    return expected_maximum_sharpe_ratio(len(set(trials)), max(trial_variance, floor))
 
 
 def _moments_factor(sharpe: float, skew: float, kurtosis: float) -> float:
@@ -339,32 +330,8 @@ def _sharpe_ratios(chosen: Floats, sums: Floats, squares: Floats, counts: Floats
     return ratios
 
 
-def _interval(
-    table: Floats,
-    figure: Callable[[Floats], float],
-    block: float | None,
-    draws: int,
-    confidence: float,
-    seed: int,
-) -> tuple[float, float]:
-    """Percentile interval of a figure of (T, columns), by the stationary bootstrap."""
-    if len(table) < 2 or not np.abs(table).max() < LARGEST:
-        return (math.nan, math.nan)
-    from arch.bootstrap import StationaryBootstrap, optimal_block_length  # takes 2 s to import
-
-    if block is None:
-        block = len(table) ** (1.0 / 3.0)
-        if len(table) >= 20 and np.ptp(table, axis=0).all():  # enough to estimate a better one
-            best = float(optimal_block_length(table)["stationary"].max())
-            block = best if math.isfinite(best) else block
-    block = min(max(block, 1.0), len(table))
-    resamples = StationaryBootstrap(block, table, seed=seed)
-    drawn = [figure(data[0]) for data, _ in resamples.bootstrap(draws)]
-    return _range(np.array(drawn), confidence)
-
-
-def _range(drawn: Floats, confidence: float) -> tuple[float, float]:
-    """Return the central range of the draws that are defined."""
+def _range(drawn: Floats, confidence: float) -> Interval:
+    """The central range of the draws that are defined."""
     known = drawn[np.isfinite(drawn)]
     if len(known) == 0:
         return (math.nan, math.nan)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,7 @@ import pandas as pd
 
 from rnntrade.config import BacktestConfig, ReportConfig
 from rnntrade.evaluation import metrics, statistics, verdict
-from rnntrade.evaluation.hypotheses import strategy_tests
-from rnntrade.evaluation.power import block_length, smallest_edge
+from rnntrade.evaluation.significance import strategy_tests
 from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
 from rnntrade.types import Books
 
@@ -69,59 +68,54 @@ def evaluate_strategy(
     sharpe, year = own["sharpe_ratio"], config.sessions_per_year
     risk_free = config.risk_free_rate / year
     excess, of_benchmark = run.returns - risk_free, hold.returns - risk_free
-    block = block_length(len(excess), horizon=1)
     drawn = partial(
-        statistics.sharpe_difference_interval, excess, of_benchmark, block, report.bootstrap_draws,
-        seed=SEED, sessions_per_year=year,
-    )  # fmt: skip
-    wide, narrow = (drawn(confidence=level) for level in (report.confidence, NARROW_CONFIDENCE))
-    per_session = sharpe / math.sqrt(year)
-    moments = (metrics.skew(excess), metrics.kurtosis(excess))
-    tried = (trials.all_tries, trials.sharpe_variance)
-    deflated = statistics.deflated_sharpe_ratio(per_session, len(excess), *moments, *tried)
+        statistics.bootstrap_interval,
+        block=statistics.block_length(len(excess), horizon=1),
+        draws=report.bootstrap_draws,
+        seed=SEED,
+    )
+    between = partial(statistics.sharpe_difference, sessions_per_year=year)
+    alone = partial(metrics.sharpe_ratio, sessions_per_year=year)
+    wide, narrow = (
+        drawn(between, excess, of_benchmark, confidence=level)
+        for level in (report.confidence, NARROW_CONFIDENCE)
+    )
+    length, per_session = len(excess), sharpe / math.sqrt(year)
+    skew, kurtosis = metrics.skew(excess), metrics.kurtosis(excess)
+    hurdle = statistics.deflation_hurdle(length, trials.all_tries, trials.sharpe_variance)
+    probability = partial(
+        statistics.probabilistic_sharpe_ratio, per_session, length, skew, kurtosis
+    )
+    deflated = probability(hurdle)
+    enough = statistics.minimum_track_record_length(
+        per_session, skew, kurtosis, confidence=report.confidence
+    )
     survives = deflated >= report.confidence
-    words = verdict.phrase(verdict.judge(wide, narrow, survives=survives), "buy_and_hold")
-    return StrategyEvaluation(
+    evaluation = StrategyEvaluation(
         name=name,
         execution=run.execution,
-        sessions=len(excess),
+        sessions=length,
         figures=own,
         benchmark_figures=held,
         sharpe=sharpe,
-        sharpe_interval=statistics.sharpe_interval(
-            excess, block, report.bootstrap_draws, report.confidence, SEED, year
-        ),
+        sharpe_interval=drawn(alone, excess, confidence=report.confidence),
         benchmark_sharpe=held["sharpe_ratio"],
         difference=sharpe - held["sharpe_ratio"],
         interval=wide,
         narrow_interval=narrow,
         confidence=report.confidence,
-        probabilistic_sharpe=statistics.probabilistic_sharpe_ratio(
-            per_session, len(excess), *moments
-        ),
+        probabilistic_sharpe=probability(),
         deflated_sharpe=deflated,
-        deflated_sharpe_2025=statistics.deflated_sharpe_ratio_2025(
-            per_session, len(excess), *moments, *tried, autocorrelation=_autocorrelation(excess)
+        deflated_sharpe_2025=statistics.probabilistic_sharpe_ratio_2025(
+            per_session, length, skew, kurtosis, hurdle, _autocorrelation(excess)
         ),
         trials=len(trials.all_tries),
-        minimum_track_record=(
-            statistics.minimum_track_record_length(
-                per_session, *moments, confidence=report.confidence
-            )
-            if per_session > 0.0
-            else math.nan
+        minimum_track_record=enough,
+        verdict=verdict.phrase(verdict.judge(wide, narrow, survives), "buy_and_hold"),
+        sentence="",
+        power=_power(
+            statistics.smallest_edge(wide, length, float(year), report.confidence), length
         ),
-        verdict=words,
-        sentence=verdict.strategy_sentence(
-            words,
-            name,
-            (own["annual_return"], held["annual_return"]),
-            (sharpe, held["sharpe_ratio"]),
-            wide,
-            report.confidence,
-            (deflated, len(trials.all_tries)),
-        ),
-        power=_power(smallest_edge(wide, len(excess), float(year), report.confidence), len(excess)),
         rules=_table(
             {n: metrics.figures(each, hold, config) for n, each in books.rules.items()}, "rule"
         ),
@@ -131,6 +125,32 @@ def evaluate_strategy(
         seeds=_seeds(books.members, config),
         tests=strategy_tests(excess, of_benchmark, year),
         cost_drag=own["cost_drag"],
+    )
+    return replace(evaluation, sentence=sentence(evaluation))
+
+
+def sentence(e: StrategyEvaluation) -> str:
+    """The verdict with the figures that decide it, before those of buy and hold."""
+    annual, rival = (100 * f["annual_return"] for f in (e.figures, e.benchmark_figures))
+    own = (
+        f"at a Sharpe ratio of {e.sharpe:.2f}"
+        if math.isfinite(e.sharpe)
+        else "with no Sharpe ratio"
+    )
+    held = f"at {e.benchmark_sharpe:.2f}" if math.isfinite(e.benchmark_sharpe) else "with none"
+    text = (
+        f"{e.name}: {e.verdict}. After costs {annual:+.1f} % a year {own}, against {rival:+.1f} %"
+    )
+    text += f" {held} for buy and hold"
+    if math.isfinite(e.difference):
+        bounds = verdict.bounded(e.interval[0], "{:+.2f} to {:+.2f}".format(*e.interval))
+        text += f": difference {e.difference:+.2f}, {100 * e.confidence:g} % interval {bounds}"
+    if not math.isfinite(e.deflated_sharpe):
+        return f"{text}. No deflated Sharpe ratio."
+    tried = "trial" if e.trials == 1 else "trials"
+    return (
+        f"{text}. Deflated Sharpe ratio {e.deflated_sharpe:.3f} with {e.trials:,} {tried} on "
+        "this data."
     )
 
 

@@ -80,71 +80,6 @@ def plain(source: str) -> str:
     return source.replace("_", " ")
 
 
-def model_sentence(
-    verdict: str,
-    name: str,
-    score: tuple[str, float],
-    rival: tuple[str, float],
-    difference: float,
-    interval: Interval,
-    confidence: float,
-    corrected: tuple[float, int],
-) -> str:
-    """Return the verdict on a model with the figures that decide it.
-
-    score       what was measured ("accuracy" or "rmse") and the model's
-    rival       the best baseline's name and its score
-    difference  of accuracies; for rmse the share of the baseline's squared error that is saved
-    corrected   one-sided p-value, and how many models were ever tried on this data
-    """
-    kind, value = score
-    if kind == "rmse":
-        figures = f"RMSE {100 * value:.3f} % against {100 * rival[1]:.3f} % of {plain(rival[0])}"
-        change = f"{100 * difference:+.2f} % squared error saved"
-        bounds = f"{100 * interval[0]:+.2f} to {100 * interval[1]:+.2f} %"
-    else:
-        figures = f"{kind} {value:.3f} against {rival[1]:.3f} of {plain(rival[0])}"
-        change = f"difference {difference:+.3f}"
-        bounds = f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-    return (
-        f"{name}: {verdict}. On the test part {figures}, the best baseline there: "
-        f"{change}, {100 * confidence:g} % interval {_known(interval, bounds)}, "
-        f"{_p_value(corrected)}."
-    )
-
-
-def strategy_sentence(
-    verdict: str,
-    name: str,
-    annual: tuple[float, float],
-    sharpe: tuple[float, float],
-    interval: Interval,
-    confidence: float,
-    deflated: tuple[float, int],
-) -> str:
-    """Return the verdict on a strategy, its figures before those of buy and hold.
-
-    deflated  the deflated Sharpe ratio, and the number of trials in it
-    """
-    own = (
-        f"at a Sharpe ratio of {sharpe[0]:.2f}"
-        if math.isfinite(sharpe[0])
-        else ("with no Sharpe ratio")
-    )
-    held = f"at {sharpe[1]:.2f}" if math.isfinite(sharpe[1]) else "with none"
-    bounds = f"{interval[0]:+.2f} to {interval[1]:+.2f}"
-    difference = (
-        f"difference {sharpe[0] - sharpe[1]:+.2f}, {100 * confidence:g} % interval "
-        f"{_known(interval, bounds)}"
-    )
-    return (
-        f"{name}: {verdict}. After costs {100 * annual[0]:+.1f} % a year {own}, against "
-        f"{100 * annual[1]:+.1f} % {held} for buy and hold"
-        + (f": {difference}." if math.isfinite(sharpe[0] - sharpe[1]) else ".")
-        + _deflated(*deflated)
-    )
-
-
 def overall(verdicts: Sequence[str]) -> str:
     """Return "evidence", "weak evidence" or "no evidence": the best that any of them showed."""
     return next((each for each in SCALE if each in verdicts), SCALE[-1])
@@ -178,21 +113,6 @@ def _count(verdicts: Sequence[str], one: str, many: str, rival: str) -> str:
     return f"{len(verdicts)} {what} against {rival}: {', '.join(notes)}."
 
 
-def _p_value(corrected: tuple[float, int]) -> str:
-    p, attempts = corrected
-    if not math.isfinite(p):
-        return "no p-value"
-    if attempts == 1:
-        return f"p = {p:.3f}, the first model tried on this data"
-    return f"p = {p:.3f}, corrected for {attempts} models tried {min(1.0, p * attempts):.3f}"
-
-
-def _deflated(ratio: float, trials: int) -> str:
-    if not math.isfinite(ratio):
-        return " No deflated Sharpe ratio."
-    tried = "trial" if trials == 1 else "trials"
-    return f" Deflated Sharpe ratio {ratio:.3f} with {trials:,} {tried} on this data."
-
-
-def _known(interval: Interval, bounds: str) -> str:
-    return bounds if math.isfinite(interval[0]) else "not computable"
+def bounded(low: float, bounds: str) -> str:
+    """An interval in words, if it could be computed."""
+    return bounds if math.isfinite(low) else "not computable"

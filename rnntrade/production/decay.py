@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from rnntrade.evaluation.power import block_length
+from rnntrade.evaluation.statistics import block_length
 from rnntrade.protocols import Objective
 
 FEWEST_SESSIONS = 20

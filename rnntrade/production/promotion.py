@@ -30,8 +30,7 @@ from scipy.special import stdtr, stdtrit
 from rnntrade.codec import plain
 from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig, ProductionConfig
 from rnntrade.evaluation.metrics import max_drawdown
-from rnntrade.evaluation.power import block_length
-from rnntrade.evaluation.statistics import mean_difference_interval
+from rnntrade.evaluation.statistics import block_length, bootstrap_interval
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.production.decisions import ask, decide, outcomes_since
 from rnntrade.production.desk import Desk
@@ -209,8 +208,13 @@ def lower_bound(
     block    expected sessions in a block, fewer than T / 2
     """
     mean, blocks = float(difference.mean()), len(difference) / block
-    low, high = mean_difference_interval(
-        difference, block, config.bootstrap_draws, MOST_COVERED, SEED
+    low, high = bootstrap_interval(
+        np.mean,
+        difference,
+        block=block,
+        draws=config.bootstrap_draws,
+        confidence=MOST_COVERED,
+        seed=SEED,
     )
     deviation = (high - low) / (2.0 * NormalDist().inv_cdf(0.5 + MOST_COVERED / 2.0))
     deviation *= math.sqrt(blocks / (blocks - 2.0))

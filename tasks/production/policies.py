@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 from prefect import get_run_logger, task
@@ -12,8 +13,7 @@ from pydantic import BaseModel
 from rnntrade.config import Experiment
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation import metrics
-from rnntrade.evaluation.power import block_length
-from rnntrade.evaluation.statistics import sharpe_difference_interval
+from rnntrade.evaluation.statistics import block_length, bootstrap_interval, sharpe_difference
 from rnntrade.production.desk import Desk
 from rnntrade.production.policy import History, live_through, sessions_between
 from rnntrade.production.promotion import judge, score
@@ -104,13 +104,13 @@ def compare_policies(
         lived = ref.load()
         done = backtest(lived.target, bars, config)
         yardstick = yardstick or done
-        low, high = sharpe_difference_interval(
+        low, high = bootstrap_interval(
+            partial(sharpe_difference, sessions_per_year=year),
             done.returns - risk_free,
             yardstick.returns - risk_free,
-            block_length(len(done.returns), horizon=1),
-            report.bootstrap_draws,
-            report.confidence,
-            sessions_per_year=year,
+            block=block_length(len(done.returns), horizon=1),
+            draws=report.bootstrap_draws,
+            confidence=report.confidence,
         )
         sharpe, rival = (
             metrics.sharpe_ratio(each.returns, risk_free, year) for each in (done, yardstick)

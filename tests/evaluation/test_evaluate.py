@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import BacktestConfig, ReportConfig
-from rnntrade.evaluation import models, power
+from rnntrade.evaluation import models, statistics
 from rnntrade.evaluation.models import evaluate_model
-from rnntrade.evaluation.power import block_length, coin_band
 from rnntrade.evaluation.predictions import conformal_half_widths
+from rnntrade.evaluation.statistics import block_length, coin_band
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from tests.configs import DIRECTION, FORECAST, REGIME
@@ -287,12 +287,12 @@ def test_a_model_that_is_right_alone_in_every_session_has_a_small_p():
 
 
 def test_more_sessions_can_show_a_smaller_edge_of_one_that_never_differs():
-    edges = [power.smallest_edge((0.0, 0.0), n, 0.25, 0.95) for n in (2, 50, 5000)]
+    edges = [statistics.smallest_edge((0.0, 0.0), n, 0.25, 0.95) for n in (2, 50, 5000)]
     assert edges == sorted(edges, reverse=True)
     assert edges[-1] > 0.0
-    assert math.isnan(power.smallest_edge((0.0, 0.0), 1, 0.25, 0.95))
-    assert power.smallest_edge((-0.1, 0.3), 50, 0.25, 0.95) == pytest.approx(0.2)
-    assert math.isnan(power.one_sided_p(0.1, (math.nan, math.nan), 0.95, 3))
+    assert math.isnan(statistics.smallest_edge((0.0, 0.0), 1, 0.25, 0.95))
+    assert statistics.smallest_edge((-0.1, 0.3), 50, 0.25, 0.95) == pytest.approx(0.2)
+    assert math.isnan(statistics.one_sided_p(0.1, (math.nan, math.nan), 0.95, 3))
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])

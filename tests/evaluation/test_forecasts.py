@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnntrade.evaluation.forecasts import conformal_half_width, interval_scores, step_scores
+from rnntrade.evaluation.predictions import conformal_half_width, interval_scores, step_scores
 
 
 def test_steps_by_hand():

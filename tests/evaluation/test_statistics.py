@@ -10,17 +10,15 @@ from scipy import stats as scipy_stats
 
 from rnntrade.evaluation.metrics import sharpe_ratio
 from rnntrade.evaluation.statistics import (
-    deflated_sharpe_ratio,
-    deflated_sharpe_ratio_2025,
+    bootstrap_interval,
+    deflation_hurdle,
     expected_maximum_sharpe_ratio,
-    mean_difference_interval,
     minimum_track_record_length,
     overfitting_noise_band,
     probabilistic_sharpe_ratio,
     probabilistic_sharpe_ratio_2025,
     probability_of_backtest_overfitting,
-    sharpe_difference_interval,
-    sharpe_interval,
+    sharpe_difference,
 )
 
 # Sharpe ratios ----------------------------------------------------------------------------------
@@ -28,6 +26,11 @@ from rnntrade.evaluation.statistics import (
 
 def ids(number: int) -> list[str]:
     return [f"run-{trial}" for trial in range(number)]
+
+
+def deflated_sharpe_ratio(sharpe, sessions, skew, kurtosis, trials, variance):
+    hurdle = deflation_hurdle(sessions, trials, variance)
+    return probabilistic_sharpe_ratio(sharpe, sessions, skew, kurtosis, hurdle)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +83,9 @@ def test_the_published_examples_of_the_minimum_track_record(a_year, skew, kurtos
     assert years == pytest.approx(published, abs=5e-3)
 
 
-@pytest.mark.parametrize("deflated", [deflated_sharpe_ratio, deflated_sharpe_ratio_2025])
-def test_trials_are_counted_from_their_ids_and_never_given_as_a_number(deflated):
+def test_trials_are_counted_from_their_ids_and_never_given_as_a_number():
     def of(trials):
-        return deflated(0.1, 250, -0.5, 5.0, trials, 0.01)
+        return deflated_sharpe_ratio(0.1, 250, -0.5, 5.0, trials, 0.01)
 
     assert of(ids(7)) == of(set(ids(7))) == of(tuple(ids(7))) == of(dict.fromkeys(ids(7)).keys())
     assert of(ids(7) + ids(7)) == of(ids(7))  # the same fit twice is one trial
@@ -135,7 +137,6 @@ def test_autocorrelation_makes_the_form_of_2025_less_sure():
     )
     with pytest.raises(ValueError, match="autocorrelation"):
         probabilistic_sharpe_ratio_2025(0.1, 250, autocorrelation=1.0)
-    assert deflated_sharpe_ratio_2025(0.1, 250, 0.0, 3.0, ids(1), 0.1) == plain
 
 
 def test_the_expected_maximum_is_near_that_of_normal_draws():
@@ -253,8 +254,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(0)
     hits = 0
     for seed in range(60):
-        low, high = mean_difference_interval(
-            rng.normal(0.1, 1.0, 200), block=2.0, draws=200, confidence=0.8, seed=seed
+        low, high = bootstrap_interval(
+            np.mean, rng.normal(0.1, 1.0, 200), block=2.0, draws=200, confidence=0.8, seed=seed
         )
         hits += low <= 0.1 <= high
     assert 0.65 <= hits / 60 <= 0.93
@@ -262,29 +263,32 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 def test_intervals_are_about_the_figure_and_repeat_with_the_seed():
     returns = pd.Series(np.random.default_rng(1).normal(0.001, 0.01, 500))
-    low, high = sharpe_interval(returns, 5.0, 500, 0.9, 3)
+    fixed = {"block": 5.0, "draws": 500, "seed": 3}
+    low, high = bootstrap_interval(sharpe_ratio, returns, **fixed, confidence=0.9)
     assert low < sharpe_ratio(returns) < high
-    assert (low, high) == sharpe_interval(returns, 5.0, 500, 0.9, 3)
-    wider = sharpe_interval(returns, 5.0, 500, 0.99, 3)
+    assert (low, high) == bootstrap_interval(sharpe_ratio, returns, **fixed, confidence=0.9)
+    wider = bootstrap_interval(sharpe_ratio, returns, **fixed, confidence=0.99)
     assert wider[0] < low
     assert high < wider[1]
 
 
 def test_pairs_stay_together_in_the_interval_of_a_difference():
     benchmark = pd.Series(np.random.default_rng(2).normal(0.0005, 0.01, 500))
-    low, high = sharpe_difference_interval(benchmark, benchmark, 5.0, 200)
+    low, high = bootstrap_interval(sharpe_difference, benchmark, benchmark, block=5.0, draws=200)
     assert low == high == 0.0
-    low, high = sharpe_difference_interval(benchmark + 0.001, benchmark, 5.0, 200)
+    low, high = bootstrap_interval(
+        sharpe_difference, benchmark + 0.001, benchmark, block=5.0, draws=200
+    )
     assert 0.0 < low < high
 
 
 def test_longer_blocks_widen_the_interval_of_what_persists():
     noise = np.random.default_rng(3).normal(size=1000)
     slow = np.convolve(noise, np.ones(20) / 20, "valid")
-    short, long = (mean_difference_interval(slow, block, 500, 0.95, 0) for block in (1.0, 40.0))
+    short, long = (
+        bootstrap_interval(np.mean, slow, block=block, draws=500) for block in (1.0, 40.0)
+    )
     assert long[1] - long[0] > 2 * (short[1] - short[0])
-    chosen = mean_difference_interval(slow, None, 500, 0.95, 0)
-    assert chosen[1] - chosen[0] > 2 * (short[1] - short[0])
 
 
 def test_missing_sessions_are_left_out_and_series_joined():
@@ -293,23 +297,17 @@ def test_missing_sessions_are_left_out_and_series_joined():
     own, other = (pd.Series(rng.normal(size=100), sessions) for _ in range(2))
     own.iloc[7] = math.nan
     kept = own.dropna().index
-    expected = sharpe_difference_interval(own[kept], other[kept], 3.0, 100)
-    assert sharpe_difference_interval(own, other, 3.0, 100) == expected
-    assert sharpe_difference_interval(own[kept].to_numpy(), other[kept].to_numpy(), 3.0, 100) == (
-        expected
-    )
-
-
-@pytest.mark.parametrize("sessions", [2, 3, 5, 10])
-def test_a_block_can_be_chosen_from_few_sessions(sessions):
-    low, high = mean_difference_interval(np.arange(float(sessions)), draws=50)
-    assert 0.0 <= low <= high <= sessions - 1
+    expected = bootstrap_interval(sharpe_difference, own[kept], other[kept], block=3.0, draws=100)
+    assert bootstrap_interval(sharpe_difference, own, other, block=3.0, draws=100) == expected
+    assert bootstrap_interval(
+        sharpe_difference, own[kept].to_numpy(), other[kept].to_numpy(), block=3.0, draws=100
+    ) == (expected)
 
 
 def test_too_few_sessions_have_no_interval():
     for result in (
-        sharpe_interval([0.01]),
-        mean_difference_interval([]),
-        sharpe_interval([0.0] * 9),
+        bootstrap_interval(sharpe_ratio, [0.01], block=1),
+        bootstrap_interval(np.mean, [], block=1),
+        bootstrap_interval(sharpe_ratio, [0.0] * 9, block=1),
     ):
         assert all(math.isnan(bound) for bound in result)

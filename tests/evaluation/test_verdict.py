@@ -1,15 +1,17 @@
+import dataclasses
 import re
 from itertools import combinations_with_replacement
 
 import pytest
 
+from rnntrade.evaluation import models, strategies
+from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.evaluation.verdict import (
     CORRECTED,
     judge,
-    model_sentence,
     overall,
     phrase,
-    strategy_sentence,
     summary,
 )
 
@@ -50,45 +52,55 @@ def test_losing_names_the_winner():
     assert phrase("no evidence", "markov_chain") == "no evidence"
 
 
+def model(**fields) -> ModelEvaluation:
+    """An evaluation of which only the sentence matters."""
+    unknown = dict.fromkeys(field.name for field in dataclasses.fields(ModelEvaluation))
+    return ModelEvaluation(**unknown | fields)  # type: ignore[arg-type]
+
+
+def strategy(**fields) -> StrategyEvaluation:
+    """An evaluation of which only the sentence matters."""
+    unknown = dict.fromkeys(field.name for field in dataclasses.fields(StrategyEvaluation))
+    return StrategyEvaluation(**unknown | fields)  # type: ignore[arg-type]
+
+
 def test_sentences_carry_the_figures_that_decide():
-    assert model_sentence(
-        "loses to persistence",
-        "regime_lstm",
-        ("accuracy", 0.42),
-        ("persistence", 0.48),
-        -0.06,
-        (-0.1, -0.02),
-        0.95,
-        (0.9, 1),
-    ) == (
+    lost = model(
+        name="regime_lstm", verdict="loses to persistence", best_baseline="persistence",
+        score_name="accuracy", score=0.42, baseline_score=0.48, difference=-0.06,
+        interval=(-0.1, -0.02), confidence=0.95, p_value=0.9, attempts=1,
+    )  # fmt: skip
+    assert models.sentence(lost) == (
         "regime_lstm: loses to persistence. On the test part accuracy 0.420 against 0.480 of "
         "persistence, the best baseline there: difference -0.060, 95 % interval -0.100 to -0.020, "
         "p = 0.900, the first model tried on this data."
     )
-    assert model_sentence(
-        "no evidence",
-        "seq2seq",
-        ("rmse", 0.0101),
-        ("zero", 0.01),
-        -0.0201,
-        (NAN, NAN),
-        0.9,
-        (NAN, 3),
-    ) == (
+    unclear = model(
+        name="seq2seq", verdict="no evidence", best_baseline="zero", score_name="rmse",
+        score=0.0101, baseline_score=0.01, difference=-0.0201, interval=(NAN, NAN), confidence=0.9,
+        p_value=NAN, attempts=3,
+    )  # fmt: skip
+    assert models.sentence(unclear) == (
         "seq2seq: no evidence. On the test part RMSE 1.010 % against 1.000 % of zero, the "
         "best baseline there: -2.01 % squared error saved, 90 % interval not computable, no "
         "p-value."
     )
-    assert strategy_sentence(
-        "evidence", "signal", (0.021, 0.103), (1.2, 0.8), (0.1, 0.7), 0.95, (0.971, 12)
-    ) == (
+    better = strategy(
+        name="signal", verdict="evidence", figures={"annual_return": 0.021},
+        benchmark_figures={"annual_return": 0.103}, sharpe=1.2, benchmark_sharpe=0.8,
+        difference=0.4, interval=(0.1, 0.7), confidence=0.95, deflated_sharpe=0.971, trials=12,
+    )  # fmt: skip
+    assert strategies.sentence(better) == (
         "signal: evidence. After costs +2.1 % a year at a Sharpe ratio of 1.20, against +10.3 % at "
         "0.80 for buy and hold: difference +0.40, 95 % interval +0.10 to +0.70. "
         "Deflated Sharpe ratio 0.971 with 12 trials on this data."
     )
-    assert strategy_sentence(
-        "no evidence", "flat", (0.0, 0.103), (NAN, 0.8), (NAN, NAN), 0.95, (NAN, 1)
-    ) == (
+    flat = strategy(
+        name="flat", verdict="no evidence", figures={"annual_return": 0.0},
+        benchmark_figures={"annual_return": 0.103}, sharpe=NAN, benchmark_sharpe=0.8,
+        difference=NAN, interval=(NAN, NAN), confidence=0.95, deflated_sharpe=NAN, trials=1,
+    )  # fmt: skip
+    assert strategies.sentence(flat) == (
         "flat: no evidence. After costs +0.0 % a year with no Sharpe ratio, against "
         "+10.3 % at 0.80 for buy and hold. No deflated Sharpe ratio."
     )
