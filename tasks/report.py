@@ -12,12 +12,7 @@ from rnntrade.audit.findings import AuditReport
 from rnntrade.config import OPEN_END, Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.fingerprint import fingerprint
-from rnntrade.report.contents import (
-    AttentionExample,
-    AuditSummary,
-    ReportContents,
-    StrategyContents,
-)
+from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
 from tasks.caching import step
@@ -44,7 +39,6 @@ def report(
     from rnntrade.report.page import write_report
 
     tables = {ticker: ref.load() for ticker, ref in features.items()}
-    audit = audited.load()
     contents = ReportContents(
         experiment=experiment,
         provenance=about,
@@ -70,12 +64,7 @@ def report(
         },
         attention=_attention(models, tables),
         findings=warnings,
-        audit=AuditSummary(
-            clean=audit.merged.clean,
-            comparisons=audit.merged.comparisons,
-            findings=[finding.sentence() for finding in audit.merged.findings],
-            warm_up=audit.warm_up,
-        ),
+        audit=audited.load(),
         comparison={question: ref.load() for question, ref in compared.items()},
         holdout=about["final holdout"],
     )

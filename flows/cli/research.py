@@ -98,7 +98,7 @@ def controls(
 
     summary = controls(fast)
     if page:
-        from rnntrade.controls.table import insert
+        from rnntrade.controls.rules import insert
 
         insert(page, summary.version, summary.table)
     return Answer(summary, lambda: typer.echo(summary.table), not summary.passed)

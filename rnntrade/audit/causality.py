@@ -113,11 +113,12 @@ def audit_group(stages: Iterable[Stage], line: Line) -> Audited:
 
 def audit_stage(stage: Stage, line: Line) -> Audited:
     """Replace the future of what goes into a stage, and compare what comes out."""
-    evidence, clean = Evidence(), dict(stage.outputs(line))
+    evidence, clean, given = Evidence(), dict(stage.outputs(line)), line["given"].close
     for probe in stage.probes(line):
         again = dict(stage.outputs(line.other(probe, stage.replaced, stage.kept)))
-        tickers = [probe.ticker] if probe.ticker else line["given"].tickers
-        ordinary = not stage.holes or all(_traded_long(line, t, probe.position) for t in tickers)
+        past = given[[probe.ticker] if probe.ticker else given.columns].iloc[: probe.position + 1]
+        traded_long = past.iloc[-1].notna() & (past.notna().sum() > LONG)  # nothing needs filling
+        ordinary = not stage.holes or bool(traded_long.all())
         moved = ""
         for (name, series), before in clean.items():
             if moved not in ("", name):
@@ -259,12 +260,6 @@ def traded(line: Line) -> Line:
     }
     values = {"given": prices, "prices": prices, **drawn}
     return replace(line, sessions=prices.sessions, values=values)
-
-
-def _traded_long(line: Line, ticker: str, position: int) -> bool:
-    """Whether the ticker trades there and has done so for long: nothing needs filling."""
-    there = line["given"].close[ticker].notna().to_numpy()
-    return bool(there[position] and there[: position + 1].sum() > LONG)
 
 
 def _kind_of_target(furthest: int, horizon: int, sessions: int) -> str:

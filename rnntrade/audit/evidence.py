@@ -124,7 +124,15 @@ class Evidence:
         alike: dict[str, list[Change]] = {}  # the same kind, whatever its numbers
         for own in by_series.values():
             alike.setdefault(re.sub(r"\d+|sessions?", "", judges[stage](own)), []).extend(own)
-        findings = (_finding(stage, own, judges[stage](own)) for own in alike.values())
+        findings = []
+        for own in alike.values():
+            first = min(own, key=lambda change: (change.session, change.probe.session))
+            names = list(dict.fromkeys([first.series, *(change.series for change in own)]))
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            seen = len({change.probe for change in own})
+            detail = f"{first.sentence()}; seen with {seen} replaced future{'s' * (seen > 1)}"
+            series, kind = ", ".join(names[:NAMED]) + more, judges[stage](own)
+            findings.append(Finding("causality", stage, series, first.session, kind, detail))
         return Audited(dict(self.compared), tuple(findings))
 
 
@@ -148,18 +156,3 @@ def kind_of_series(
     if any(change.vanished for change in ordinary if change.probe.way == "cut"):
         return f"negative shift or centred window, {sessions}"
     return f"{near}, {sessions}"
-
-
-def _finding(stage: str, changes: Sequence[Change], kind: str) -> Finding:
-    first = min(changes, key=lambda change: (change.session, change.probe.session))
-    names = list(dict.fromkeys([first.series, *(change.series for change in changes)]))
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    seen = len({change.probe for change in changes})
-    return Finding(
-        "causality",
-        stage,
-        ", ".join(names[:NAMED]) + more,
-        first.session,
-        kind,
-        f"{first.sentence()}; seen with {seen} replaced future{'s' if seen > 1 else ''}",
-    )

@@ -10,6 +10,7 @@ against buy and hold, 1e-9 for the rest, where money is added up in another orde
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,19 +77,32 @@ def audit_engine(
     seed                    of random positions
     sessions                in the stretch of prices that is traded
     """
-    some = _few(prices)
+    holes = prices.close.isna().sum().sort_values(ascending=False, kind="stable").index[:TICKERS]
+    some = prices.of([ticker for ticker in prices.tickers if ticker in holes])
     stretch, short = _stretch(some, sessions), _stretch(some, min(sessions, SLOW_SESSIONS))
-    parts = []
-    for execution in ("next_open", "close"):
-        engine = Engine(backtest, buy_and_hold, replace(config, execution=execution), seed)
-        for oracle in (fill_prices, accounting):
-            parts.append(_asked(oracle, short, engine))
-        for oracle in (foresight, late, always_long, flat, mirrored):
-            parts.append(_asked(oracle, stretch, engine))
-    return merge(parts)
+    engines = [
+        Engine(backtest, buy_and_hold, replace(config, execution=execution), seed)
+        for execution in ("next_open", "close")
+    ]
+    quick = {foresight: "fills", late: "returns", always_long: "equity", flat: "costs"}
+    asked: list[tuple[Oracle, str, Prices]]
+    asked = [(fill_prices, "fills", short), (accounting, "equity", short)]
+    asked += [(oracle, stage, stretch) for oracle, stage in quick.items()]
+    asked.append((mirrored, "costs", stretch))
+    return merge(_asked(*question, engine) for engine in engines for question in asked)
 
 
-Answer = tuple[str, int, Finding | None]  # stage, comparisons, the first violation
+class Violation(NamedTuple):
+    """Where the engine first said something else than an oracle."""
+
+    session: pd.Timestamp | None
+    kind: str
+    detail: str
+    stage: str = ""  # if not that of the oracle
+    ticker: str = ""  # the one behind it; "": any of them
+
+
+Answer = tuple[int, Violation | None]  # comparisons
 Oracle = Callable[[Prices, Engine], Answer]
 
 
@@ -97,18 +111,17 @@ def foresight(prices: Prices, engine: Engine) -> Answer:
     gains = _gains(_foreseen(prices, engine), prices, engine, engine)
     worst = gains[gains < -TOLERANCE]
     if worst.empty:
-        return "fills", len(gains), None
-    return "fills", len(gains), _finding(
-        prices, engine, "fills", worst.index[0], "positions earn another time than their own",
-        f"perfect foresight lost {-worst.iloc[0]:.6g} of the account",
-    )  # fmt: skip
+        return len(gains), None
+    detail = f"perfect foresight lost {-worst.iloc[0]:.6g} of the account"
+    kind = "positions earn another time than their own"
+    return len(gains), Violation(worst.index[0], kind, detail)
 
 
 def late(prices: Prices, engine: Engine) -> Answer:
     """The same foresight a session late loses, and so does following the session just ended."""
     moved = prices.close.apply(lambda c: c.dropna().pct_change(fill_method=None))
     book = 1.0 / len(prices.tickers)
-    compared, kind = 0, "off-by-one return"
+    compared = 0
     for target, by_close in (
         (_foreseen(prices, engine).apply(lambda t: t.dropna().shift(1)), False),
         (((moved > 0.0).astype(float) - (moved < 0.0)) * book, True),
@@ -121,12 +134,10 @@ def late(prices: Prices, engine: Engine) -> Answer:
         gains = _gains(asked, prices, engine, moment if by_close else engine)
         compared += len(gains)
         if not (gains < -TOLERANCE).any():
-            first = gains.index[gains > 0.0][:1]
-            return "returns", compared, _finding(
-                prices, engine, "returns", first[0] if len(first) else None, kind,
-                f"a signal that is a session late never lost in {len(gains)} sessions",
-            )  # fmt: skip
-    return "returns", compared, None
+            first = next(iter(gains.index[gains > 0.0]), None)
+            detail = f"a signal that is a session late never lost in {len(gains)} sessions"
+            return compared, Violation(first, "off-by-one return", detail)
+    return compared, None
 
 
 def always_long(prices: Prices, engine: Engine) -> Answer:
@@ -140,11 +151,10 @@ def always_long(prices: Prices, engine: Engine) -> Answer:
         compared += len(own)
         scale = account_scale(config.initial_capital, own, held)
         if wrong := first_gap(own, held, EXACT * scale):
-            return "equity", compared, _finding(
-                prices, engine, "equity", wrong[0], "costs or fills differ from buy and hold's",
-                f"always long has {wrong[1]:.9g}, buy and hold {wrong[2]:.9g}",
-            )  # fmt: skip
-    return "equity", compared, None
+            detail = f"always long has {wrong[1]:.9g}, buy and hold {wrong[2]:.9g}"
+            kind = "costs or fills differ from buy and hold's"
+            return compared, Violation(wrong[0], kind, detail)
+    return compared, None
 
 
 def flat(prices: Prices, engine: Engine) -> Answer:
@@ -157,11 +167,9 @@ def flat(prices: Prices, engine: Engine) -> Answer:
     if wrong := first_gap(own, cash, TOLERANCE * account_scale(config.initial_capital, own, cash)):
         still = np.allclose(own, config.initial_capital, rtol=TOLERANCE)
         kind = "interest on cash missing" if still else "flat is not cash"
-        return "costs", len(own), _finding(
-            prices, engine, "costs", wrong[0], kind,
-            f"without a position equity is {wrong[1]:.9g}, cash {wrong[2]:.9g}",
-        )  # fmt: skip
-    return "costs", len(own), None
+        detail = f"without a position equity is {wrong[1]:.9g}, cash {wrong[2]:.9g}"
+        return len(own), Violation(wrong[0], kind, detail)
+    return len(own), None
 
 
 def mirrored(prices: Prices, engine: Engine) -> Answer:
@@ -181,14 +189,11 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     scale = account_scale(config.initial_capital, result.equity, left, exposure=_exposure(result))
     if wrong := first_gap(result.equity, left, TOLERANCE * scale):
         lost, due = (config.initial_capital - each for each in wrong[1:])
-        kinds = ((abs(lost) < 1e-3 * due, "costs forgotten"), (lost < due, "costs in part"))
-        return "costs", len(left), _finding(
-            prices.of([ticker]),
-            engine, "costs", wrong[0],
-            next((kind for found, kind in kinds if found), "random positions lose more than costs"),
-            f"{2 * MIRRORED} random positions lost {lost:.6g}, their costs are {due:.6g}",
-        )  # fmt: skip
-    return "costs", len(left), None
+        kind = "costs in part" if lost < due else "random positions lose more than costs"
+        kind = "costs forgotten" if abs(lost) < 1e-3 * due else kind
+        detail = f"{2 * MIRRORED} random positions lost {lost:.6g}, their costs are {due:.6g}"
+        return len(left), Violation(wrong[0], kind, detail, ticker=ticker)
+    return len(left), None
 
 
 def fill_prices(prices: Prices, engine: Engine) -> Answer:
@@ -210,13 +215,12 @@ def fill_prices(prices: Prices, engine: Engine) -> Answer:
     both = pd.DataFrame({"due": due, "told": told["price"]}).rename_axis(columns[:2]).reset_index()
     wrong = both[~np.isclose(both["due"], both["told"], rtol=TOLERANCE, atol=0.0)]
     if wrong.empty:
-        return "fills", len(both), None
+        return len(both), None
     row = wrong.sort_values("session", kind="stable").iloc[0]
     ticker, session = str(row["ticker"]), pd.Timestamp(row["session"])
     kind = _fill_kind(prices, ticker, session, row["told"], engine)
-    one = prices.of([ticker])
     detail = f"the ledger says {row['told']:.9g}, the decision allows {row['due']:.9g}"
-    return "fills", len(both), _finding(one, engine, "fills", session, kind, detail)
+    return len(both), Violation(session, kind, detail, ticker=ticker)
 
 
 def accounting(prices: Prices, engine: Engine) -> Answer:
@@ -232,17 +236,15 @@ def accounting(prices: Prices, engine: Engine) -> Answer:
             config.initial_capital, result.equity, due["equity"], exposure=_exposure(result)
         )
         for stage in ("costs", "equity"):
-            gap = first_gap(told[stage], due[stage], TOLERANCE * scale)
-            if gap:
+            if gap := first_gap(told[stage], due[stage], TOLERANCE * scale):
+                unnamed = "costs" if stage == "costs" else "accounting"
                 kind, where = likely_mistake(result.equity, target, prices, config) or (
-                    ("costs", "costs") if stage == "costs" else ("accounting", "equity")
+                    f"{unnamed} not as defined",
+                    stage,
                 )
-                return "equity", compared, _finding(
-                    prices, engine, where, gap[0],
-                    f"{kind} not as defined" if kind in {"costs", "accounting"} else kind,
-                    f"{stage} {gap[1]:.9g}, by plain loops {gap[2]:.9g}",
-                )  # fmt: skip
-    return "equity", compared, None
+                detail = f"{stage} {gap[1]:.9g}, by plain loops {gap[2]:.9g}"
+                return compared, Violation(gap[0], kind, detail, where)
+    return compared, None
 
 
 def _fills_due(
@@ -349,37 +351,22 @@ def _gross_worth(result: Backtest, prices: Prices, engine: Engine) -> pd.Series:
     return result.equity.shift(1, fill_value=result.initial_capital) + night
 
 
-def _finding(
-    prices: Prices,
-    engine: Engine,
-    stage: str,
-    session: pd.Timestamp | None,
-    kind: str,
-    detail: str,
-) -> Finding:
-    when = f"{session:%Y-%m-%d}" if session is not None else ""
-    who = ", ".join(prices.tickers)
-    what = f"filled at the {engine.config.execution.replace('_', ' ')}, {detail}"
-    return Finding("oracle", stage, who, when, kind, what)
-
-
-def _asked(oracle: Oracle, prices: Prices, engine: Engine) -> Audited:
+def _asked(oracle: Oracle, stage: str, prices: Prices, engine: Engine) -> Audited:
     """One oracle's answer; a failure is asked again ticker by ticker."""
-    stage, compared, found = oracle(prices, engine)
-    if found and ", " in found.series:
+    compared, found = oracle(prices, engine)
+    if not found:
+        return Audited({stage: compared})
+    if not found.ticker:
         for ticker in prices.tickers:
-            _, _, single = oracle(prices.of([ticker]), engine)
-            if single:
-                found = single
+            _, alone = oracle(prices.of([ticker]), engine)
+            if alone:
+                found = alone._replace(ticker=ticker)
                 break
-    return Audited({stage: compared}, (found,) if found else ())
-
-
-def _few(prices: Prices) -> Prices:
-    """The tickers with the most holes."""
-    holes = prices.close.isna().sum().sort_values(ascending=False, kind="stable")
-    chosen = [ticker for ticker in prices.tickers if ticker in set(holes.index[:TICKERS])]
-    return prices.of(chosen)
+    who = found.ticker or ", ".join(prices.tickers)
+    when = f"{found.session:%Y-%m-%d}" if found.session is not None else ""
+    detail = f"filled at the {engine.config.execution.replace('_', ' ')}, {found.detail}"
+    finding = Finding("oracle", found.stage or stage, who, when, found.kind, detail)
+    return Audited({stage: compared}, (finding,))
 
 
 def _stretch(prices: Prices, length: int) -> Prices:

@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 Perturbation = Callable[[Array, Array, np.random.Generator], Array]
 
 CLOSE, VOLUME = FIELDS.index("close"), FIELDS.index("volume")
+IS_VOLUME = np.arange(len(FIELDS)) == VOLUME
 LARGEST_LOG = 200.0  # of a price over its original: keeps ten times the volatility finite
 HOLES = 0.5  # share of the bars that go missing
 
@@ -35,10 +36,9 @@ def replace_future(prices: Prices, last: int, way: str, rng: np.random.Generator
     if way == "cut":
         return prices.on(slice(0, last + 1))
     values = np.stack([getattr(prices, field).to_numpy(float) for field in FIELDS], axis=2)
-    past = prices.close.iloc[: last + 1].ffill().to_numpy(float)
-    known = past[-1] if len(past) else np.full(values.shape[1], np.nan)
+    past = prices.close.iloc[: last + 1].ffill().iloc[-1].to_numpy(float)
     with np.errstate(invalid="ignore"):
-        values[last + 1 :] = PERTURBATIONS[way](values[last + 1 :].copy(), known, rng)
+        values[last + 1 :] = PERTURBATIONS[way](values[last + 1 :].copy(), past, rng)
     return Prices(
         **{
             field: pd.DataFrame(values[:, :, i], prices.close.index, prices.close.columns)
@@ -96,7 +96,7 @@ def replace_answers(
 def _jitter(values: Array, past: Array, rng: np.random.Generator) -> Array:
     """Move every bar, and every volume, by 1 % or so."""
     noise = np.exp(0.01 * rng.standard_normal((*values.shape[:2], 2)))
-    return _scaled(values, noise[:, :, 0]) * _only_volume(noise[:, :, 1], values)
+    return values * np.where(IS_VOLUME, noise[:, :, 1:], noise[:, :, :1])
 
 
 def _volatile(values: Array, past: Array, rng: np.random.Generator) -> Array:
@@ -115,16 +115,6 @@ def _flat(values: Array, past: Array, rng: np.random.Generator) -> Array:
     return flat
 
 
-def _thousandfold(values: Array, past: Array, rng: np.random.Generator) -> Array:
-    """Trade at a thousand times the price."""
-    return _scaled(values, np.full(values.shape[:2], 1000.0))
-
-
-def _reversed(values: Array, past: Array, rng: np.random.Generator) -> Array:
-    """Let the last bar come first."""
-    return values[::-1]
-
-
 def _missing(values: Array, past: Array, rng: np.random.Generator) -> Array:
     """Drop half of the bars, the first one certainly."""
     gone = rng.random(values.shape[:2]) < HOLES
@@ -137,27 +127,18 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
     "jitter 1 %": _jitter,
     "volatility x10": _volatile,
     "flat": _flat,
-    "x1000": _thousandfold,
-    "reversed": _reversed,
+    "x1000": lambda values, past, rng: _scaled(values, 1000.0),  # at a thousand times the price
+    "reversed": lambda values, past, rng: values[::-1],
     "missing": _missing,
 }
 WAYS = tuple(PERTURBATIONS)
 
 
-def _scaled(values: Array, factor: Array) -> Array:
+def _scaled(values: Array, factor: Array | float) -> Array:
     """Multiply the prices of each bar, (R, K) factors; the volume stays."""
-    return values * np.where(np.arange(len(FIELDS)) == VOLUME, 1.0, factor[:, :, None])
-
-
-def _only_volume(factor: Array, values: Array) -> Array:
-    return np.where(np.arange(len(FIELDS)) == VOLUME, factor[:, :, None], 1.0)
+    return values * np.where(IS_VOLUME, 1.0, np.asarray(factor)[..., None])
 
 
 def _first(close: Array) -> Array:
     """(K,) the first close there is; NaN where there is none."""
-    there = np.isfinite(close)
-    if len(close) == 0:
-        return np.full(close.shape[1], np.nan)
-    return np.where(
-        there.any(axis=0), close[there.argmax(axis=0), np.arange(close.shape[1])], np.nan
-    )
+    return pd.DataFrame(close).bfill().reindex([0]).to_numpy()[0]

@@ -31,7 +31,6 @@ from rnntrade.types import (
     Prices,
     Rows,
     Samples,
-    Spans,
     Windows,
     turbulent_classes,
 )
@@ -172,29 +171,22 @@ def _fit(
     loss = _loss(objective, output, scaled, taught, model.class_weights)
     until = str(samples.spans.decision[trained].max().astype("datetime64[D]"))
     own, learned = (repr(sorted(both.thresholds.items())) for both in (fit, targets))  # NaN too
-    temperature = objective.temperature(output, truth)
+    warmth = objective.temperature(output, truth)
     other = "on other samples than the validation part"
-    checks: list[tuple[str, str, str, Any, Any, float]] = [
-        ("scaler", name, f"scaler {TRAINED}", getattr(fit.scaler, name), getattr(due, name), 0.0)
-        for name in ("mean", "deviation", "target_mean", "target_deviation")
-    ]
     lowest = int(np.argmin(losses))
-    by_loss, elsewhere = "epoch not chosen by the validation loss", f"calibrated {other}"
-    checks += [
+    by_loss, loose = "epoch not chosen by the validation loss", TEMPERATURE_TOLERANCE
+    checks: list[tuple[str, str, str, Any, Any, float]] = [
+        *(
+            ("scaler", n, f"scaler {TRAINED}", getattr(fit.scaler, n), getattr(due, n), 0.0)
+            for n in ("mean", "deviation", "target_mean", "target_deviation")
+        ),
         ("fit", "model", "fit of another model", repr(fit.model), repr(model), 0.0),
         ("fit", "fold", "fit of another fold", fit.fold, targets.fold.number, 0.0),
         ("thresholds", "thresholds", f"thresholds {TRAINED}", own, learned, 0.0),
         ("fit", "trained_until", "trained on other sessions", fit.trained_until, until, 0.0),
         ("fit", "best epoch", by_loss, fit.best, lowest, 0.0),
         ("fit", "validation loss", f"epoch chosen {other}", losses[fit.best], loss, LOSS_TOLERANCE),
-        (
-            "calibration",
-            "temperature",
-            elsewhere,
-            fit.temperature,
-            temperature,
-            TEMPERATURE_TOLERANCE,
-        ),
+        ("calibration", "temperature", f"calibrated {other}", fit.temperature, warmth, loose),
     ]
     findings = tuple(
         Finding("record", stage, f"{who} {what}", "", kind, f"{what} is {told}, expected {right}")
@@ -234,17 +226,12 @@ def _stitched(own: ModelRecord) -> Audited:
     table = own.predictions.table
     test = table[table["part"] == "test"]
     twice = test[test.duplicated(["ticker", "decision"])].sort_values("decision")
-    findings = [
-        Finding(
-            "record",
-            "predictions",
-            f"{own.model.name}, {row['ticker']}",
-            f"{row['decision']:%Y-%m-%d}",
-            "more than one prediction for a decision",
-            f"{len(twice)} rows are there again, in fold {row['fold']} for one",
-        )
-        for _, row in twice.head(1).iterrows()
-    ]
+    findings = []
+    if len(twice):
+        first, kind = twice.iloc[0], "more than one prediction for a decision"
+        series, day = f"{own.model.name}, {first['ticker']}", f"{first['decision']:%Y-%m-%d}"
+        detail = f"{len(twice)} rows are there again, in fold {first['fold']} for one"
+        findings.append(Finding("record", "predictions", series, day, kind, detail))
     return Audited({"predictions": len(test)}, tuple(findings))
 
 
@@ -303,36 +290,29 @@ def compare(
     if list(told.columns) != list(due.columns) or len(told) != len(due):
         detail = f"{told.shape} rows and columns, expected {due.shape}"
         return Audited({stage: 1}, (Finding(check, stage, series, "", "other rows", detail),))
-    wrong = {}
+    cells = {str(column): (told[column], due[column]) for column in told}
     if not told.index.equals(due.index):
-        wrong["its index"] = told.index.to_numpy() != due.index.to_numpy()
-    for column in told.columns:
-        one, other = told[column].to_numpy(), due[column].to_numpy()
-        wrong[str(column)] = ~((one == other) | (pd.isna(one) & pd.isna(other)))
-    table = np.column_stack(list(wrong.values())) if len(told) else np.zeros((0, len(wrong)), bool)
-    compared = Audited({stage: int(told.size)})
-    if not table.any():
-        return compared
-    row = int(table.any(axis=1).argmax())
-    column = list(wrong)[int(table[row].argmax())]
-    days = due[session] if session else due.index
-    when = days.iloc[row] if isinstance(days, pd.Series) else days[row]
+        cells = {"its index": (told.index.to_series(), due.index.to_series()), **cells}
+    wrong = np.zeros((len(told), len(cells)), dtype=bool)
+    for place, (own, other) in enumerate(cells.values()):
+        one, right = own.to_numpy(), other.to_numpy()
+        wrong[:, place] = ~((one == right) | (pd.isna(one) & pd.isna(right)))
+    if not wrong.any():
+        return Audited({stage: told.size})
+    row = int(wrong.any(axis=1).argmax())
+    column, (own, other) = list(cells.items())[int(wrong[row].argmax())]
+    when = (due[session] if session else due.index.to_series()).iloc[row]
     ticker = f" {due['ticker'].iloc[row]}" if "ticker" in due and column != "ticker" else ""
-    by_name = {str(name): name for name in due.columns}
-    told_cell, due_cell = (
-        frame[by_name[column]].iloc[row] if column in by_name else frame.index[row]
-        for frame in (told, due)
-    )
     finding = Finding(
         check,
         stage,
         f"{series},{ticker} {column}",
         f"{when:%Y-%m-%d}" if isinstance(when, pd.Timestamp) else "",
         kind,
-        f"recorded {told_cell!s}, expected {due_cell!s}; {int(table.sum())} of "
-        f"{table.size} cells differ",
+        f"recorded {own.iloc[row]!s}, expected {other.iloc[row]!s}; {int(wrong.sum())} of "
+        f"{wrong.size} cells differ",
     )
-    return replace(compared, findings=(finding,))
+    return Audited({stage: told.size}, (finding,))
 
 
 def _sample_table(samples: Samples, targets: FoldTargets) -> pd.DataFrame:
@@ -340,13 +320,9 @@ def _sample_table(samples: Samples, targets: FoldTargets) -> pd.DataFrame:
     part = np.zeros(len(samples), np.int64)
     for code, name in enumerate(PARTS, start=1):
         part[getattr(targets.fold, name)] = code
-    columns: dict[str, object] = {
-        field.name: getattr(samples.spans, field.name) for field in fields(Spans)
-    }
-    columns |= {"last": samples.last, "part": part, "current": targets.current}
-    width = targets.target.shape[1]
-    columns |= {f"target_{step + 1}": targets.target[:, step] for step in range(width)}
-    return pd.DataFrame(columns)
+    columns = {"last": samples.last, "part": part, "current": targets.current}
+    columns |= {f"target_{step}": column for step, column in enumerate(targets.target.T, start=1)}
+    return pd.DataFrame({**vars(samples.spans), **columns})
 
 
 def _of_fold(table: pd.DataFrame, number: int) -> pd.DataFrame:

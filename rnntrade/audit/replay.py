@@ -65,20 +65,16 @@ def _replayed(
     again = pd.DataFrame(np.nan, recorded.index, recorded.columns)
     for fold in (labels.boundary for labels in record.labels):
         until = fold.end or pd.Timestamp.max
-        windows = {
-            f"{day:%Y-%m-%d} {ticker}": rows[list(model.inputs)].iloc[-model.lookback :]
-            for (day, ticker), rows in features.items()
-            if fold.test <= day < until and day in again.index
-        }
-        full = {
-            key: window
-            for key, window in windows.items()
-            if len(window) == model.lookback and np.isfinite(window.to_numpy()).all()
-        }
+        full = {}
+        for (day, ticker), rows in features.items():
+            window = rows[list(model.inputs)].iloc[-model.lookback :]
+            whole = len(window) == model.lookback and np.isfinite(window.to_numpy()).all()
+            if whole and fold.test <= day < until and day in again.index:
+                full[f"{day:%Y-%m-%d} {ticker}"] = window
         if full:
             samples = chain.windows(full, model)
-            rows = np.arange(len(samples))
-            answers = chain.answer(own.fits[fold.number], samples, rows, device)
+            everyone = np.arange(len(samples))
+            answers = chain.answer(own.fits[fold.number], samples, everyone, device)
             for key, answer in zip(full, answers, strict=True):
                 again.loc[pd.Timestamp(key[:10]), key[11:]] = answer[0]
     decided = pd.DataFrame(np.nan, recorded.index, recorded.columns)
@@ -89,12 +85,8 @@ def _replayed(
         position = chain.position(seen.loc[:day], experiment.trading, regimes, turbulent)
         decided.loc[day] = chain.allocate(position).loc[day]
     kind, target = "decided otherwise with the bars of its day", books.target.iloc[-len(recorded) :]
-    return merge(
-        [
-            compare("probability", name, recorded, again, kind=kind, check="replay"),
-            compare("positions", name, target, decided, kind=kind, check="replay"),
-        ]
-    )
+    tables = (("probability", recorded, again), ("positions", target, decided))
+    return merge(compare(what, name, *both, kind=kind, check="replay") for what, *both in tables)
 
 
 def _regimes(
@@ -156,15 +148,9 @@ def audit_served(
                 alone = bars[bars["ticker"] == ticker]
                 kind = _served_kind(fits, alone, served, recorded[ticker], library)
                 wrong[ticker] = kind, f"it says {served.tolist()}, recorded {told.tolist()}"
+        check = "served model"
         findings += [
-            Finding(
-                "served model",
-                "served model",
-                f"{model.name}, {who}",
-                f"{day:%Y-%m-%d}",
-                kind,
-                detail,
-            )
+            Finding(check, check, f"{model.name}, {who}", f"{day:%Y-%m-%d}", kind, detail)
             for who, (kind, detail) in wrong.items()
         ]
     return Audited({"served model": compared}, tuple(findings))

@@ -12,7 +12,7 @@ after its decision, where it is filled at the next open.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from types import MappingProxyType
 
 import numpy as np
@@ -135,11 +135,6 @@ def _parts(line: Line) -> Iterator[Probe]:
     return spread(line, (validation, test, test), ("x1000", *COSTLY), wait=1)
 
 
-def _settled(line: Line) -> Iterator[Probe]:
-    """After the first test decision."""
-    return spread(line, [line.position(line.fold.test)], WAYS, turns=len(WAYS), wait=1)
-
-
 def _in_test(line: Line, wanted: int, ways: Sequence[str], turns: int = 1) -> Iterator[Probe]:
     """Inside the test part, as far as fits see it; a single one in its middle."""
     first = line.position(line.fold.test)
@@ -232,19 +227,12 @@ def _fit(line: Line) -> Outputs:
     yield ("temperature", name), _at(after_validation, {"temperature": fit.temperature})
 
 
-def _answers(line: Line, stage: str, table: pd.DataFrame) -> Outputs:
+def _answers(line: Line, stage: str = "predictions") -> Outputs:
+    table = line["predictions"].table if stage == "predictions" else line[stage]
     columns = [name for name in table.columns if name.startswith(("p_", "r_"))]
     for (source, ticker), own in table.groupby(["source", "ticker"]):
         series = f"fold {line.fold.number} {source} {ticker}"
         yield (stage, series), own.set_index("decision")[columns]
-
-
-def _predictions(line: Line) -> Outputs:
-    yield from _answers(line, "predictions", line["predictions"].table)
-
-
-def _baselines(line: Line) -> Outputs:
-    yield from _answers(line, "baselines", line["baselines"])
 
 
 def _rules(line: Line) -> Outputs:
@@ -302,17 +290,13 @@ def _books(line: Line) -> Outputs:
         yield ("rules", rule), table
 
 
-def _decisions(line: Line) -> Outputs:
-    yield ("target", ""), line["books"].target
-
-
 def _everything(line: Line) -> Outputs:
     """From other prices to every number that a run would write."""
-    outputs = [_features, _regimes, _fit, _predictions]
-    outputs += [_rules, _decisions, _books] if line.asked.traded else []
-    for output in outputs:
-        for (stage, series), table in output(line):
-            yield ("end to end", f"{stage} {series}".strip()), table
+    outputs = [_features(line), _regimes(line), _fit(line), _answers(line)]
+    if line.asked.traded:
+        outputs += [_rules(line), iter([(("target", ""), line["books"].target)]), _books(line)]
+    for (stage, series), table in chain.from_iterable(outputs):
+        yield ("end to end", f"{stage} {series}".strip()), table
 
 
 def _at(session: pd.Timestamp, numbers: Mapping[str, object]) -> pd.DataFrame:
@@ -323,12 +307,11 @@ def _at(session: pd.Timestamp, numbers: Mapping[str, object]) -> pd.DataFrame:
 # What a change is called.
 
 
-def _kind_of_sample(changes: Sequence[Change]) -> str:
-    if " label " in changes[0].series:
-        return "label ends later than its span says"
-    if " window " in changes[0].series:
-        return "window reaches past its decision"
-    return "span depends on later sessions"
+SAMPLE_KINDS = {
+    "label": "label ends later than its span says",
+    "window": "window reaches past its decision",
+    "span": "span depends on later sessions",
+}
 
 
 def _kind_of_position(changes: Sequence[Change]) -> str:
@@ -348,7 +331,7 @@ JUDGES: Mapping[str, Judge] = {
     "features": kind_of_series,
     "thresholds": _into("threshold learned outside training: it knows"),
     "regimes": partial(kind_of_series, near="smoothed states"),
-    "samples": _kind_of_sample,
+    "samples": lambda changes: SAMPLE_KINDS[changes[0].series.split()[-2]],
     "split": lambda changes: "what trains or chooses the epoch depends on later sessions",
     "scaler": _into("scaler sees beyond the training part:"),
     "fit": _into("weights learned from"),
@@ -379,13 +362,19 @@ LEARNED = (
     Stage(SAMPLED, _fit, _parts),
     Stage(
         SAMPLED,
-        _predictions,
+        _answers,
         partial(_in_test, wanted=2, ways=("cut", "x1000", "cut", "reversed"), turns=2),
         ("fit",),
     ),
 )
-TUNED = Stage(("prices", "predictions"), _rules, _settled)
-BASELINES = Stage(SAMPLED, _baselines, partial(_in_test, wanted=1, ways=("x1000",)))
+TUNED = Stage(
+    ("prices", "predictions"),
+    _rules,  # after the first test decision
+    lambda line: spread(line, [line.position(line.fold.test)], WAYS, turns=len(WAYS), wait=1),
+)
+BASELINES = Stage(
+    SAMPLED, partial(_answers, stage="baselines"), partial(_in_test, wanted=1, ways=("x1000",))
+)
 TRADING = (
     Stage(("predictions", "regimes"), _positions, lambda line: _traded(line, 8, turns=4)),
     Stage(

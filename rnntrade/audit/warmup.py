@@ -23,7 +23,7 @@ NEARLY = 1e-4  # what a window forgets in the same session, and an average long 
 Feature = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def warmup_table(features: Mapping[str, Feature] = FEATURES, seed: int = 0) -> pd.DataFrame:
+def warmup_table(features: Mapping[str, Feature] = FEATURES) -> pd.DataFrame:
     """Return one row a feature, indexed by its name.
 
     features       name -> function of (T, K) closes
@@ -32,7 +32,7 @@ def warmup_table(features: Mapping[str, Feature] = FEATURES, seed: int = 0) -> p
     memory         "window", "decaying" (an exponential average) or "whole sample"
     left_at_60     what is left of the difference after 60 closes, in units of its usual size
     """
-    rows = {name: _measured(feature, seed) for name, feature in features.items()}
+    rows = {name: _measured(feature) for name, feature in features.items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.rename_axis("feature")
 
@@ -46,21 +46,22 @@ def judged(table: pd.DataFrame, indicators: Collection[str] = INDICATORS) -> Aud
     findings = []
     for name, row in table.iterrows():
         first, needs, memory = int(row["first_defined"]), int(row["needs"]), str(row["memory"])
+        kinds = {}
         if memory == "whole sample":
             told = f"after {SHARED} closes its value still depends on where the sample started"
-            findings.append(_finding(str(name), "depends on the start of the sample", told))
+            kinds["depends on the start of the sample"] = told
         elif memory == "window" and 0 < first < needs:
-            told = f"has a value after {first} closes, but depends on {needs}"
-            findings.append(_finding(str(name), "partial window", told))
+            kinds["partial window"] = f"has a value after {first} closes, but depends on {needs}"
         if name in indicators and not 0 < first <= FIRST_USABLE:
             told = f"first has a value after {first} closes, promised after {FIRST_USABLE}"
-            findings.append(_finding(str(name), "usable later than promised", told))
+            kinds["usable later than promised"] = told
+        findings += [Finding("warm-up", "features", str(name), "", *k) for k in kinds.items()]
     return Audited({"warm-up": len(table) * (OLD + SHARED)}, tuple(findings))
 
 
-def _measured(feature: Feature, seed: int) -> dict[str, float | int | str]:
+def _measured(feature: Feature) -> dict[str, float | int | str]:
     """One row of the table."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     steps = random.normal(0.0, 0.012, (OLD + SHARED, 2))
     steps[OLD + 1 :, 1] = steps[OLD + 1 :, 0]
     level = np.cumsum(steps, axis=0)
@@ -72,21 +73,15 @@ def _measured(feature: Feature, seed: int) -> dict[str, float | int | str]:
     gap = np.abs(values[OLD:, 0] - values[OLD:, 1])  # (SHARED,)
     gap = np.where(np.isnan(values[OLD:]).all(axis=1), 0.0, np.where(np.isnan(gap), np.inf, gap))
     usual = float(np.median(np.abs(values[OLD:][known[OLD:], 0]))) if known[OLD:].any() else 1.0
-    needs, nearly = (_forgotten(gap, share * (usual or 1.0)) for share in (FORGOTTEN, NEARLY))
+    usual = usual or 1.0
+    needs, nearly = (  # closes shared until the values agree for good
+        int(np.flatnonzero(gap > share * usual).max(initial=-1)) + 2
+        for share in (FORGOTTEN, NEARLY)
+    )
     memory = "window" if needs - nearly <= 1 else "decaying"
     return {
         "first_defined": int(known.argmax()) + 1 if known.any() else 0,
         "needs": -1 if needs > SHARED else needs,
         "memory": "whole sample" if needs > SHARED else memory,
-        "left_at_60": float(gap[WARM_UP - 1 :].max() / (usual or 1.0)),
+        "left_at_60": float(gap[WARM_UP - 1 :].max() / usual),
     }
-
-
-def _forgotten(gap: np.ndarray, tolerance: float) -> int:
-    """Closes shared until the values agree for good; more than there are if they never do."""
-    (differs,) = np.nonzero(gap > tolerance)
-    return int(differs[-1]) + 2 if len(differs) else 1
-
-
-def _finding(name: str, kind: str, detail: str) -> Finding:
-    return Finding("warm-up", "features", name, "", kind, detail)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from rnntrade.config import DataConfig
 from rnntrade.data.processes import Best, Process, best_accuracy
 from rnntrade.data.sources import fetch
-from rnntrade.errors import ConfigError
 from rnntrade.labels.targets import direction
 
 NEAREST = 252  # sessions, that N3 moves a label at least
@@ -54,20 +53,13 @@ CONTROLS: Mapping[str, Control] = {
 }
 
 
-def find_control(name: str) -> Control:
-    """Return the control of that name; ConfigError otherwise."""
-    if name not in CONTROLS:
-        raise ConfigError(f"no control {name!r}.  There are: {', '.join(CONTROLS)}.")
-    return CONTROLS[name]
-
-
 def make_market(name: str, seed: int, sessions: int) -> tuple[pd.DataFrame, pd.Series]:
     """Return bars (T, 6) and directions (T,), NaN where the next session is not known.
 
     seed      of the prices (P, N1, N2), of the shift (N3), of the order (N4)
     sessions  T, counted from the first there is
     """
-    control = find_control(name)
+    control = CONTROLS[name]
     start, end = date(1990, 1, 1), date(2035, 12, 31)
     if control.process is not None:
         config = DataConfig(source="synthetic", tickers=(name,), seed=seed, process=control.process)
@@ -84,7 +76,7 @@ def make_market(name: str, seed: int, sessions: int) -> tuple[pd.DataFrame, pd.S
 
 def best_of(name: str, target: NDArray[np.float64]) -> Best:
     """Return the best possible accuracy on a test part with these (n,) directions."""
-    control = find_control(name)
+    control = CONTROLS[name]
     return majority(target) if control.process is None else best_accuracy(control.process)
 
 

@@ -18,12 +18,15 @@ share of the more frequent direction in the test part: whoever always says "up" 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from scipy.stats import binom
 
 from rnntrade.codec import plain
 from rnntrade.data.processes import Best
+from rnntrade.errors import ConfigError
+from rnntrade.storage import atomic_file
 
 Verdict = Literal["found", "missed", "quiet", "rejected", "leak"]
 
@@ -31,6 +34,11 @@ SEEDS = (0, 1, 2, 3, 4)
 SEEDS_FOUND = 0.8  # share of the seeds on which an edge must be found: 4 of 5
 FOUND_P = 0.001
 CAPTURED: Mapping[str, float] = {"P1": 0.6, "P2": 0.5, "P3": 0.5}  # of the possible edge
+HEADER = (
+    "| control | accuracy, by seed | best possible | captured | p | rule | passed |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
+MARKS = {"found": "", "quiet": "", "missed": "*", "rejected": "*", "leak": "!"}
 NOMINAL = 0.05  # size of each N test, and of the bound on how many may be rejected
 CEILING = 3.0  # standard errors
 
@@ -85,10 +93,13 @@ class ControlsReport:
 
     @property
     def table(self) -> str:
-        """The table in Markdown, with the outcome below it."""
-        from rnntrade.controls.table import markdown
-
-        return markdown(self)
+        """The results as a table in Markdown, a line on the N tests, and the outcome."""
+        n_line = (
+            f"N tests rejected: {self.rejected} of {self.tests}, at most {self.allowed} may be.  "
+            "With * an edge was missed (P) or found (N), with ! the ceiling was broken."
+        )
+        outcome = "All controls passed." if self.passed else " ".join(("FAILED:", *self.reasons))
+        return "\n".join((*HEADER, *map(_line, self.rows), "", n_line, "", outcome, ""))
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -113,18 +124,8 @@ def judge_fit(
         verdict = "found" if enough else "missed"
     else:
         verdict = "rejected" if p_value < NOMINAL else "quiet"
-    return ControlResult(
-        control,
-        seed,
-        accuracy,
-        best.accuracy,
-        ceiling,
-        sessions,
-        p_value,
-        captured,
-        epochs,
-        verdict,
-    )
+    fit = (control, seed, accuracy, best.accuracy, ceiling, sessions, p_value, captured, epochs)
+    return ControlResult(*fit, verdict)
 
 
 def judge(
@@ -190,3 +191,40 @@ def _row_passed(name: str, fits: Sequence[ControlResult], few_rejected: bool) ->
         return False
     count, needed = _found(fits)
     return count >= needed if name in CAPTURED else few_rejected
+
+
+def insert(page: Path, name: str, text: str) -> None:
+    """Put `text` between the lines <!-- name --> and <!-- end name --> of a page."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+    if not page.is_file():
+        raise ConfigError(f"{page} is not there to write the table into.  Name docs/controls.md.")
+    before, opened, rest = page.read_text(encoding="utf-8").partition(start)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise ConfigError(f"{page} has no lines {start.strip()} and {end} to write between.")
+    with atomic_file(page) as temporary:
+        temporary.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")
+
+
+def _line(row: ControlRow) -> str:
+    fits = row.results
+    captured = [fit.captured for fit in fits if fit.captured is not None]
+    values = [fit.p_value for fit in fits]
+    worst = f"at most {max(values):.1g}" if captured else f"at least {min(values, default=0):.2g}"
+    cells = (
+        row.control,
+        " ".join(f"{fit.accuracy:.3f}{MARKS[fit.verdict]}" for fit in fits) or "not run",
+        _range([fit.best for fit in fits]),
+        _range(captured),
+        worst if fits else "-",
+        row.rule,
+        "yes" if row.passed else "NO",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(values: list[float]) -> str:
+    if not values:
+        return "-"
+    low, high = f"{min(values):.3f}", f"{max(values):.3f}"
+    return low if low == high else f"{low} to {high}"

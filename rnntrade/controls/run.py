@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 
 import pandas as pd
@@ -10,8 +10,9 @@ from torch import set_num_threads
 
 from rnntrade.chain import CHAIN
 from rnntrade.config import ModelConfig, SplitConfig, TrainingConfig, find_experiment
-from rnntrade.controls.markets import CONTROLS, Control, best_of, find_control, make_market
+from rnntrade.controls.markets import CONTROLS, Control, best_of, make_market
 from rnntrade.controls.rules import SEEDS, ControlResult, ControlsReport, judge, judge_fit
+from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.splits import require_samples
 from rnntrade.training.parts import known_rows
 from rnntrade.training.seeds import derive_seed
@@ -20,18 +21,10 @@ from rnntrade.types import Fold, Samples
 Features = Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame]
 
 
-@dataclass(frozen=True)
-class Version:
-    """Which network is put to the test, the same for every control."""
-
-    model: ModelConfig
-    training: TrainingConfig
-
-
-DIRECTION = next(m for m in find_experiment("notebook").models if m.task == "direction")
-VERSIONS: Mapping[str, Version] = {
-    "full": Version(replace(DIRECTION, lookback=10), TrainingConfig()),
-    "fast": Version(
+DIRECTION = next(m for m in find_experiment("notebook").models if objective_of(m).traded)
+VERSIONS: Mapping[str, tuple[ModelConfig, TrainingConfig]] = {  # the same for every control
+    "full": (replace(DIRECTION, lookback=10), TrainingConfig()),
+    "fast": (
         replace(DIRECTION, hidden_size=16, num_layers=1, dropout=0.0, lookback=5, max_epochs=40),
         TrainingConfig(learning_rate=1e-2, batch_size=128, patience=8, schedule_patience=4),
     ),
@@ -51,7 +44,6 @@ def run_control(
     model     a direction model
     seed      of the market and, with the model's name, of the fit
     features  (T, 6) bars and names to (T, F): other than ours only to see a leak caught
-    errors    ConfigError for an unknown control, and those of the steps
     """
     samples, fold = prepare(name, model, seed, features)
     fit_seed = derive_seed(seed, model.name, fold.number, 0)
@@ -68,7 +60,7 @@ def prepare(
     name: str, model: ModelConfig, seed: int, features: Features = CHAIN.features
 ) -> tuple[Samples, Fold]:
     """Return the samples of a control's market, and its holdout."""
-    control = find_control(name)
+    control = CONTROLS[name]
     bars, directions = make_market(name, seed, sessions_of(control, model.lookback))
     samples = CHAIN.samples(
         {name: features(bars, model.inputs)},
@@ -76,8 +68,13 @@ def prepare(
         model.lookback,
         model.horizon,
     )
-    sessions = pd.DatetimeIndex(bars.index)
-    (boundary,) = CHAIN.boundaries(sessions, _split(control, len(bars)), None)
+    sessions, test = pd.DatetimeIndex(bars.index), control.test + 1
+    split = SplitConfig(
+        kind="holdout",
+        test_fraction=test / len(bars),
+        validation_fraction=control.validation / (len(bars) - test),
+    )
+    (boundary,) = CHAIN.boundaries(sessions, split, None)
     fold = CHAIN.assign(samples.spans, boundary)
     require_samples(samples.target, fold, f"{model.name} on {name}", model.horizon)
     return samples, fold
@@ -96,29 +93,13 @@ def run_controls(
     on_result  sees each result as it comes, in no certain order
     returns    the same for the same seeds, however many the workers
     """
-    chosen = VERSIONS[version]
-    jobs = [(name, chosen.model, chosen.training, seed) for name in names for seed in seeds]
+    jobs = [(name, *VERSIONS[version], seed) for name in names for seed in seeds]
+    results = []
     if workers == 1:
-        results = []
         for job in jobs:
             results.append(run_control(*job))
             on_result(results[-1])
-    else:
-        results = _side_by_side(jobs, workers, on_result)
-    return judge(results, tuple(CONTROLS), version)
-
-
-def sessions_of(control: Control, lookback: int) -> int:
-    """Sessions that the parts need: windows before the first, and one whose future is unknown."""
-    return lookback + control.training + control.validation + control.test + 1
-
-
-def _side_by_side(
-    jobs: Sequence[tuple[str, ModelConfig, TrainingConfig, int]],
-    workers: int,
-    on_result: Callable[[ControlResult], None],
-) -> list[ControlResult]:
-    results = []
+        return judge(results, tuple(CONTROLS), version)
     spawn = get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=set_num_threads, initargs=(1,)) as pool:
         asked = [pool.submit(run_control, *job) for job in jobs]
@@ -129,13 +110,9 @@ def _side_by_side(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return results
+    return judge(results, tuple(CONTROLS), version)
 
 
-def _split(control: Control, sessions: int) -> SplitConfig:
-    test = control.test + 1
-    return SplitConfig(
-        kind="holdout",
-        test_fraction=test / sessions,
-        validation_fraction=control.validation / (sessions - test),
-    )
+def sessions_of(control: Control, lookback: int) -> int:
+    """Sessions that the parts need: windows before the first, and one whose future is unknown."""
+    return lookback + control.training + control.validation + control.test + 1

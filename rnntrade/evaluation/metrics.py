@@ -75,21 +75,17 @@ def sharpe_ratio(
 
 
 def rolling_sharpe(
-    returns: ArrayLike,
-    window: int = 63,
-    risk_free: ArrayLike = 0.0,
-    sessions_per_year: int = SESSIONS_PER_YEAR,
+    returns: ArrayLike, window: int = 63, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> pd.Series:
     """(T,) Sharpe ratio of the last `window` sessions; NaN before there are that many."""
-    if window < 1:
-        raise ValueError(f"a window has 1 session or more, not {window}")
-    excess = _excess(returns, risk_free, keep_missing=True)
-    ratio = np.full(len(excess), np.nan)
-    for end in range(window, len(excess) + 1):
-        ratio[end - 1] = sharpe_ratio(
-            excess[end - window : end], sessions_per_year=sessions_per_year
-        )
-    return pd.Series(ratio, _index(returns), name="rolling_sharpe")
+    values = _array(returns)
+    ratios = [
+        sharpe_ratio(values[max(end - window, 0) : end], sessions_per_year=sessions_per_year)
+        for end in range(1, len(values) + 1)
+    ]
+    return pd.Series(ratios, _index(returns), float, "rolling_sharpe").where(
+        np.arange(1, len(values) + 1) >= window
+    )
 
 
 @_figure
@@ -244,21 +240,18 @@ def alpha(
 
 @_figure
 def alpha_t_statistic(
-    returns: ArrayLike,
-    benchmark: ArrayLike,
-    risk_free: ArrayLike = 0.0,
-    lags: int | None = None,
+    returns: ArrayLike, benchmark: ArrayLike, risk_free: ArrayLike = 0.0
 ) -> float:
     """Alpha per session over its standard error, robust to changing variance and autocorrelation.
 
-    lags    of the Bartlett kernel; by default ⌊4 (n/100)^(2/9)⌋
-    source  Newey and West (1987, 1994); no small-sample correction
+    source  Newey and West (1987, 1994): ⌊4 (n/100)^(2/9)⌋ lags of the Bartlett kernel; no
+            small-sample correction
     """
     own, other = _excess_pair(returns, benchmark, risk_free)
     count = len(own)
     if count < 3 or not _deviation(other) > 0.0:
         return math.nan
-    lags = math.floor(4.0 * (count / 100.0) ** (2.0 / 9.0)) if lags is None else lags
+    lags = math.floor(4.0 * (count / 100.0) ** (2.0 / 9.0))
     inputs = np.column_stack([np.ones(count), other])  # (n, 2)
     squares = inputs.T @ inputs
     if not np.isfinite(squares).all() or np.linalg.cond(squares) > 1.0 / NOISE:
@@ -324,26 +317,6 @@ def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
     with_position = values != 0.0 if held is None else _filled(_array(held)) != 0.0
     counted = values[with_position & np.isfinite(values)]
     return float((counted > 0.0).mean()) if len(counted) else math.nan
-
-
-@_figure
-def exposure(weights: ArrayLike) -> float:
-    """Share of sessions with any position at all; (T,) or (T, K) weights."""
-    table = _weights(weights)
-    return float((table != 0.0).any(axis=1).mean()) if len(table) else math.nan
-
-
-@_figure
-def turnover(weights: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
-    """Sum of |change of weight| per year, buying and selling both counted, starting from flat.
-
-    weights  (T,) or (T, K); missing: the one before still stands
-    """
-    table = _weights(weights)
-    if len(table) == 0:
-        return math.nan
-    changes = np.abs(np.diff(table, axis=0, prepend=np.zeros((1, table.shape[1]))))
-    return float(changes.sum()) * sessions_per_year / len(table)
 
 
 @_figure
@@ -444,7 +417,7 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "trades": float(len(trades)),
         "mean_holding_time": expectancy(trades["duration"]),
         "turnover": float(backtest.turnover.sum()) * year / len(returns),
-        "exposure": exposure(backtest.weights),
+        "exposure": float(invested.mean()),
         "tail_ratio": tail_ratio(returns),
         "skew": skew(returns),
         "kurtosis": kurtosis(returns),
@@ -512,9 +485,9 @@ def _joined(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     return own, other
 
 
-def _excess(first: ArrayLike, second: ArrayLike, keep_missing: bool = False) -> Floats:
+def _excess(first: ArrayLike, second: ArrayLike) -> Floats:
     own, other = _joined(first, second)
-    return own - other if keep_missing else _present(own - other)
+    return _present(own - other)
 
 
 def _excess_pair(
@@ -569,12 +542,3 @@ def _under_water(returns: ArrayLike) -> NDArray[np.bool_]:
     """(T,) below an earlier peak by more than rounding; empty where no return is known."""
     depth = drawdown(returns).to_numpy()
     return np.asarray(depth[np.isfinite(depth)] < -1e-12)
-
-
-def _weights(weights: ArrayLike) -> Floats:
-    """(T, K) without missing values."""
-    table = weights if isinstance(weights, pd.DataFrame) else np.asarray(weights, dtype=float)
-    values = pd.DataFrame(table).astype(float).replace([np.inf, -np.inf], np.nan)
-    if not values.notna().to_numpy().any():
-        return np.empty((0, values.shape[1]))
-    return values.ffill().fillna(0.0).to_numpy(dtype=float)

@@ -322,8 +322,6 @@ def _power(objective: Objective, smallest: float, sessions: int, confidence: flo
     edge = EDGES[objective.score](smallest)
     text = f"{sessions:,} test sessions could not have told {edge} from luck"
     if objective.traded:
-        text += (
-            f"; accuracy below {statistics.coin_band(sessions, objective.horizon, confidence):.3f}"
-        )
-        text += " is inside a fair coin's band"
+        band = statistics.coin_band(sessions, objective.horizon, confidence)
+        text += f"; accuracy below {band:.3f} is inside a fair coin's band"
     return text + "."

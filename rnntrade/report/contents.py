@@ -1,22 +1,18 @@
 """What a report is made of: the results of a run, and the pieces of a page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.types import Books, Fit, Prices
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +36,6 @@ class AttentionExample:
 
 
 @dataclass(frozen=True, eq=False)
-class AuditSummary:
-    """What the leak audit compared, and what it found."""
-
-    clean: bool  # nothing was found, and something was compared
-    comparisons: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))  # by stage
-    findings: Sequence[str] = ()  # one sentence each
-    warm_up: pd.DataFrame | None = None  # by feature: how much history it needs
-
-
-@dataclass(frozen=True, eq=False)
 class ReportContents:
     """Everything that a report shows; mappings are shown in their order."""
 
@@ -64,22 +50,6 @@ class ReportContents:
     strategies: Mapping[str, StrategyContents]
     attention: AttentionExample | None = None
     findings: Sequence[str] = ()  # what the checks of the data found
-    audit: AuditSummary | None = None  # None: nobody looked for leaks
+    audit: AuditReport | None = None  # None: nobody looked for leaks
     comparison: Mapping[str, Comparison] | None = None  # by question
     holdout: str = ""  # what became of the final holdout, in words; "" where none was set aside
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure; what its title finds is its text for who cannot see it."""
-
-    name: str
-    finding: str
-    png: bytes
-
-
-def picture(name: str, figure: "Figure") -> Picture:
-    """Draw a figure now, so that only its bytes are kept."""
-    from rnntrade.report import canvas
-
-    return Picture(name, figure.texts[0].get_text(), canvas.png(figure))

@@ -6,18 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from rnntrade.evaluation.verdict import CORRECTED, summary
-from rnntrade.report import figures, tables
+from rnntrade.report import canvas, figures, tables
 from rnntrade.report.catalogue import FIGURES, TERMS, figure
-from rnntrade.report.contents import Picture, ReportContents, picture
+from rnntrade.report.contents import ReportContents
 from rnntrade.storage import atomic_file
 
 TEMPLATE = "page.html.j2"
 FINDINGS_SHOWN = 20
+
+
+class Picture(NamedTuple):
+    """A drawn figure; what its title finds is its text for who cannot see it."""
+
+    name: str
+    finding: str
+    png: bytes
+
 
 Drawn = Mapping[tuple[str, str], Sequence[Picture]]  # ("Model", its name), in the page's order
 
@@ -25,9 +35,8 @@ Drawn = Mapping[tuple[str, str], Sequence[Picture]]  # ("Model", its name), in t
 def write_report(folder: Path, contents: ReportContents) -> None:
     """Write report.html, and beside it figures/NAME.png and trades/STRATEGY.csv."""
     drawn = pictures(contents)
-    shown = list(chain.from_iterable(drawn.values()))
-    for file, item in zip(file_names(shown), shown, strict=True):
-        with atomic_file(folder / "figures" / file) as temporary:
+    for number, item in enumerate(chain.from_iterable(drawn.values()), 1):
+        with atomic_file(folder / "figures" / f"{number:02d}_{slug(item.name)}.png") as temporary:
             temporary.write_bytes(item.png)
     for number, (name, strategy) in enumerate(contents.strategies.items(), 1):
         with atomic_file(folder / "trades" / f"{number:02d}_{slug(name)}.csv") as temporary:
@@ -46,7 +55,10 @@ def pictures(contents: ReportContents) -> Drawn:
         ("Strategy", figures.of_strategy, contents.strategies),
     ]
     return {
-        (kind, name): [picture(file, figure) for file, figure in draw(contents, name)]
+        (kind, name): [
+            Picture(file, drawn.texts[0].get_text(), canvas.png(drawn))
+            for file, drawn in draw(contents, name)
+        ]
         for kind, draw, names in subjects
         for name in names
     }
@@ -83,11 +95,6 @@ def explained(parts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def render(macro: str, *values: object) -> Markup:
     """One part of the page as HTML, everything in it escaped."""
     return Markup(getattr(_template().module, macro)(*values))
-
-
-def file_names(pictures: Sequence[Picture]) -> list[str]:
-    """Return the pictures' file names: numbered in the order of the page, hence never equal."""
-    return [f"{number:02d}_{slug(item.name)}.png" for number, item in enumerate(pictures, 1)]
 
 
 def slug(name: str) -> str:

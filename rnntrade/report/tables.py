@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
 from rnntrade.evaluation import metrics
 from rnntrade.evaluation.compare import OVERFITTING_NEEDED, Comparison
@@ -16,7 +17,7 @@ from rnntrade.evaluation.predictions import INTERVAL_COVERAGE
 from rnntrade.evaluation.strategies import StrategyEvaluation
 from rnntrade.evaluation.verdict import plain
 from rnntrade.report.catalogue import NOTHING, Figure, Table, figure, formatted, table
-from rnntrade.report.contents import AuditSummary, StrategyContents
+from rnntrade.report.contents import StrategyContents
 from rnntrade.types import Prices
 
 ROWS_SHOWN = 6  # longer tables are behind their title
@@ -153,14 +154,13 @@ def benchmark(each: Comparison) -> str:
     return plain(baseline) + of + model
 
 
-def audit(summary: AuditSummary) -> Iterator[Table]:
+def audit(report: AuditReport) -> Iterator[Table]:
     """What was compared, and how much history features need."""
-    if summary.comparisons:
-        stages = {"stage": [plain(stage) for stage in summary.comparisons]}
-        counts = {"comparisons": list(summary.comparisons.values())}
-        yield table("audit", pd.DataFrame(stages | counts))
-    if summary.warm_up is not None and len(summary.warm_up):
-        yield table("warm_up", summary.warm_up, folded=True)
+    if compared := report.merged.comparisons:
+        rows = [(plain(stage), count) for stage, count in compared.items()]
+        yield table("audit", pd.DataFrame(rows, columns=["stage", "comparisons"]))
+    if len(report.warm_up):
+        yield table("warm_up", report.warm_up, folded=True)
 
 
 def provenance(x: Experiment, prices: Prices, about: Mapping[str, str]) -> Table:

@@ -6,11 +6,10 @@ import pytest
 
 from rnntrade.controls.markets import CONTROLS, make_market, shift_around, shuffle_blocks
 from rnntrade.controls.run import VERSIONS, prepare
-from rnntrade.errors import ConfigError
 from rnntrade.labels.targets import direction
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
-MODEL = VERSIONS["fast"].model
+MODEL = VERSIONS["fast"][0]
 
 
 def returns_of(bars: pd.DataFrame) -> np.ndarray:
@@ -69,8 +68,3 @@ def test_the_same_seed_makes_the_same_market_and_another_another():
         pd.testing.assert_frame_equal(one, again)
         pd.testing.assert_series_equal(labels, same)
         assert not labels.equals(others)
-
-
-def test_an_unknown_control_is_told():
-    with pytest.raises(ConfigError, match=r"no control 'P9'.*P1, P2"):
-        make_market("P9", 0, 100)

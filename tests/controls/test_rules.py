@@ -7,8 +7,14 @@ import pytest
 from scipy.stats import binom
 
 from rnntrade.controls.markets import CONTROLS, majority
-from rnntrade.controls.rules import CAPTURED, ControlResult, judge, judge_fit, most_rejected
-from rnntrade.controls.table import insert, markdown
+from rnntrade.controls.rules import (
+    CAPTURED,
+    ControlResult,
+    insert,
+    judge,
+    judge_fit,
+    most_rejected,
+)
 from rnntrade.data.processes import Best, best_accuracy
 from rnntrade.errors import ConfigError
 
@@ -105,7 +111,7 @@ def test_what_was_not_run_is_not_passed():
     assert not report.passed
     assert report.reasons == ("N4 was not run.",)
     assert not report.rows[-1].passed
-    assert "not run" in markdown(report)
+    assert "not run" in report.table
 
 
 def test_the_test_parts_are_long_enough_for_the_rules():
@@ -130,14 +136,14 @@ def test_the_table_goes_into_its_place_in_the_page(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text("above\n<!-- fast -->\nold\n<!-- end fast -->\nbelow\n")
     report = judge(sound(N1=fits("N1", 1550, 1500, 1500, 1500, 1800)), NAMES)
-    insert(page, "fast", markdown(report))
+    insert(page, "fast", report.table)
     text = page.read_text()
     assert text.startswith("above\n<!-- fast -->\n| control |")
     assert text.endswith("\n<!-- end fast -->\nbelow\n")
     assert "old" not in text
     assert "0.517* 0.500 0.500 0.500 0.600!" in text
     assert "FAILED: N1, seed 4: accuracy 0.6000" in text
-    insert(page, "fast", markdown(report))
+    insert(page, "fast", report.table)
     assert page.read_text() == text
     with pytest.raises(ConfigError, match="no lines"):
         insert(page, "full", "")

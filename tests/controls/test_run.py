@@ -7,11 +7,10 @@ import pytest
 
 from rnntrade.controls.markets import CONTROLS
 from rnntrade.controls.run import VERSIONS, run_control, run_controls
-from rnntrade.controls.table import markdown
 from rnntrade.features.sets import ticker_features
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
-MODEL, TRAINING = VERSIONS["fast"].model, VERSIONS["fast"].training
+MODEL, TRAINING = VERSIONS["fast"]
 BRIEF = replace(MODEL, max_epochs=3)
 
 
@@ -28,7 +27,7 @@ def centred_mean(bars: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
 @pytest.mark.slow
 def test_the_small_network_passes_all_controls():
     report = run_controls("fast", workers=1)
-    assert report.passed, markdown(report)
+    assert report.passed, report.table
     assert [row.control for row in report.rows] == list(CONTROLS)
     assert all(len(row.results) == 5 for row in report.rows)
 

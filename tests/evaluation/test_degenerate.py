@@ -19,7 +19,7 @@ ONE = [
     *(metrics.longest_drawdown, metrics.time_under_water, metrics.ulcer_index),
     *(metrics.calmar_ratio, metrics.omega_ratio, metrics.tail_ratio, metrics.value_at_risk),
     *(metrics.conditional_value_at_risk, metrics.skew, metrics.kurtosis, metrics.stability),
-    *(metrics.win_rate, metrics.exposure, metrics.turnover, metrics.profit_factor),
+    *(metrics.win_rate, metrics.profit_factor),
     metrics.expectancy,
 ]
 TWO = [
@@ -133,7 +133,7 @@ def test_months_and_years_of_nothing_known_have_no_return():
     assert len(metrics.yearly_returns(nothing)) == 0
 
 
-FLAT = [f for f in (*ONE, *SERIES) if f not in (metrics.exposure, metrics.turnover)]
+FLAT = [*ONE, *SERIES]
 
 
 @pytest.mark.parametrize("function", FLAT, ids=lambda f: f.__name__)

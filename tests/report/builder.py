@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from rnntrade.audit.findings import Audited, AuditReport
 from rnntrade.config import DataConfig, Experiment, ModelConfig, ReportConfig
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import evaluate_model
@@ -13,7 +14,6 @@ from rnntrade.evaluation.verdict import Trials
 from rnntrade.features.sets import ticker_features
 from rnntrade.report.contents import (
     AttentionExample,
-    AuditSummary,
     ReportContents,
     StrategyContents,
 )
@@ -34,10 +34,9 @@ TRIALS = Trials(
     attempts=tuple(f"model {number}" for number in range(12)),
     sharpes=(0.01, -0.02, 0.03),
 )
-AUDIT = AuditSummary(
-    clean=True,
-    comparisons={"features": 1_234_000, "thresholds": 56, "equity": 789},
-    warm_up=pd.DataFrame(
+AUDIT = AuditReport(
+    {"record": Audited({"features": 1_234_000, "thresholds": 56, "equity": 789})},
+    pd.DataFrame(
         {
             "first_defined": [50, 12],
             "needs": [50, 431],

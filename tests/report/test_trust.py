@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnntrade.audit.findings import Audited, AuditReport, Finding
 from rnntrade.evaluation import classification
 from rnntrade.evaluation.predictions import known_rows
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.report import canvas, model_figures
 from rnntrade.report.catalogue import figure
-from rnntrade.report.contents import AuditSummary, ReportContents
+from rnntrade.report.contents import ReportContents
 from rnntrade.report.figures import of_model
 from rnntrade.report.page import render, sections
 from rnntrade.report.tables import changes, seeds_of_model, seeds_of_strategy, spread
@@ -45,6 +46,11 @@ def strategy_section(drawn: ReportContents, name: str) -> str:
     return words("strategy", drawn.strategies[name], [])
 
 
+def report_of(*findings: Finding) -> AuditReport:
+    """An audit of ten comparisons that found this."""
+    return AuditReport({"oracle": Audited({"equity": 10}, findings)}, pd.DataFrame())
+
+
 def titles(drawn: ReportContents, name: str) -> dict[str, str]:
     return {file: drawn.texts[0].get_text() for file, drawn in of_model(drawn, name)}
 
@@ -59,7 +65,7 @@ def test_a_clean_audit_says_what_it_compared(drawn):
 
 
 def test_findings_are_shouted_at_the_head_and_listed(tmp_path):
-    found = AuditSummary(False, {"equity": 10}, ("equity: AAA <b>: fill at the same close",))
+    found = report_of(Finding("oracle", "equity", "AAA <b>", "", "fill at the same close", ""))
     bare = contents(random_prices(60, ("AAA",)), ())
     page = page_of(replace(bare, audit=found), tmp_path)
     assert page.text.index("LEAK AUDIT FAILED with 1 finding") < page.text.index("Contents")
@@ -69,7 +75,7 @@ def test_findings_are_shouted_at_the_head_and_listed(tmp_path):
 
 
 def test_a_flood_of_findings_is_cut():
-    found = AuditSummary(False, {"equity": 10}, tuple(f"finding {n}." for n in range(1000)))
+    found = report_of(*(Finding("", "", "", "", f"finding {n}.", "") for n in range(1000)))
     text = words("leak_audit", found)
     assert "finding 19." in text
     assert "finding 20." not in text
@@ -78,7 +84,7 @@ def test_a_flood_of_findings_is_cut():
 
 def test_an_audit_that_did_not_look_is_no_clean_one(drawn):
     assert "was not audited" in words("leak_audit", None)
-    nothing = AuditSummary(clean=False)
+    nothing = AuditReport({}, pd.DataFrame())
     assert "compared nothing" in words("leak_audit", nothing)
     assert "FAILED" in words("verdict", replace(drawn, audit=nothing))
 
