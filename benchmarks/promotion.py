@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from benchmarks.machine import describe_machine
 from rnntrade.config import ProductionConfig
-from rnntrade.evaluation.metrics import information_ratio
+from rnntrade.evaluation.metrics import sharpe_ratio
 from rnntrade.production.promotion import Decision, judge
 from tests.production.rounds import Kind, rounds
 
@@ -71,7 +71,7 @@ def run(kind: Kind) -> Row:
             row[rule].append(passed)
         if challenger.traded:
             row["gain"].append(252.0 * float((challenger.scores - champion.scores).mean()))
-            ratio = information_ratio(challenger.scores, champion.scores)
+            ratio = sharpe_ratio(challenger.scores, champion.scores)
             row["ratio"].append(ratio if math.isfinite(ratio) else 0.0)
     return row
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -52,16 +52,15 @@ def audit(
     torch.set_num_threads(1)  # one order of additions, so one result
     bars = read_prices(prices)
     warmup = warmup_table()
-    record = read_record(features, labels, models, test_from)
-    where: dict[str, Any] = {"seed": experiment.seed, "test_from": record.test_from}
+    record = read_record(experiment, bars, features, labels, models, test_from, device)
     checks: dict[str, Callable[[], Audited]] = {
         "files": partial(_files, prices, features, labels, models),
-        "record": partial(audit_record, bars, experiment, record, device),
-        "replay": partial(audit_replay, bars, experiment, record, device),
-        "served model": partial(_served, bars, experiment, record, device),
+        "record": partial(audit_record, record),
+        "replay": partial(audit_replay, record),
+        "served model": partial(_served, record),
         "oracle": partial(audit_engine, bars, experiment.backtest, seed=experiment.seed),
         "warm-up": partial(judged, warmup),
-        "causality": partial(audit_causality, bars, experiment, **where),
+        "causality": partial(audit_causality, bars, experiment, test_from=record.test_from),
     }
     found = {}
     for name, check in checks.items():
@@ -103,12 +102,20 @@ def _files(
 
 
 def read_record(
-    features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs], test_from: str
+    experiment: Experiment,
+    prices: Prices,
+    features: Tables,
+    labels: list[Ref[Labels]],
+    models: dict[str, ModelRefs],
+    test_from: str,
+    device: str,
 ) -> "RunRecord":
     """The run's files as values."""
     from rnntrade.audit.record import ModelRecord, RunRecord
 
     return RunRecord(
+        prices=prices,
+        experiment=experiment,
         features={ticker: ref.load() for ticker, ref in features.items()},
         labels=[ref.load() for ref in labels],
         models={
@@ -123,15 +130,16 @@ def read_record(
             for name, refs in models.items()
         },
         test_from=pd.Timestamp(test_from) if test_from else None,
+        device=device,
     )
 
 
-def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device: str) -> Audited:
+def _served(record: "RunRecord") -> Audited:
     """Every model, asked as it would be served, on sessions all over its newest test part."""
     from rnntrade.audit.replay import audit_served
 
-    tolerance = 0.0 if device == "cpu" else OTHER_DEVICE
-    year, parts = experiment.backtest.sessions_per_year, []
+    tolerance = 0.0 if record.device == "cpu" else OTHER_DEVICE
+    year, parts = record.experiment.backtest.sessions_per_year, []
     for own in record.models.values():
         table = own.predictions.table
         newest = table[(table["part"] == "test") & (table["fold"] == table["fold"].max())]
@@ -139,7 +147,7 @@ def _served(prices: Prices, experiment: Experiment, record: "RunRecord", device:
         chosen = {round(step * (len(days) - 1) / (SERVED - 1)) for step in range(SERVED)}
         parts.append(
             audit_served(
-                prices,
+                record.prices,
                 own.fits[-1],
                 table,
                 [days[number] for number in sorted(chosen)],

@@ -56,7 +56,6 @@ def audit_causality(
     prices: Prices,
     experiment: Experiment,
     chain: Chain | None = None,
-    seed: int = 0,
     features: tuple[str, ...] = tuple(EVERY_FEATURE),
     test_from: pd.Timestamp | None = None,
     groups: tuple[str, ...] = GROUPS,
@@ -66,7 +65,6 @@ def audit_causality(
     prices      all that the experiment would see
     experiment  its labels, split, models, trading and backtest; networks are made tiny
     chain       the steps, the library's own unless replaced
-    seed        of the random sessions and futures
     features    which ones; the models' inputs are sampled from the same functions anyway
     test_from   first session of an opened holdout, whose one fold is then audited
     groups      of stages; the chain as a whole is audited only after all of them
@@ -76,8 +74,7 @@ def audit_causality(
     small = tuple(replace(model, **SMALL) for model in experiment.models)  # type: ignore[arg-type] # names of fields
     training = replace(experiment.training, **BRISK)  # type: ignore[arg-type] # names of fields
     cases = replace(experiment.report, cost_cases=experiment.report.cost_cases[:1])
-    changes = {"models": small, "training": training, "report": cases, "members": 1, "seed": seed}
-    experiment = replace(experiment, **changes)  # type: ignore[arg-type] # names of fields
+    experiment = replace(experiment, models=small, training=training, report=cases, members=1)
     chain = chain or chain_of(experiment.backtest.sessions_per_year)
     known = chain.prices(prices)
     folds = chain.boundaries(known.sessions, experiment.split, test_from)
@@ -212,12 +209,11 @@ def audit_spans(spans: Spans, fold: Fold, boundary: Boundary, name: str) -> Audi
         ("training", fold.training, {"test": test, "validation": validation}),
         ("validation", fold.validation, {"test": test}),
     ):
+        come, overlap = f"{part} samples come from the", f"label of a {part} sample overlaps the"
         for other, first in later.items():
-            come = f"{part} samples come from the {other} part"
-            rules.append((part, rows, spans.decision >= first, come))
+            rules.append((part, rows, spans.decision >= first, f"{come} {other} part"))
         for other, first in later.items():
-            overlap = f"label of a {part} sample overlaps the {other} part"
-            rules.append((part, rows, ~(spans.label_end <= first), overlap))
+            rules.append((part, rows, ~(spans.label_end <= first), f"{overlap} {other} part"))
     findings: dict[str, Finding] = {}
     for part, rows, wrong, kind in rules:
         strangers = rows[wrong[rows]]

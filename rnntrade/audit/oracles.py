@@ -20,6 +20,7 @@ from rnntrade.audit.reference import (
     FREE,
     TOLERANCE,
     account_scale,
+    charging,
     first_gap,
     likely_mistake,
     reference,
@@ -55,11 +56,6 @@ class Engine:
     hold: Hold
     config: BacktestConfig
     seed: int
-
-    def at(self, config: BacktestConfig) -> BacktestConfig:
-        """Other costs, the rest as it is."""
-        own = ("execution", "initial_capital", "sessions_per_year")
-        return replace(config, **{name: getattr(self.config, name) for name in own})
 
 
 def audit_engine(
@@ -143,7 +139,7 @@ def late(prices: Prices, engine: Engine) -> Answer:
 def always_long(prices: Prices, engine: Engine) -> Answer:
     """A decision to be long on every session is buy and hold, at equal costs."""
     compared = 0
-    for config in (engine.config, engine.at(CHARGED)):
+    for config in (engine.config, charging(CHARGED, engine.config)):
         weight = 1.0 / len(prices.tickers)
         target = pd.DataFrame(weight, prices.sessions, prices.close.columns)
         own = engine.run(target, prices, config).equity
@@ -183,7 +179,7 @@ def mirrored(prices: Prices, engine: Engine) -> Answer:
     draws = np.random.default_rng(engine.seed)
     half = draws.choice([-1.0, 0.0, 1.0], (len(prices.sessions), MIRRORED)) / (2 * MIRRORED)
     target = pd.DataFrame(np.hstack([half, -half]), prices.sessions, names)
-    config = engine.at(replace(FREE, commission_bps=5.0, half_spread_bps=5.0))
+    config = charging(replace(FREE, commission_bps=5.0, half_spread_bps=5.0), engine.config)
     result = engine.run(target, copies, config)
     left = config.initial_capital * (1.0 - result.turnover * 10.0 / 1e4).cumprod()
     scale = account_scale(config.initial_capital, result.equity, left, exposure=_exposure(result))
@@ -202,7 +198,7 @@ def fill_prices(prices: Prices, engine: Engine) -> Answer:
     Until the account is ruined, if it is: `accounting` knows when that has to be.
     """
     target = _random(prices, engine.seed, whole=True)
-    result = engine.run(target, prices, engine.at(FREE))
+    result = engine.run(target, prices, charging(FREE, engine.config))
     trades = result.trades
     legs = [trades[["ticker", "entry_session", "entry_price"]]]
     legs += [trades.loc[~trades["open"], ["ticker", "exit_session", "exit_price"]]]
@@ -227,7 +223,7 @@ def accounting(prices: Prices, engine: Engine) -> Answer:
     """Random targets end with the money that plain loops over the definition count."""
     compared = 0
     target = _random(prices, engine.seed + 1, whole=False)
-    for config in (engine.config, engine.at(CHARGED)):
+    for config in (engine.config, charging(CHARGED, engine.config)):
         result = engine.run(target, prices, config)
         told = {"equity": result.equity, "costs": result.costs.sum(axis=1)}
         due = reference(target, prices, config)
@@ -330,7 +326,7 @@ def _gains(target: pd.DataFrame, prices: Prices, engine: Engine, moment: Engine)
     most = np.log1p(_earned(prices, engine).abs().max(axis=1).fillna(0.0)).cumsum()
     gains = []
     for _, part in target.groupby((most // LARGEST_LOG).to_numpy()):
-        result = engine.run(part, prices, engine.at(FREE))
+        result = engine.run(part, prices, charging(FREE, engine.config))
         worth = _gross_worth(result, prices, moment)
         scale = account_scale(result.initial_capital, worth)
         gains.append((worth.diff() / scale.where(scale > 0.0)).iloc[1:].fillna(0.0))

@@ -58,23 +58,26 @@ class ModelRecord:
 
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """What a run recorded before and beside its models."""
+    """What a run was given, and what it recorded before and beside its models."""
 
+    prices: Prices
+    experiment: Experiment
     features: Mapping[str, pd.DataFrame]  # ticker -> (T_k, F)
     labels: Sequence[Labels]  # by fold
     models: Mapping[str, ModelRecord]
     test_from: pd.Timestamp | None = None  # where an opened holdout begins
+    device: str = "cpu"  # that the run predicted on
+
+    @property
+    def chain(self) -> Chain:
+        """The library's own steps, by the run's calendar."""
+        return chain_of(self.experiment.backtest.sessions_per_year)
 
 
-def audit_record(
-    prices: Prices, experiment: Experiment, record: RunRecord, device: str = "cpu"
-) -> Audited:
-    """Compare all that a run recorded with what the library makes of its prices.
-
-    device  that the run predicted on
-    """
+def audit_record(record: RunRecord) -> Audited:
+    """Compare all that a run recorded with what the library makes of its prices."""
+    prices, experiment, chain = record.prices, record.experiment, record.chain
     names = tuple(map(str, next(iter(record.features.values())).columns))
-    chain = chain_of(experiment.backtest.sessions_per_year)
     features = chain.compute_features(prices, names)
     parts = [
         compare("features", ticker, record.features[ticker], features[ticker])
@@ -96,7 +99,7 @@ def audit_record(
     again: dict[tuple[object, ...], pd.DataFrame] = {}  # models of the same samples share baselines
     for own in record.models.values():
         for labels in record.labels:
-            parts += _fold(chain, prices, record.features, labels, own, device)
+            parts += _fold(record, labels, own)
         if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
             model, number = own.model, len(record.labels) - 1
             samples, targets = own.windows.fold(number)
@@ -109,22 +112,16 @@ def audit_record(
             parts.append(compare("baselines", name, recorded, again[asked], "decision"))
         parts.append(_stitched(own))
         if own.books is not None:
-            parts += _traded(chain, prices, experiment, record.labels, own, own.books)
+            parts += _traded(record, own, own.books)
     return merge(parts)
 
 
-def _fold(
-    chain: Chain,
-    prices: Prices,
-    features: Mapping[str, pd.DataFrame],
-    labels: Labels,
-    own: ModelRecord,
-    device: str,
-) -> Iterator[Audited]:
+def _fold(record: RunRecord, labels: Labels, own: ModelRecord) -> Iterator[Audited]:
     """One model's samples, fits and predictions of one fold."""
-    model, number = own.model, labels.boundary.number
+    chain, model, number = record.chain, own.model, labels.boundary.number
     name, (samples, targets) = f"{model.name}, fold {number}", own.windows.fold(number)
-    due = chain.sample(features, chain.make_targets(prices, labels, model), labels, model)
+    target = chain.make_targets(record.prices, labels, model)
+    due = chain.sample(record.features, target, labels, model)
     tables = _sample_table(samples, targets), _sample_table(*due)
     yield compare("samples", name, *tables, "decision")
     own_rows, due_rows = (
@@ -135,7 +132,7 @@ def _fold(
     validation: dict[int, Array] = {}
 
     def remembered(fit: Fit, known: Samples, rows: Rows, _: str) -> Array:
-        answer = predict(fit, known, rows, device)
+        answer = predict(fit, known, rows, record.device)
         validation.setdefault(id(fit), answer)  # the validation part comes first
         return answer
 
@@ -235,22 +232,16 @@ def _stitched(own: ModelRecord) -> Audited:
     return Audited({"predictions": len(test)}, tuple(findings))
 
 
-def _traded(
-    chain: Chain,
-    prices: Prices,
-    experiment: Experiment,
-    labels: Sequence[Labels],
-    own: ModelRecord,
-    recorded: Books,
-) -> Iterator[Audited]:
+def _traded(record: RunRecord, own: ModelRecord, recorded: Books) -> Iterator[Audited]:
     """Probability, target weights, the money of each book, and what stands beside it."""
-    due = chain.trade(
+    experiment = record.experiment
+    due = record.chain.trade(
         own.predictions,
-        prices,
+        record.prices,
         experiment.trading,
         experiment.backtest,
         experiment.report.cost_cases,
-        chain.stitch(labels, experiment.trading),
+        record.chain.stitch(record.labels, experiment.trading),
         turbulent_classes(experiment.labels),
     )
     stages = {"target": "positions", "cost_cases": "cost cases"}

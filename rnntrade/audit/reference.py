@@ -5,7 +5,7 @@ difference gets its name.
 """
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -29,6 +29,12 @@ TRADING_COSTS = (
     *("commission_bps", "half_spread_bps", "slippage_bps"),
     *("slippage_volatility", "slippage_impact"),
 )
+
+
+def charging(costs: BacktestConfig, config: BacktestConfig) -> BacktestConfig:
+    """Other costs, the moment of filling, capital and calendar as they are."""
+    own = ("execution", "initial_capital", "sessions_per_year")
+    return replace(costs, **{name: getattr(config, name) for name in own})
 
 
 def reference(target: pd.DataFrame, prices: Prices, config: BacktestConfig) -> pd.DataFrame:
@@ -97,9 +103,6 @@ def likely_mistake(
     other: Execution = "close" if config.execution == "next_open" else "next_open"
     moment = "fill at the same close" if other == "close" else "fill at the next open"
     half = {name: getattr(config, name) / 2 for name in TRADING_COSTS}
-    free = {f.name: getattr(FREE, f.name) for f in fields(FREE)} | {
-        name: getattr(config, name) for name in ("execution", "initial_capital")
-    }
     at_low, at_high, at_close = (
         replace(prices, open=getattr(prices, name)) for name in ("low", "high", "close")
     )
@@ -111,7 +114,7 @@ def likely_mistake(
         ("off-by-one return", "returns", target.shift(-1), prices, {}),
         ("decisions filled a session late", "fills", target.shift(1), prices, {}),
         ("shorts earn what longs earn", "returns", target.abs(), prices, {}),
-        ("costs forgotten", "costs", target, prices, free),
+        ("costs forgotten", "costs", target, prices, vars(charging(FREE, config))),
         ("costs in part", "costs", target, prices, half),
         ("interest on cash missing", "costs", target, prices, {"cash_rate": 0.0}),
         ("borrow cost missing", "costs", target, prices, {"borrow_rate": 0.0}),

@@ -11,8 +11,8 @@ import pandas as pd
 
 from rnntrade.audit.findings import Audited, Finding, merge
 from rnntrade.audit.record import ModelRecord, RunRecord, compare
-from rnntrade.chain import Chain, chain_of
-from rnntrade.config import SESSIONS_PER_YEAR, Experiment
+from rnntrade.chain import chain_of
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.errors import DataError
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.types import Books, Fit, Prices, turbulent_classes
@@ -21,46 +21,35 @@ Serve = Callable[[Sequence[Fit], pd.DataFrame], pd.DataFrame]
 Array = np.ndarray
 
 
-def audit_replay(
-    prices: Prices, experiment: Experiment, record: RunRecord, device: str = "cpu"
-) -> Audited:
+def audit_replay(record: RunRecord) -> Audited:
     """Decide the last `audit.replayed` sessions of every traded model again, day by day.
 
     Bars are cut at each day; features of it are computed once for all models; the windows of all
     days are predicted in one call, since a prediction does not depend on its batch.
-    device  that the run predicted on
     """
-    chain = chain_of(experiment.backtest.sessions_per_year)
+    prices, replayed = record.prices, record.experiment.audit.replayed
     traded = [(own, own.books) for own in record.models.values() if own.books is not None]
     inputs = tuple(dict.fromkeys(name for own, _ in traded for name in own.model.inputs))
     longest = max((own.model.lookback for own, _ in traded), default=0)
-    replayed = experiment.audit.replayed
     days = {day for _, books in traded for day in books.probability.index[-replayed:]}
     bars = {ticker: prices.bars(ticker) for ticker in prices.tickers}
     features = {
-        (day, ticker): chain.features(table.loc[:day], inputs).iloc[-longest:]
+        (day, ticker): record.chain.features(table.loc[:day], inputs).iloc[-longest:]
         for day in sorted(days)
         for ticker, table in bars.items()
         if day in table.index
     }
-    return merge(
-        _replayed(chain, prices, experiment, record, own, books, features, device)
-        for own, books in traded
-    )
+    return merge(_replayed(record, own, books, features) for own, books in traded)
 
 
 def _replayed(
-    chain: Chain,
-    prices: Prices,
-    experiment: Experiment,
     record: RunRecord,
     own: ModelRecord,
     books: Books,
     features: Mapping[tuple[pd.Timestamp, str], pd.DataFrame],
-    device: str,
 ) -> Audited:
     """One model's last days; `features` are the newest rows of each day and ticker."""
-    model, name = own.model, own.model.name
+    chain, experiment, model, name = record.chain, record.experiment, own.model, own.model.name
     recorded = books.probability.iloc[-experiment.audit.replayed :]
     again = pd.DataFrame(np.nan, recorded.index, recorded.columns)
     for fold in (labels.boundary for labels in record.labels):
@@ -74,14 +63,14 @@ def _replayed(
         if full:
             samples = chain.windows(full, model)
             everyone = np.arange(len(samples))
-            answers = chain.answer(own.fits[fold.number], samples, everyone, device)
+            answers = chain.answer(own.fits[fold.number], samples, everyone, record.device)
             for key, answer in zip(full, answers, strict=True):
                 again.loc[pd.Timestamp(key[:10]), key[11:]] = answer[0]
     decided = pd.DataFrame(np.nan, recorded.index, recorded.columns)
     seen = pd.concat([books.probability.iloc[: -len(recorded)], again])
     turbulent = turbulent_classes(experiment.labels)
     for day in recorded.index:
-        regimes = _regimes(chain, prices.upto(day), experiment, record, day)
+        regimes = _regimes(record, day)
         position = chain.position(seen.loc[:day], experiment.trading, regimes, turbulent)
         decided.loc[day] = chain.allocate(position).loc[day]
     kind, target = "decided otherwise with the bars of its day", books.target.iloc[-len(recorded) :]
@@ -89,10 +78,9 @@ def _replayed(
     return merge(compare(what, name, *both, kind=kind, check="replay") for what, *both in tables)
 
 
-def _regimes(
-    chain: Chain, prices: Prices, experiment: Experiment, record: RunRecord, day: pd.Timestamp
-) -> pd.DataFrame | None:
+def _regimes(record: RunRecord, day: pd.Timestamp) -> pd.DataFrame | None:
     """Regimes up to that day, the newest fold's from the bars of the day; None without a filter."""
+    chain, experiment, prices = record.chain, record.experiment, record.prices.upto(day)
     if experiment.trading.regime_filter == "off":
         return None  # nothing is labelled for nobody
     begun = [labels for labels in record.labels if labels.boundary.test <= day]

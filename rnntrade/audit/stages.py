@@ -21,6 +21,7 @@ import pandas as pd
 from rnntrade.audit.evidence import Change, Judge, Probe, kind_of_series
 from rnntrade.audit.line import NEWEST, Line
 from rnntrade.audit.perturb import WAYS
+from rnntrade.audit.reference import FREE, charging
 from rnntrade.errors import DataError
 from rnntrade.types import FIELDS, Prices, Samples, turbulent_classes
 
@@ -258,10 +259,7 @@ def _fills(line: Line) -> Outputs:
     Filled at the close it is in that session's weights, but not in its equity: a position earns
     what comes after it was taken.
     """
-    config = line.experiment.backtest
-    rates = {f.name: 0.0 for f in fields(config) if f.name.endswith(("_bps", "_rate"))}
-    rates |= {"slippage_volatility": 0.0, "slippage_impact": 0.0}
-    free = replace(config, **rates)  # type: ignore[arg-type] # every one of them is a rate
+    free = charging(FREE, line.experiment.backtest)
     book = line.chain.backtest(line["weights"], line["prices"], free)
     yield ("equity", ""), pd.DataFrame({"equity": book.equity, "returns": book.returns})
     if wait_of(line):

@@ -26,21 +26,28 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
                        `reliability` in 10 bins, averaged over samples
     auc                two classes only
     """
-    from sklearn.metrics import precision_recall_fscore_support, roc_auc_score  # takes a second
+    from sklearn.metrics import (  # takes a second
+        cohen_kappa_score,
+        matthews_corrcoef,
+        roc_auc_score,
+    )
 
     true = truth.astype(int)
     predicted = probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
-    _, recall, f1, support = precision_recall_fscore_support(
-        true, predicted, labels=classes, zero_division=0
-    )
+    _, recall, f1, support = class_table(truth, probabilities, classes).to_numpy().T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where all is one class kappa is NaN and Matthews 0
+        kappa = cohen_kappa_score(true, predicted, labels=classes)
+        matthews = matthews_corrcoef(true, predicted)
     of_truth = probabilities[np.arange(len(true)), true]
     squared = (probabilities - np.eye(len(classes))[true]) ** 2
     result = {
         "accuracy": float(np.mean(true == predicted)),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1.mean()),
-        **_agreement(true, predicted, classes),
+        "cohen_kappa": float(kappa),
+        "matthews": float(matthews),
         "log_loss": float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean()),
         "brier": float(squared.sum(axis=1).mean()),
         "ece": calibration_error(reliability(truth, probabilities)),
@@ -53,7 +60,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
 
 
 def class_table(
-    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
+    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[object]
 ) -> pd.DataFrame:
     """(C, 4) precision, recall, f1 and support by class; 0 where nothing was predicted or true."""
     from sklearn.metrics import precision_recall_fscore_support
@@ -130,17 +137,3 @@ def transition_recall(
     known = np.isfinite(truth) & np.isfinite(predicted) & np.isfinite(current)
     changed = known & (truth != current)
     return float((predicted == truth)[changed].mean()) if changed.any() else float("nan")
-
-
-def _agreement(
-    true: NDArray[np.int64], predicted: NDArray[np.int64], classes: NDArray[np.int64]
-) -> dict[str, float]:
-    """Agreement beyond chance; where all is one class kappa is NaN and Matthews 0."""
-    from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of just that
-        return {
-            "cohen_kappa": float(cohen_kappa_score(true, predicted, labels=classes)),
-            "matthews": float(matthews_corrcoef(true, predicted)),
-        }

@@ -70,8 +70,15 @@ def sharpe_ratio(
     risk_free: ArrayLike = 0.0,
     sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> float:
-    """Mean over deviation of the returns above the risk-free rate, × √year."""
-    return _mean_over_deviation(_excess(returns, risk_free)) * math.sqrt(sessions_per_year)
+    """Mean over deviation of the returns above the risk-free rate, × √year.
+
+    Above a benchmark's returns it is the information ratio.
+    """
+    excess = _excess(returns, risk_free)
+    deviation = _deviation(excess)
+    if not deviation > 0.0:
+        return math.nan
+    return float(excess.mean()) / deviation * math.sqrt(sessions_per_year)
 
 
 def rolling_sharpe(
@@ -108,11 +115,8 @@ def sortino_ratio(
     sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> float:
     """Mean(r - target) × year over downside risk; NaN where no return falls short."""
-    excess = _excess(returns, target)
-    if len(excess) < 2:
-        return math.nan
-    risk = downside_risk(excess, sessions_per_year=sessions_per_year)
-    return _ratio(float(excess.mean()) * sessions_per_year, risk)
+    risk = downside_risk(returns, target, sessions_per_year)
+    return _ratio(_mean(_excess(returns, target)) * sessions_per_year, risk)
 
 
 def drawdown(returns: ArrayLike) -> pd.Series:
@@ -127,8 +131,7 @@ def drawdown(returns: ArrayLike) -> pd.Series:
 @_figure
 def max_drawdown(returns: ArrayLike) -> float:
     """Return the deepest drawdown, as a negative number; 0 if there was none."""
-    depth = drawdown(returns)
-    return float(depth.to_numpy().min()) if len(depth) else math.nan
+    return float(drawdown(returns).min())
 
 
 @_figure
@@ -144,15 +147,13 @@ def longest_drawdown(returns: ArrayLike) -> float:
 @_figure
 def time_under_water(returns: ArrayLike) -> float:
     """Share of sessions that close below an earlier peak."""
-    below = _under_water(returns)
-    return float(below.mean()) if len(below) else math.nan
+    return _mean(_under_water(returns))
 
 
 @_figure
 def ulcer_index(returns: ArrayLike) -> float:
     """√(mean of drawdown²), in percent."""
-    depth = drawdown(returns).to_numpy()
-    return float(np.sqrt(np.mean(depth**2)) * 100.0) if len(depth) else math.nan
+    return float(np.sqrt((drawdown(returns) ** 2).mean()) * 100.0)
 
 
 @_figure
@@ -188,19 +189,17 @@ def tail_ratio(returns: ArrayLike) -> float:
 
 
 @_figure
-def value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
-    """Historical quantile of the returns at `level`, with its sign: a loss is negative."""
+def value_at_risk(returns: ArrayLike) -> float:
+    """Historical 5 % quantile of the returns, with its sign: a loss is negative."""
     values = _present(_array(returns))
-    return float(np.quantile(values, level)) if len(values) > 1 else math.nan
+    return float(np.quantile(values, 0.05)) if len(values) > 1 else math.nan
 
 
 @_figure
-def conditional_value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
+def conditional_value_at_risk(returns: ArrayLike) -> float:
     """Mean of the returns at or below the value at risk."""
     values = _present(_array(returns))
-    if len(values) < 2:
-        return math.nan
-    return float(values[values <= value_at_risk(values, level)].mean())
+    return _mean(values[values <= value_at_risk(values)])
 
 
 @_figure
@@ -234,7 +233,7 @@ def alpha(
 ) -> float:
     """(1 + mean(r - beta × b))^year - 1, both above the risk-free rate."""
     own, other = _excess_pair(returns, benchmark, risk_free)
-    daily = float(np.mean(own - beta(own, other) * other)) if len(own) else math.nan
+    daily = _mean(own - beta(own, other) * other)
     return float(np.maximum(1.0 + daily, 0.0) ** sessions_per_year) - 1.0
 
 
@@ -271,27 +270,16 @@ def alpha_t_statistic(
 
 
 @_figure
-def information_ratio(
-    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+def capture(
+    returns: ArrayLike,
+    benchmark: ArrayLike,
+    rising: bool,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> float:
-    """Mean over deviation of the returns beyond the benchmark's, × √year."""
-    return _mean_over_deviation(_excess(returns, benchmark)) * math.sqrt(sessions_per_year)
-
-
-@_figure
-def up_capture(
-    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
-) -> float:
-    """Annual return over the benchmark's, on the sessions where the benchmark did not fall."""
-    return _capture(returns, benchmark, sessions_per_year, np.greater_equal)
-
-
-@_figure
-def down_capture(
-    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
-) -> float:
-    """Annual return over the benchmark's, on the sessions where the benchmark fell."""
-    return _capture(returns, benchmark, sessions_per_year, np.less)
+    """Annual return over the benchmark's, on sessions where that fell, or else on the others."""
+    own, other = _joined(returns, benchmark)
+    chosen = other >= 0.0 if rising else other < 0.0
+    return _ratio(*(annual_return(each[chosen], sessions_per_year) for each in (own, other)))
 
 
 @_figure
@@ -307,16 +295,13 @@ def stability(returns: ArrayLike) -> float:
 
 
 @_figure
-def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
+def win_rate(returns: ArrayLike, held: ArrayLike = 1.0) -> float:
     """Share of sessions with a gain, among those with a position.
 
-    held  (T,) whether there was a position, missing: there was none; without `held`, sessions with
-          a return other than 0
+    held  (T,) whether there was a position; missing: there was none
     """
-    values = _array(returns)
-    with_position = values != 0.0 if held is None else _filled(_array(held)) != 0.0
-    counted = values[with_position & np.isfinite(values)]
-    return float((counted > 0.0).mean()) if len(counted) else math.nan
+    values, position = _joined(returns, held)
+    return _mean(values[(_filled(position) != 0.0) & np.isfinite(values)] > 0.0)
 
 
 @_figure
@@ -330,8 +315,7 @@ def profit_factor(profits: ArrayLike) -> float:
 @_figure
 def expectancy(results: ArrayLike) -> float:
     """Mean result of a trade, in the unit given: a return, or the sessions it was held."""
-    values = _present(_array(results))
-    return float(values.mean()) if len(values) else math.nan
+    return _mean(_present(_array(results)))
 
 
 @_figure
@@ -411,7 +395,7 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "downside_risk": downside_risk(returns, risk_free, year),
         "stability": stability(returns),
         "win_rate": win_rate(returns, held),
-        "trade_win_rate": win_rate(trades["net_profit"], np.ones(len(trades))),
+        "trade_win_rate": win_rate(trades["net_profit"]),
         "profit_factor": profit_factor(trades["net_profit"]),
         "expectancy": expectancy(trades["net_return"]),
         "trades": float(len(trades)),
@@ -426,9 +410,9 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "alpha": alpha(returns, other, risk_free, year),
         "alpha_t_statistic": alpha_t_statistic(returns, other, risk_free),
         "beta": beta(returns, other, risk_free),
-        "information_ratio": information_ratio(returns, other, year),
-        "up_capture": up_capture(returns, other, year),
-        "down_capture": down_capture(returns, other, year),
+        "information_ratio": sharpe_ratio(returns, other, year),
+        "up_capture": capture(returns, other, rising=True, sessions_per_year=year),
+        "down_capture": capture(returns, other, rising=False, sessions_per_year=year),
         "cost_drag": cost_drag(returns, paid.fillna(0.0), year),
         "break_even_cost": break_even_cost(float(before_costs), trades["traded_value"].sum()),
     }
@@ -450,6 +434,10 @@ def _array(values: ArrayLike) -> Floats:
 
 def _present(values: Floats) -> Floats:
     return values[np.isfinite(values)]
+
+
+def _mean(values: Floats | NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _filled(values: Floats) -> Floats:
@@ -500,11 +488,6 @@ def _excess_pair(
     return (own - rate)[known], (other - rate)[known]
 
 
-def _capture(returns: ArrayLike, benchmark: ArrayLike, year: int, chosen: np.ufunc) -> float:
-    own, other = _joined(returns, benchmark)
-    return _ratio(*(annual_return(each[chosen(other, 0.0)], year) for each in (own, other)))
-
-
 def _deviation(values: Floats) -> float:
     """Sample deviation; NaN of fewer than 2 values, 0 where it is rounding noise."""
     if len(values) < 2:
@@ -513,11 +496,6 @@ def _deviation(values: Floats) -> float:
     if not math.isfinite(deviation):
         return math.nan
     return deviation if deviation > NOISE * max(1.0, float(np.abs(values).max())) else 0.0
-
-
-def _mean_over_deviation(values: Floats) -> float:
-    deviation = _deviation(values)
-    return float(values.mean()) / deviation if deviation > 0.0 else math.nan
 
 
 def _ratio(above: float, below: float) -> float:

@@ -6,14 +6,14 @@ Only rows whose future is known are judged, the same ones for the network and ev
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import ModelConfig, ReportConfig
-from rnntrade.evaluation import classification, statistics, verdict
+from rnntrade.evaluation import classification, verdict
 from rnntrade.evaluation.predictions import (
     KEYS,
     conformal_half_widths,
@@ -23,6 +23,13 @@ from rnntrade.evaluation.predictions import (
     step_scores,
 )
 from rnntrade.evaluation.significance import tests
+from rnntrade.evaluation.statistics import (
+    block_length,
+    bootstrap_interval,
+    coin_band,
+    one_sided_p,
+    smallest_edge,
+)
 from rnntrade.evaluation.verdict import ALONE, NARROW_CONFIDENCE, Interval, Trials
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
@@ -95,20 +102,23 @@ def evaluate_model(
 
     kind = objective.score
     scale = worth[rival] if kind == "rmse" and worth[rival] > 0.0 else 1.0
+    judged = judged.assign(own=cost[model.name], rival=cost[rival])
     gain = (cost[rival] - cost[model.name]) / scale
+    # a session's gains are summed, so that every sample counts once
+    sums = pd.Series(gain).groupby(judged["decision"].to_numpy()).sum().sort_index()
+    per_session, block = sums * (sessions / len(gain)), block_length(sessions, model.horizon)
+    drawn = partial(bootstrap_interval, np.mean, per_session, block=block, seed=SEED)
     wide, narrow = (
-        _session_interval(gain, judged["decision"], model.horizon, config, confidence)
-        for confidence in (config.confidence, NARROW_CONFIDENCE)
+        drawn(draws=config.bootstrap_draws, confidence=level)
+        for level in (config.confidence, NARROW_CONFIDENCE)
     )
-    blocks = max(sessions // statistics.block_length(sessions, model.horizon), 1)
-    p_value = statistics.one_sided_p(float(gain.mean()), wide, config.confidence, blocks)
+    blocks = max(sessions // block, 1)
+    p_value = one_sided_p(float(gain.mean()), wide, config.confidence, blocks)
     attempts = max(len(set(trials.attempts)), 1)
     survives = p_value * attempts < 1.0 - config.confidence
-    smallest = statistics.smallest_edge(
-        wide, sessions, VARIANCE[kind] * model.horizon, config.confidence
-    )
+    smallest = smallest_edge(wide, sessions, VARIANCE[kind] * model.horizon, config.confidence)
     validated = objective.cost(validation[model.name]).mean() if validation else math.nan
-    tables = TABLES[kind](objective, test, validation.get(model.name), model.name)
+    tables = TABLES[kind](objective, test, validation)
     evaluation = ModelEvaluation(
         name=model.name,
         task=model.task,
@@ -135,8 +145,8 @@ def evaluate_model(
         confusion=tables.confusion,
         steps=tables.steps,
         coverage=tables.coverage,
-        folds=_folds(judged, cost[model.name], cost[rival], scale, kind),
-        seeds=_seeds(members, judged, model.name, objective, cost[rival], scale),
+        folds=_folds(judged, scale, kind),
+        seeds=_seeds(members, judged, objective, scale),
         tests=tests(test, objective, model.name),
         reliability=tables.reliability,
     )
@@ -166,40 +176,29 @@ def sentence(e: ModelEvaluation) -> str:
     )
 
 
-def _folds(
-    judged: pd.DataFrame,
-    own: NDArray[np.float64],
-    rival: NDArray[np.float64],
-    scale: float,
-    kind: str,
-) -> pd.DataFrame:
+def _folds(judged: pd.DataFrame, scale: float, kind: str) -> pd.DataFrame:
     """One row a fold: the same figures, of its test part alone."""
-    rows = {}
-    for number, places in judged.groupby("fold").indices.items():
-        decision = judged["decision"].iloc[places]
-        rows[number] = {
-            "first": decision.min(),
-            "last": decision.max(),
-            "samples": len(places),
-            "score": _score(float(own[places].mean()), kind),
-            "baseline": _score(float(rival[places].mean()), kind),
-            "difference": float((rival - own)[places].mean() / scale),
+    rows = {
+        number: {
+            "first": part["decision"].min(),
+            "last": part["decision"].max(),
+            "samples": len(part),
+            "score": _score(float(part["own"].mean()), kind),
+            "baseline": _score(float(part["rival"].mean()), kind),
+            "difference": float((part["rival"] - part["own"]).mean() / scale),
         }
+        for number, part in judged.groupby("fold")
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
 
 def _seeds(
-    members: pd.DataFrame | None,
-    judged: pd.DataFrame,
-    name: str,
-    objective: Objective,
-    rival: NDArray[np.float64],
-    scale: float,
+    members: pd.DataFrame | None, judged: pd.DataFrame, objective: Objective, scale: float
 ) -> pd.DataFrame | None:
     """One row a member of the ensemble, as if it were alone; None where there is but one."""
     if members is None or members.empty or members["member"].nunique() < 2:
         return None
-    rows = {}
+    rows, name = {}, str(judged["source"].iloc[0])
     for member, table in members.groupby("member"):
         alone = known_rows(table, name, "test", objective)
         if not alone[KEYS].equals(judged[KEYS]):
@@ -207,7 +206,7 @@ def _seeds(
         cost = objective.cost(alone)
         rows[member] = {
             "score": _score(float(cost.mean()), objective.score),
-            "difference": float((rival - cost).mean() / scale),
+            "difference": float((judged["rival"] - cost).mean() / scale),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("member")
 
@@ -216,23 +215,7 @@ def _score(mean_loss: float, kind: str) -> float:
     return math.sqrt(mean_loss) if kind == "rmse" else 1.0 - mean_loss
 
 
-def _session_interval(
-    gain: NDArray[np.float64],
-    decision: pd.Series,
-    horizon: int,
-    config: ReportConfig,
-    confidence: float,
-) -> Interval:
-    """Interval of the mean gain; a session's gains are summed, so that every sample counts once."""
-    sums = pd.Series(gain).groupby(decision.to_numpy()).sum().sort_index()
-    return statistics.bootstrap_interval(
-        np.mean,
-        sums * (len(sums) / len(gain)),
-        block=statistics.block_length(len(sums), horizon),
-        draws=config.bootstrap_draws,
-        confidence=confidence,
-        seed=SEED,
-    )
+Sources = Mapping[str, pd.DataFrame]  # rows of one part, the network first
 
 
 class Tables(NamedTuple):
@@ -246,50 +229,51 @@ class Tables(NamedTuple):
     coverage: pd.DataFrame | None = None
 
 
-def _class_tables(
-    objective: Objective,
-    test: Mapping[str, pd.DataFrame],
-    validation: pd.DataFrame | None,
-    name: str,
-) -> Tables:
+def _class_tables(objective: Objective, test: Sources, validation: Sources) -> Tables:
     """Every source's scores, where a state can change its transition recall, and the network's own.
 
     validation  not looked at
     """
-    scores, count = {}, len(objective.classes)
+    scores, answers, classes = {}, {}, objective.classes
     for source, rows in test.items():
-        truth, probability = objective.truth(rows), objective.predicted(rows)[:, :count]
-        scores[source] = classification.scores(truth, probability)
+        truth, predicted = objective.truth(rows), objective.predicted(rows)[:, : len(classes)]
+        answers[source] = truth, predicted
+        scores[source] = classification.scores(truth, predicted)
         if "current" in rows:
             scores[source]["transition_recall"] = classification.transition_recall(
-                truth, probability.argmax(axis=1).astype(float), rows["current"].to_numpy(float)
+                truth, predicted.argmax(axis=1).astype(float), rows["current"].to_numpy(float)
             )
-    truth, said = objective.truth(test[name]), objective.predicted(test[name])[:, :count]
+    truth, predicted = next(iter(answers.values()))
     return Tables(
         pd.DataFrame.from_dict(scores, orient="index").rename_axis("source"),
-        classification.class_table(truth, said, objective.classes),
-        classification.confusion(truth, said, objective.classes),
-        classification.reliability(truth, said),
+        classification.class_table(truth, predicted, classes),
+        classification.confusion(truth, predicted, classes),
+        classification.reliability(truth, predicted),
     )
 
 
-def _number_tables(
-    objective: Objective,
-    test: Mapping[str, pd.DataFrame],
-    validation: pd.DataFrame | None,
-    name: str,
-) -> Tables:
-    """Every source's scores of all steps together and of each; how often intervals cover."""
-    scores, steps = {}, {}
+def _number_tables(objective: Objective, test: Sources, validation: Sources) -> Tables:
+    """Every source's scores of all steps together and of each; how often intervals cover.
+
+    Measured where fold and ticker have validation residuals enough for an interval.
+    """
+    scores, steps, coverage = {}, {}, None
     for source, rows in test.items():
         truth, forecast = objective.truth(rows), objective.predicted(rows)
         pooled = step_scores(truth.reshape(-1, 1), forecast.reshape(-1, 1))
         scores[source] = {str(key): float(value) for key, value in pooled.iloc[0].items()}
         steps[source] = step_scores(truth, forecast)
+    name, rows = next(iter(test.items()))
+    if validation:
+        half_width = conformal_half_widths(objective, validation[name], rows)
+        usable = np.isfinite(half_width).all(axis=1)
+        if usable.any():
+            truth, forecast = objective.truth(rows), objective.predicted(rows)
+            coverage = interval_scores(truth[usable], forecast[usable], half_width[usable])
     return Tables(
         pd.DataFrame.from_dict(scores, orient="index").rename_axis("source"),
         steps=pd.concat(steps, names=["source"]),
-        coverage=_coverage(objective, test[name], validation),
+        coverage=coverage,
     )
 
 
@@ -301,27 +285,12 @@ EDGES: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def _coverage(
-    objective: Objective, rows: pd.DataFrame, validation: pd.DataFrame | None
-) -> pd.DataFrame | None:
-    """Measured where fold and ticker have validation residuals enough for an interval."""
-    if validation is None:
-        return None
-    half_width = conformal_half_widths(objective, validation, rows)
-    usable = np.isfinite(half_width).all(axis=1)
-    if not usable.any():
-        return None
-    return interval_scores(
-        objective.truth(rows)[usable], objective.predicted(rows)[usable], half_width[usable]
-    )
-
-
 def _power(objective: Objective, smallest: float, sessions: int, confidence: float) -> str:
     if not math.isfinite(smallest):
         return f"{sessions:,} test sessions are too few to show anything."
     edge = EDGES[objective.score](smallest)
     text = f"{sessions:,} test sessions could not have told {edge} from luck"
     if objective.traded:
-        band = statistics.coin_band(sessions, objective.horizon, confidence)
+        band = coin_band(sessions, objective.horizon, confidence)
         text += f"; accuracy below {band:.3f} is inside a fair coin's band"
     return text + "."

@@ -19,7 +19,6 @@ from rnntrade.evaluation.verdict import Interval
 
 NORMAL = NormalDist()
 LARGEST = 1e100  # beyond it the moments of a sample are no numbers
-BELOW_1 = 1.0 - 2.0**-53  # the largest number below 1
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +52,8 @@ def expected_maximum_sharpe_ratio(trials: int, trial_variance: float) -> float:
         return 0.0
     if not math.isfinite(trial_variance):
         return math.nan
-    best = (1.0 - np.euler_gamma) * NORMAL.inv_cdf(min(1.0 - 1.0 / trials, BELOW_1))
-    best += np.euler_gamma * NORMAL.inv_cdf(min(1.0 - 1.0 / (trials * math.e), BELOW_1))
+    best = (1.0 - np.euler_gamma) * NORMAL.inv_cdf(1.0 - 1.0 / trials)
+    best += np.euler_gamma * NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
     return math.sqrt(trial_variance) * float(best)
 
 
@@ -140,10 +139,20 @@ def probability_of_backtest_overfitting(returns: ArrayLike, blocks: int = 16) ->
     errors   ValueError for the wrong orientation, missing values, or blocks odd or too many
     source   Bailey, Borwein, López de Prado and Zhu (2017), The Probability of Backtest Overfitting
     """
-    table = _configurations(returns, blocks)
-    if not _varies(table):
-        return math.nan
-    sums, squares, counts = _block_moments(table, blocks)
+    table = np.asarray(returns, dtype=float)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError("returns must be (sessions, configurations), two or more of these")
+    if table.shape[0] < table.shape[1]:
+        raise ValueError(f"returns must be (sessions, configurations), not {table.shape}")
+    if blocks % 2 or table.shape[0] < 2 * blocks or not np.isfinite(table).all():
+        raise ValueError(f"{blocks} blocks: an even number, of 2 whole sessions or more each")
+    with np.errstate(all="ignore"):
+        scale = table.std(axis=0)  # in whose units no Sharpe ratio changes
+        if not (np.isfinite(scale).all() and np.ptp(table, axis=0).any()):
+            return math.nan
+    parts = np.array_split(table / np.where(scale > 0.0, scale, 1.0), blocks)
+    sums, squares = (np.stack([(part**n).sum(axis=0) for part in parts]) for n in (1, 2))
+    counts = np.array([len(part) for part in parts], dtype=float)
     halves = np.array(list(combinations(range(blocks), blocks // 2)))  # (splits, blocks / 2)
     overfitted = 0
     for part in np.array_split(halves, math.ceil(halves.shape[0] * table.shape[1] / 1e6)):
@@ -170,9 +179,7 @@ def overfitting_noise_band(
     All means are set to 0 and whole sessions are drawn with replacement, so that configurations
     that resemble each other still do.
     """
-    table = _configurations(returns, blocks)
-    if not _varies(table):
-        return (math.nan, math.nan)
+    table = np.asarray(returns, dtype=float)
     centred = table - table.mean(axis=0)
     generator = np.random.default_rng(seed)
     drawn = [
@@ -284,40 +291,6 @@ def _moments_factor(sharpe: float, skew: float, kurtosis: float) -> float:
 
 def _normal(z: float) -> float:
     return NORMAL.cdf(z) if math.isfinite(z) else math.nan
-
-
-def _configurations(returns: ArrayLike, blocks: int) -> Floats:
-    table = np.asarray(returns, dtype=float)
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError("returns must be (sessions, configurations), two or more of these")
-    if table.shape[0] < table.shape[1]:
-        raise ValueError(
-            f"returns must be (sessions, configurations), not {table.shape}: transpose them"
-        )
-    if blocks < 2 or blocks % 2 or table.shape[0] < 2 * blocks:
-        raise ValueError(f"{blocks} blocks: an even number is wanted, of 2 sessions or more each")
-    if not np.isfinite(table).all():
-        raise ValueError("returns have missing values: give the sessions that all have")
-    return table
-
-
-def _varies(table: Floats) -> bool:
-    """Whether any column does, and all have a deviation that floats can hold."""
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(table.std(axis=0)).all()
-        return bool(finite and np.ptp(table, axis=0).any())
-
-
-def _block_moments(table: Floats, blocks: int) -> tuple[Floats, Floats, Floats]:
-    """Sums and sums of squares (blocks, configurations), and sessions (blocks,), of each block.
-
-    In units of each column's own deviation, which changes no Sharpe ratio.
-    """
-    scale = table.std(axis=0)
-    parts = np.array_split(table / np.where(scale > 0.0, scale, 1.0), blocks)
-    sums = np.stack([part.sum(axis=0) for part in parts])
-    squares = np.stack([(part**2).sum(axis=0) for part in parts])
-    return sums, squares, np.array([len(part) for part in parts], dtype=float)
 
 
 def _sharpe_ratios(chosen: Floats, sums: Floats, squares: Floats, counts: Floats) -> Floats:

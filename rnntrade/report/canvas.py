@@ -5,7 +5,7 @@ Texts are never read as formulas: a ticker may hold a dollar sign.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ PURPLE, SKY, GREY, INK, GRID = "#CC79A7", "#56B4E9", "#8A8A8A", "#222222", "#E6E
 REGIME_COLOURS = (RED, "#B8B8B8", GREEN, PURPLE)  # Bear, Consolidation, Bull, High volatility
 SMALL, NORMAL, LARGE = 8.5, 9.5, 11.5  # points
 Style = dict[str, Any]  # how something is drawn
+Figures = Iterator[tuple[str, Figure]]  # with the names of their files
 TITLE_LENGTH = 84  # letters that fit in the width; longer titles are written smaller
 
 

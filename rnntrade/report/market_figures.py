@@ -15,7 +15,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.report import canvas as c
-from rnntrade.types import REGIMES
+from rnntrade.report.contents import ReportContents
+from rnntrade.types import REGIMES, regime_names
 
 _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
     "Calm": c.GREEN,
@@ -24,6 +25,22 @@ _COLOURS = dict(zip(REGIMES, c.REGIME_COLOURS, strict=True)) | {
 }
 UNKNOWN = "#DDDDDD"
 SHOWN = 504  # sessions of indicators: two years can still be read
+
+
+def of_market(contents: ReportContents, ticker: str) -> c.Figures:
+    """Prices and returns, regimes, indicators; nothing of fewer than two sessions."""
+    close = contents.prices.close[ticker].dropna()
+    if len(close) < 2:
+        return
+    year = contents.experiment.backtest.sessions_per_year
+    yield f"{ticker}_prices", price_and_returns(ticker, close, year)
+    if ticker in contents.regimes and contents.regimes[ticker].notna().any():
+        regime = contents.regimes[ticker].reindex(close.index)
+        names = regime_names(contents.experiment.labels)
+        yield f"{ticker}_regimes", price_by_regime(ticker, close, regime, names)
+    features = contents.features.get(ticker, pd.DataFrame()).dropna(how="all")
+    if len(features):
+        yield f"{ticker}_indicators", indicators(ticker, close, features)
 
 
 def price_and_returns(ticker: str, close: pd.Series, per_year: float = SESSIONS_PER_YEAR) -> Figure:

@@ -12,17 +12,42 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from rnntrade.evaluation import classification
 from rnntrade.evaluation.classification import calibration_error
 from rnntrade.evaluation.models import ModelEvaluation
+from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, conformal_half_widths, known_rows
 from rnntrade.evaluation.verdict import plain
+from rnntrade.objectives.lookup import find_objective
 from rnntrade.report import canvas as c
 from rnntrade.report.catalogue import figure as entry
-from rnntrade.report.contents import AttentionExample
+from rnntrade.report.contents import AttentionExample, ReportContents
 from rnntrade.report.tables import measured
 from rnntrade.types import Epoch, Fit
 
+HISTORY = 30  # closes before a forecast fan
 TICKS = 16  # folds whose dates can be read side by side
 Calibration = tuple[str, pd.DataFrame, str, str]  # whose, of `reliability`, colour, marker
+
+
+def of_model(contents: ReportContents, name: str) -> c.Figures:
+    """Scores, folds, classes, calibration, a forecast, training, attention: what there is."""
+    e = contents.evaluations[name]
+    yield f"{name}_scores", scores_by_source(e)
+    if len(e.folds) > 1:
+        yield f"{name}_folds", folds(e)
+    if e.confusion is not None:
+        yield f"{name}_confusion", confusion_and_classes(e)
+    if e.reliability is not None and e.classes is not None:
+        objective, classes = find_objective(e.task, e.horizon), e.classes.index
+        event = "a rise" if objective.traded else classes[1] if len(classes) == 2 else ""
+        rival = _sure_baseline(contents, e)
+        yield f"{name}_reliability", reliability(name, event, e.reliability, rival)
+    if e.steps is not None and e.horizon > 1 and (fan := _fan(contents, e)):
+        yield f"{name}_fan", fan
+    if contents.fits.get(name):
+        yield f"{name}_learning", learning_curves(name, contents.fits[name])
+    if contents.attention is not None and contents.attention.model == name:
+        yield f"{name}_attention", attention(contents.attention)
 
 
 def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
@@ -62,8 +87,8 @@ def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
 
 def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
     """Plot the confusion matrix, in counts and shares of the truth, with the class table."""
-    if evaluation.confusion is None or evaluation.classes is None:
-        raise ValueError(f"{evaluation.name} does not tell classes apart")
+    assert evaluation.confusion is not None
+    assert evaluation.classes is not None
     recall = evaluation.classes["recall"].where(evaluation.classes["support"] > 0).dropna()
     figure, (left, right) = c.canvas(
         f"{evaluation.name} finds {c.share(recall.max())} of {recall.idxmax()}, "
@@ -286,6 +311,46 @@ def compared(evaluation: ModelEvaluation) -> str:
     figures = f"{measure.text(evaluation.score)} against {measure.text(evaluation.baseline_score)}"
     rival = plain(evaluation.best_baseline)
     return f"{evaluation.name}: {evaluation.verdict}, {figures} of {rival}"
+
+
+def _sure_baseline(contents: ReportContents, e: ModelEvaluation) -> tuple[str, pd.DataFrame] | None:
+    """Name and reliability of the baseline whose probabilities are best, by Brier score."""
+    rivals = e.scores["brier"].drop(e.name).dropna()
+    if e.name not in contents.predictions or rivals.empty:
+        return None
+    best, objective = str(rivals.idxmin()), find_objective(e.task, e.horizon)
+    rows = known_rows(contents.predictions[e.name], best, "test", objective)
+    count = None if e.classes is None else len(e.classes)
+    probabilities = objective.predicted(rows)[:, :count]
+    return best, classification.reliability(rows["truth"].to_numpy(float), probabilities)
+
+
+def _fan(contents: ReportContents, e: ModelEvaluation) -> Figure | None:
+    """Draw the last forecast whose whole future came, for the first ticker."""
+    predictions, objective = contents.predictions[e.name], find_objective(e.task, e.horizon)
+    validation, rows = (
+        known_rows(predictions, e.name, part, objective) for part in ("validation", "test")
+    )
+    tickers = [ticker for ticker in contents.prices.tickers if (rows["ticker"] == ticker).any()]
+    if not tickers:
+        return None
+    close = contents.prices.close[tickers[0]].dropna()
+    row = rows[rows["ticker"] == tickers[0]].sort_values("decision").iloc[[-1]]
+    decided = int(close.index.get_indexer(pd.DatetimeIndex(row["decision"]))[0])
+    if decided < 0:
+        return None
+    sessions = pd.DatetimeIndex(close.index[decided + 1 : decided + 1 + e.horizon])
+    widths = conformal_half_widths(objective, validation, row, cumulative=True)[0]
+    steps = slice(len(sessions))
+    return forecast_fan(
+        tickers[0],
+        close.iloc[max(0, decided + 1 - HISTORY) : decided + 1],
+        sessions,
+        objective.predicted(row)[0][steps],
+        objective.truth(row)[0][steps],
+        widths[steps],
+        INTERVAL_COVERAGE,
+    )
 
 
 def _best(fit: Fit) -> Epoch:

@@ -12,9 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from rnntrade.evaluation.verdict import CORRECTED, summary
-from rnntrade.report import canvas, figures, tables
+from rnntrade.report import canvas, tables
 from rnntrade.report.catalogue import FIGURES, TERMS, figure
 from rnntrade.report.contents import ReportContents
+from rnntrade.report.market_figures import of_market
+from rnntrade.report.model_figures import of_model
+from rnntrade.report.strategy_figures import of_strategy
 from rnntrade.storage import atomic_file
 
 TEMPLATE = "page.html.j2"
@@ -50,9 +53,9 @@ def write_report(folder: Path, contents: ReportContents) -> None:
 def pictures(contents: ReportContents) -> Drawn:
     """Draw every figure of the page, one after the other, so that only its bytes are kept."""
     subjects = [
-        ("Market", figures.of_market, contents.prices.tickers),
-        ("Model", figures.of_model, contents.evaluations),
-        ("Strategy", figures.of_strategy, contents.strategies),
+        ("Market", of_market, contents.prices.tickers),
+        ("Model", of_model, contents.evaluations),
+        ("Strategy", of_strategy, contents.strategies),
     ]
     return {
         (kind, name): [

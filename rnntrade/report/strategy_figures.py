@@ -8,13 +8,32 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from rnntrade.evaluation import metrics
 from rnntrade.evaluation.metrics import drawdown
 from rnntrade.report import canvas as c
-from rnntrade.report.contents import StrategyContents
+from rnntrade.report.contents import ReportContents, StrategyContents
 from rnntrade.report.tables import HOLD, MONTHS
 
+ROLLING = 63  # sessions of the rolling Sharpe ratio
 SMOOTH = 21  # sessions over which probabilities are averaged, for the eye alone
 LONG_SHORT = LinearSegmentedColormap.from_list("long_short", [c.RED, "#F4F4F4", c.GREEN])
+
+
+def of_strategy(contents: ReportContents, name: str) -> c.Figures:
+    """Equity, months, distribution of returns, rolling Sharpe ratio."""
+    strategy, x = contents.strategies[name], contents.experiment
+    run, held = strategy.books.strategy, strategy.books.benchmark
+    yield f"{name}_equity", equity_panels(name, strategy, x.trading.dead_band)
+    monthly = metrics.monthly_returns(run.returns)
+    yield f"{name}_monthly", monthly_heat_map(name, monthly)
+    drawn = return_distribution(name, run.returns, held.returns)
+    yield f"{name}_distribution", drawn
+    year = x.backtest.sessions_per_year
+    own, other = (
+        metrics.rolling_sharpe(each.returns, ROLLING, sessions_per_year=year)
+        for each in (run, held)
+    )
+    yield f"{name}_rolling_sharpe", rolling_sharpe(name, own, other, ROLLING)
 
 
 def equity_panels(name: str, strategy: StrategyContents, dead_band: float) -> Figure:

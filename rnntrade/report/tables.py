@@ -23,7 +23,6 @@ from rnntrade.types import Prices
 ROWS_SHOWN = 6  # longer tables are behind their title
 TRADES_SHOWN = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-TESTED = ["test", "against", "statistic", "p_value", "detail"]
 HOLD = "buy & hold"
 
 
@@ -294,7 +293,7 @@ def _sharpe(e: StrategyEvaluation) -> Table:
                 "",
                 "; ".join(filter(None, ["one-sided", detail])),
             )
-            for test, rival, statistic, p, detail in e.tests[TESTED].itertuples(index=False)
+            for test, rival, statistic, p, detail in e.tests.itertuples(index=False)
         ),
     ]
     frame = pd.DataFrame(rows, columns=["figure", "setting", "form_2025", "reading"])

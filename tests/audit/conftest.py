@@ -34,4 +34,4 @@ def run(prices: Prices) -> tuple[Prices, Experiment, RunRecord]:
             baselines=CHAIN.predict_baselines(*sampled[-1], asked, experiment.seed),
             books=CHAIN.trade(predictions, bars, *rules) if asked.traded else None,
         )
-    return bars, experiment, RunRecord(features, labels, models)
+    return bars, experiment, RunRecord(bars, experiment, features, labels, models)

@@ -111,8 +111,8 @@ def test_thresholds_of_the_full_sample_are_found(prices: Prices) -> None:
 
 
 def test_the_same_seed_finds_the_same(prices: Prices) -> None:
-    leaky = experiment(labels=LabelConfig(thresholds="full_sample"))
-    one, two = (audit_causality(prices, leaky, features=("rsi",), seed=3) for _ in range(2))
+    leaky = experiment(labels=LabelConfig(thresholds="full_sample"), seed=3)
+    one, two = (audit_causality(prices, leaky, features=("rsi",)) for _ in range(2))
     assert plain(one) == plain(two)
 
 

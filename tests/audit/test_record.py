@@ -18,14 +18,12 @@ def only(record: RunRecord, name: str, **changes) -> RunRecord:
     return replace(record, models={name: replace(record.models[name], **changes)})
 
 
-def found(run, record: RunRecord) -> list[tuple[str, str]]:
-    bars, experiment, _ = run
-    return [(each.stage, each.kind) for each in audit_record(bars, experiment, record).findings]
+def found(record: RunRecord) -> list[tuple[str, str]]:
+    return [(each.stage, each.kind) for each in audit_record(record).findings]
 
 
 def test_a_recorded_run_is_what_its_prices_give(run):
-    bars, experiment, record = run
-    audited = audit_record(bars, experiment, record)
+    audited = audit_record(run[2])
     assert [each.sentence() for each in audited.findings] == []
     assert audited.comparisons["predictions"] > 1000
     assert audited.comparisons["equity"] > 300
@@ -44,7 +42,7 @@ def test_a_scaler_of_the_whole_sample_is_told(run):
     scaler = record.models[FORECAST].fits[1][1].scaler
     rows = samples.rows[np.isfinite(samples.rows).all(axis=1)]
     whole = replace(scaler, mean=rows.mean(axis=0), deviation=rows.std(axis=0))
-    stages = found(run, with_fit(record, FORECAST, scaler=whole))
+    stages = found(with_fit(record, FORECAST, scaler=whole))
     assert ("scaler", "scaler of other sessions than the training part's") in stages
     assert "features" not in {stage for stage, _ in stages}
 
@@ -53,7 +51,7 @@ def test_another_temperature_is_told(run):
     record = run[2]
     for name in (REGIME, DIRECTION):
         right = record.models[name].fits[1][1].temperature
-        stages = found(run, with_fit(record, name, temperature=right * 1.2))
+        stages = found(with_fit(record, name, temperature=right * 1.2))
         assert ("calibration", "calibrated on other samples than the validation part") in stages
 
 
@@ -62,11 +60,11 @@ def test_an_epoch_chosen_by_another_loss_is_told(run):
     for name in (REGIME, DIRECTION, FORECAST):
         fit = record.models[name].fits[1][1]
         other = [replace(e, validation_loss=e.validation_loss * 0.99) for e in fit.history]
-        kinds = found(run, with_fit(record, name, history=tuple(other)))
+        kinds = found(with_fit(record, name, history=tuple(other)))
         assert kinds == [("fit", "epoch chosen on other samples than the validation part")]
     backwards = replace(fit.history[fit.best], validation_loss=9.0)
     history = tuple(backwards if e.number == fit.best else e for e in fit.history)
-    kinds = found(run, with_fit(record, FORECAST, history=history))
+    kinds = found(with_fit(record, FORECAST, history=history))
     assert ("fit", "epoch not chosen by the validation loss") in kinds
 
 
@@ -77,10 +75,10 @@ def test_thresholds_of_the_whole_sample_are_told(run):
         for fold in record.labels
     ]
     labels = [replace(fold, thresholds=t) for fold, t in zip(record.labels, wide, strict=True)]
-    stages = found(run, replace(record, labels=labels, models={}))
+    stages = found(replace(record, labels=labels, models={}))
     assert stages == [("thresholds", "thresholds of other sessions than the training part's")] * 2
     fit = record.models[REGIME].fits[1][1]
-    kinds = found(run, with_fit(record, REGIME, thresholds=wide[1]))
+    kinds = found(with_fit(record, REGIME, thresholds=wide[1]))
     assert fit.thresholds != wide[1]
     assert kinds == [("thresholds", "thresholds of other sessions than the training part's")]
 
@@ -90,7 +88,7 @@ def test_targets_a_session_late_are_told(run):
 
     windows = record.models[DIRECTION].windows
     late = tuple(replace(fold, target=np.roll(fold.target, 1, axis=0)) for fold in windows.folds)
-    stages = found(run, only(record, DIRECTION, windows=replace(windows, folds=late)))
+    stages = found(only(record, DIRECTION, windows=replace(windows, folds=late)))
     assert stages[0] == ("samples", "recorded value is not what its inputs give")
 
 
@@ -99,7 +97,7 @@ def test_a_decision_judged_twice_is_told(run):
     predictions = record.models[REGIME].predictions
     table = predictions.table
     again = pd.concat([table, table[table["part"] == "test"].tail(1)], ignore_index=True)
-    stages = found(run, only(record, REGIME, predictions=replace(predictions, table=again)))
+    stages = found(only(record, REGIME, predictions=replace(predictions, table=again)))
     assert ("predictions", "more than one prediction for a decision") in stages
 
 
@@ -109,7 +107,7 @@ def test_other_fold_dates_are_told(run):
         replace(own, boundary=replace(own.boundary, test=own.boundary.test + pd.Timedelta(days=1)))
         for own in record.labels
     ]
-    (one,) = found(run, replace(record, labels=moved))
+    (one,) = found(replace(record, labels=moved))
     assert one[0] == "splits"
 
 

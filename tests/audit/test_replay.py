@@ -14,10 +14,10 @@ REGIME, DIRECTION, FORECAST = "regime_lstm", "many_to_one_lstm", "seq2seq_lstm"
 
 
 def replayed(run, **changes):
-    bars, experiment, record = run
+    record = run[2]
     model = record.models[DIRECTION]
     model = replace(model, books=replace(model.books, **changes))
-    return audit_replay(bars, experiment, replace(record, models={DIRECTION: model}))
+    return audit_replay(replace(record, models={DIRECTION: model}))
 
 
 def test_the_last_days_come_out_to_the_last_bit(run):
@@ -28,17 +28,17 @@ def test_the_last_days_come_out_to_the_last_bit(run):
 
 
 def test_days_of_two_folds_are_each_decided_by_their_own_fits(run):
-    bars, experiment, record = run
+    _, experiment, record = run
     everything = replace(experiment, audit=replace(experiment.audit, replayed=260))
-    audited = audit_replay(bars, everything, record)
+    audited = audit_replay(replace(record, experiment=everything))
     assert audited.clean
     assert audited.comparisons["positions"] == 2 * 260
 
 
 def test_without_a_direction_model_nothing_is_replayed(run):
-    bars, experiment, record = run
+    record = run[2]
     models = {REGIME: record.models[REGIME]}
-    assert audit_replay(bars, experiment, replace(record, models=models)).comparisons == {}
+    assert audit_replay(replace(record, models=models)).comparisons == {}
 
 
 def test_a_position_recorded_a_day_off_is_told(run):
@@ -57,7 +57,7 @@ def test_a_probability_off_by_its_last_bit_is_told(run):
 
 @pytest.mark.parametrize("mode", ["half", "flat"])
 def test_a_regime_filter_is_replayed_too(run, mode):
-    bars, experiment, record = run
+    _, experiment, record = run
     trading = replace(experiment.trading, regime_filter=mode)
     filtered = replace(experiment, trading=trading)
     model = record.models[DIRECTION]
@@ -67,8 +67,8 @@ def test_a_regime_filter_is_replayed_too(run, mode):
     assert not target.equals(model.books.target)
     books = replace(model.books, target=target)
     one = replace(record, models={DIRECTION: replace(model, books=books)})
-    assert audit_replay(bars, filtered, one).clean
-    (finding,) = audit_replay(bars, experiment, one).findings
+    assert audit_replay(replace(one, experiment=filtered)).clean
+    (finding,) = audit_replay(one).findings
     assert finding.stage == "positions"
 
 

@@ -22,10 +22,19 @@ ONE = [
     *(metrics.win_rate, metrics.profit_factor),
     metrics.expectancy,
 ]
+
+
+def up_capture(own, other):
+    return metrics.capture(own, other, rising=True)
+
+
+def down_capture(own, other):
+    return metrics.capture(own, other, rising=False)
+
+
 TWO = [
-    *(metrics.beta, metrics.alpha, metrics.alpha_t_statistic, metrics.information_ratio),
-    *(metrics.up_capture, metrics.down_capture),
-    *(metrics.cost_drag,),
+    *(metrics.beta, metrics.alpha, metrics.alpha_t_statistic, metrics.sharpe_ratio),
+    *(metrics.cost_drag, up_capture, down_capture),
 ]
 SERIES = [metrics.drawdown, metrics.rolling_sharpe]
 numbers = st.one_of(
@@ -162,8 +171,8 @@ def test_every_public_figure_is_tried_here():
         if function.__module__ == metrics.__name__ and not name.startswith("_")
     }
     tried = {function.__name__ for function in (*ONE, *TWO, *SERIES)}
-    others = {"break_even_cost", "monthly_returns", "yearly_returns", "figures"}
-    assert public == tried | others
+    others = {"break_even_cost", "capture", "monthly_returns", "yearly_returns", "figures"}
+    assert public | {"up_capture", "down_capture"} == tried | others
 
 
 @quiet
@@ -174,7 +183,7 @@ def test_every_public_figure_is_tried_here():
     numbers,
     numbers,
     st.floats(-0.999, 0.999),
-    st.integers(1),
+    st.integers(1, 10**9),
 )
 def test_any_moments_have_a_probability_or_none(sharpe, sessions, skew, kurt, hurdle, rho, trials):
     moments = (sharpe, sessions, skew, kurt)

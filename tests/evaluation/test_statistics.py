@@ -234,7 +234,7 @@ def test_without_skill_overfitting_lies_in_its_noise_band():
 
 def test_the_wrong_shape_is_refused():
     returns = np.random.default_rng(0).normal(size=(100, 5))
-    with pytest.raises(ValueError, match="transpose"):
+    with pytest.raises(ValueError, match="not \\(5, 100\\)"):
         probability_of_backtest_overfitting(returns.T)
     with pytest.raises(ValueError, match="two or more"):
         probability_of_backtest_overfitting(returns[:, :1])
@@ -243,7 +243,7 @@ def test_the_wrong_shape_is_refused():
     with pytest.raises(ValueError, match="blocks"):
         probability_of_backtest_overfitting(returns[:20], 16)
     returns[3, 3] = math.nan
-    with pytest.raises(ValueError, match="missing"):
+    with pytest.raises(ValueError, match="whole sessions"):
         probability_of_backtest_overfitting(returns)
 
 

@@ -17,8 +17,14 @@ from rnntrade.evaluation.predictions import INTERVAL_COVERAGE, known_rows
 from rnntrade.objectives.lookup import find_objective
 from rnntrade.production.decay import Outcomes
 from rnntrade.report import canvas, drift_figures, market_figures, model_figures
-from rnntrade.report.figures import of_market, of_model, of_strategy
-from rnntrade.report.strategy_figures import _probabilities, monthly_heat_map, rolling_sharpe
+from rnntrade.report.market_figures import of_market
+from rnntrade.report.model_figures import of_model
+from rnntrade.report.strategy_figures import (
+    _probabilities,
+    monthly_heat_map,
+    of_strategy,
+    rolling_sharpe,
+)
 from rnntrade.report.tables import MONTHS
 from rnntrade.types import REGIMES, STATES
 from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME

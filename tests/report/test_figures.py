@@ -94,11 +94,6 @@ def test_titles_say_the_verdict(evaluation, verdict, text):
     assert model_figures.compared(replace(evaluation, verdict=verdict)) == text
 
 
-def test_confusion_needs_classes(evaluation):
-    with pytest.raises(ValueError, match="does not tell classes apart"):
-        model_figures.confusion_and_classes(evaluation)
-
-
 def test_learning_curves_find_the_best_epoch():
     history = tuple(
         Epoch(n, 1e-3, 2.0 - n, loss, 0.5, 0.5) for n, loss in ((0, 1.0), (1, 0.5), (2, 0.6))

@@ -11,7 +11,7 @@ from rnntrade.objectives.lookup import objective_of
 from rnntrade.report import canvas, model_figures
 from rnntrade.report.catalogue import figure
 from rnntrade.report.contents import ReportContents
-from rnntrade.report.figures import of_model
+from rnntrade.report.model_figures import of_model
 from rnntrade.report.page import render, sections
 from rnntrade.report.tables import changes, seeds_of_model, seeds_of_strategy, spread
 from tests.configs import DIRECTION, FORECAST, REGIME
