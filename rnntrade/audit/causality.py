@@ -20,8 +20,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.evidence import Evidence
-from rnntrade.audit.findings import Audited, Finding, merge
+from rnntrade.audit.findings import Audited, Evidence, Finding, merge
 from rnntrade.audit.line import Line
 from rnntrade.audit.stages import (
     BASELINES,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.evidence import Probe
+from rnntrade.audit.findings import Probe
 from rnntrade.audit.perturb import WAYS, replace_answers, replace_future, replace_rows
 from rnntrade.chain import Chain
 from rnntrade.config import Experiment, ModelConfig

@@ -141,4 +141,5 @@ def _scaled(values: Array, factor: Array | float) -> Array:
 
 def _first(close: Array) -> Array:
     """(K,) the first close there is; NaN where there is none."""
-    return pd.DataFrame(close).bfill().reindex([0]).to_numpy()[0]
+    first: Array = pd.DataFrame(close).bfill().reindex([0]).to_numpy()[0]
+    return first

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from rnntrade.audit.evidence import Change, Judge, Probe, kind_of_series
+from rnntrade.audit.findings import Change, Judge, Probe, kind_of_series
 from rnntrade.audit.line import NEWEST, Line
 from rnntrade.audit.perturb import WAYS
 from rnntrade.audit.reference import FREE, charging

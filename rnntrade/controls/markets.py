@@ -59,18 +59,16 @@ def make_market(name: str, seed: int, sessions: int) -> tuple[pd.DataFrame, pd.S
     seed      of the prices (P, N1, N2), of the shift (N3), of the order (N4)
     sessions  T, counted from the first there is
     """
-    control = CONTROLS[name]
-    start, end = date(1990, 1, 1), date(2035, 12, 31)
+    control, start, end = CONTROLS[name], date(1990, 1, 1), date(2035, 12, 31)
+    config = DataConfig(source="sample", tickers=(control.index,))
     if control.process is not None:
         config = DataConfig(source="synthetic", tickers=(name,), seed=seed, process=control.process)
-        bars = fetch(name, start, end, config)[0].iloc[:sessions]
-        return bars, direction(bars["close"])
-    config = DataConfig(source="sample", tickers=(control.index,))
-    bars = fetch(control.index, start, end, config)[0].iloc[:sessions]
+    bars = fetch(config.tickers[0], start, end, config)[0].iloc[:sessions]
     rng = np.random.default_rng(seed)
     if name == "N3":
         return bars, shift_around(direction(bars["close"]), rng)
-    bars = shuffle_blocks(bars, rng)
+    if name == "N4":
+        bars = shuffle_blocks(bars, rng)
     return bars, direction(bars["close"])
 
 

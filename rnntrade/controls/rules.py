@@ -132,24 +132,33 @@ def judge(
     results: Sequence[ControlResult], expected: Sequence[str], version: str = "full"
 ) -> ControlsReport:
     """Judge all controls together; a control of `expected` that was not run is not passed."""
-    in_order = sorted(results, key=lambda fit: fit.seed)
-    of = {name: tuple(fit for fit in in_order if fit.control == name) for name in expected}
-    reasons = [f"{name} was not run." for name, fits in of.items() if not fits]
-    for fit in results:
-        if fit.verdict == "leak":
-            reasons.append(
-                f"{fit.control}, seed {fit.seed}: accuracy {fit.accuracy:.4f} is above the ceiling "
-                f"{fit.ceiling:.4f} (best possible {fit.best:.4f}): a leak.  Run `rnntrade audit`."
-            )
-    for name, fits in of.items():
-        count, needed = _found(fits)
-        if name in CAPTURED and count < needed:
-            reasons.append(
-                f"{name}: its edge was found on {count} of {len(fits)} seeds, {needed} are needed."
-            )
     nulls = [fit for fit in results if fit.control not in CAPTURED]
-    rejected = sum(fit.p_value < NOMINAL for fit in nulls)
-    allowed = most_rejected(len(nulls))
+    rejected, allowed = sum(fit.p_value < NOMINAL for fit in nulls), most_rejected(len(nulls))
+    rows, absent, missed = [], [], []
+    for name in expected:
+        fits = tuple(sorted((f for f in results if f.control == name), key=lambda fit: fit.seed))
+        rule = f"p < {NOMINAL} no more often than chance allows, over all N"
+        passed = rejected <= allowed
+        if name in CAPTURED:
+            rule = f"p < {FOUND_P} and {CAPTURED[name]:.1f} of the edge, on 4 of 5 seeds"
+            count, needed = sum(f.verdict == "found" for f in fits), SEEDS_FOUND * len(fits)
+            passed = count >= math.ceil(needed)
+            if not passed:
+                missed.append(
+                    f"{name}: its edge was found on {count} of {len(fits)} seeds, "
+                    f"{math.ceil(needed)} are needed."
+                )
+        if not fits:
+            absent.append(f"{name} was not run.")
+        clean = not any(fit.verdict == "leak" for fit in fits)
+        rows.append(ControlRow(name, fits, rule, bool(fits) and clean and passed))
+    leaks = [
+        f"{fit.control}, seed {fit.seed}: accuracy {fit.accuracy:.4f} is above the ceiling "
+        f"{fit.ceiling:.4f} (best possible {fit.best:.4f}): a leak.  Run `rnntrade audit`."
+        for fit in results
+        if fit.verdict == "leak"
+    ]
+    reasons = [*absent, *leaks, *missed]
     if rejected > allowed:
         reasons.append(
             f"{rejected} of {len(nulls)} N tests found an edge where there is none; "
@@ -159,10 +168,7 @@ def judge(
         version=version,
         passed=not reasons,
         reasons=tuple(reasons),
-        rows=tuple(
-            ControlRow(name, fits, rule_of(name), _row_passed(name, fits, rejected <= allowed))
-            for name, fits in of.items()
-        ),
+        rows=tuple(rows),
         rejected=rejected,
         allowed=allowed,
         tests=len(nulls),
@@ -172,25 +178,6 @@ def judge(
 def most_rejected(tests: int) -> int:
     """Return the most N tests that may be rejected: exceeded by chance in at most 5 %."""
     return int(binom.ppf(1.0 - NOMINAL, tests, NOMINAL)) if tests else 0
-
-
-def rule_of(control: str) -> str:
-    """Return the control's own rule in a line."""
-    if control in CAPTURED:
-        return f"p < {FOUND_P} and {CAPTURED[control]:.1f} of the edge, on 4 of 5 seeds"
-    return f"p < {NOMINAL} no more often than chance allows, over all N"
-
-
-def _found(fits: Sequence[ControlResult]) -> tuple[int, int]:
-    """On how many seeds the edge was found, and on how many it must be."""
-    return sum(fit.verdict == "found" for fit in fits), math.ceil(SEEDS_FOUND * len(fits))
-
-
-def _row_passed(name: str, fits: Sequence[ControlResult], few_rejected: bool) -> bool:
-    if not fits or any(fit.verdict == "leak" for fit in fits):
-        return False
-    count, needed = _found(fits)
-    return count >= needed if name in CAPTURED else few_rejected
 
 
 def insert(page: Path, name: str, text: str) -> None:

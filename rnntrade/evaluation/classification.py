@@ -35,7 +35,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
     true = truth.astype(int)
     predicted = probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
-    _, recall, f1, support = class_table(truth, probabilities, classes).to_numpy().T
+    _, recall, f1, support = class_table(truth, probabilities, list(map(str, classes))).to_numpy().T
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where all is one class kappa is NaN and Matthews 0
         kappa = cohen_kappa_score(true, predicted, labels=classes)
@@ -60,7 +60,7 @@ def scores(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> di
 
 
 def class_table(
-    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[object]
+    truth: NDArray[np.float64], probabilities: NDArray[np.float64], names: Sequence[str]
 ) -> pd.DataFrame:
     """(C, 4) precision, recall, f1 and support by class; 0 where nothing was predicted or true."""
     from sklearn.metrics import precision_recall_fscore_support

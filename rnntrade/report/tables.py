@@ -83,11 +83,10 @@ def strategies(contents: Mapping[str, StrategyContents]) -> Table:
             "interval": figure("sharpe_difference").between(e.interval),
             "cost_drag": e.cost_drag,
         }
-        held = {**e.benchmark_figures, "final_equity": strategy.books.benchmark.equity.iloc[-1]}
         lines: list[tuple[str, str, Any]]
         lines = [(name, str(execution), row) for execution, row in e.by_execution.iterrows()]
         lines += [(plain(str(rule)), e.execution, row) for rule, row in e.rules.iterrows()]
-        lines += [(HOLD, strategy.books.benchmark.execution, held)]
+        lines += [(HOLD, strategy.books.benchmark.execution, e.benchmark_figures)]
         for place, (who, execution, figures) in enumerate(lines):
             own = place < len(e.by_execution) and execution == e.execution
             row = {"strategy": who, "filled": filled(execution), "verdict": "", "interval": NOTHING}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnntrade.audit.causality import audit_causality
-from rnntrade.audit.evidence import Change, Probe, kind_of_series
+from rnntrade.audit.findings import Change, Probe, kind_of_series
 from rnntrade.audit.perturb import PERTURBATIONS, replace_future
 from rnntrade.chain import CHAIN
 from rnntrade.codec import plain
