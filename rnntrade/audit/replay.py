@@ -75,7 +75,9 @@ def _replayed(
         decided.loc[day] = chain.allocate(position).loc[day]
     kind, target = "decided otherwise with the bars of its day", books.target.iloc[-len(recorded) :]
     tables = (("probability", recorded, again), ("positions", target, decided))
-    return merge(compare(what, name, *both, kind=kind, check="replay") for what, *both in tables)
+    return merge(
+        compare(what, name, told, due, kind=kind, check="replay") for what, told, due in tables
+    )
 
 
 def _regimes(record: RunRecord, day: pd.Timestamp) -> pd.DataFrame | None:

@@ -273,12 +273,8 @@ def known_columns(*series: ArrayLike) -> Floats:
     """(T, columns) where all are known; joined on sessions where all are Series."""
     if all(isinstance(one, pd.Series) for one in series):
         table = pd.concat([pd.Series(one) for one in series], axis=1).to_numpy(dtype=float)
-    else:
-        columns = [np.asarray(one, dtype=float) for one in series]
-        if len({column.shape for column in columns}) > 1 or columns[0].ndim != 1:
-            shapes = " and ".join(str(column.shape) for column in columns)
-            raise ValueError(f"series of one length are wanted, not arrays of shape {shapes}")
-        table = np.column_stack(columns)
+    else:  # ValueError for other lengths
+        table = np.stack([np.asarray(one, dtype=float) for one in series], axis=1)
     known: Floats = table[np.isfinite(table).all(axis=1)]
     return known
 

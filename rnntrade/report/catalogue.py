@@ -51,11 +51,6 @@ class Figure:
         """Label and unit, at the head of a column or a row."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
-    @property
-    def aligned(self) -> bool:
-        """Whether it is written flush right."""
-        return self.kind != "text"
-
     def text(self, value: object) -> str:
         """Write a value; a missing one is a dash."""
         return formatted(value, self.kind)

@@ -158,7 +158,7 @@ def test_series_of_different_lengths_are_refused(function):
 
 
 def test_intervals_of_series_of_different_lengths_are_refused():
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="same shape"):
         statistics.bootstrap_interval(
             statistics.sharpe_difference, [0.1, 0.2], [0.1, 0.2, 0.3], block=2
         )
