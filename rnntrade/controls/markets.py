@@ -60,8 +60,9 @@ def make_market(name: str, seed: int, sessions: int) -> tuple[pd.DataFrame, pd.S
     sessions  T, counted from the first there is
     """
     control, start, end = CONTROLS[name], date(1990, 1, 1), date(2035, 12, 31)
-    config = DataConfig(source="sample", tickers=(control.index,))
-    if control.process is not None:
+    if control.process is None:
+        config = DataConfig(source="sample", tickers=(control.index,))
+    else:
         config = DataConfig(source="synthetic", tickers=(name,), seed=seed, process=control.process)
     bars = fetch(config.tickers[0], start, end, config)[0].iloc[:sessions]
     rng = np.random.default_rng(seed)

@@ -37,7 +37,6 @@ def canvas(
     rows: Sequence[float] = (1.0,),
     height: float = 3.6,
     columns: Sequence[float] = (1.0,),
-    share_x: bool = True,
     left: float = 0.085,
     right: float = 0.975,
     below: float = 0.5,
@@ -53,7 +52,7 @@ def canvas(
     grid = figure.subplots(
         len(rows),
         len(columns),
-        sharex=share_x and len(columns) == 1,
+        sharex=len(columns) == 1,
         squeeze=False,
         gridspec_kw={
             "height_ratios": rows,

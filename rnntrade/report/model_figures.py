@@ -53,9 +53,7 @@ def of_model(contents: ReportContents, name: str) -> c.Figures:
 def learning_curves(name: str, fits: Sequence[Fit]) -> Figure:
     """Plot loss, and accuracy where there is one, over epochs; mark each fit's best epoch."""
     scored = any(np.isfinite(epoch.validation_score) for fit in fits for epoch in fit.history)
-    figure, panels = c.canvas(
-        _learned(name, fits), height=3.4, columns=(1.0,) * (1 + scored), share_x=False
-    )
+    figure, panels = c.canvas(_learned(name, fits), height=3.4, columns=(1.0,) * (1 + scored))
     faint = 1.0 if len(fits) == 1 else max(0.25, 1.0 / len(fits))
     keys = [
         Line2D([], [], color=c.GREY, linewidth=1.5, label="training"),
@@ -95,7 +93,6 @@ def confusion_and_classes(evaluation: ModelEvaluation) -> Figure:
         f"{c.share(recall.min())} of {recall.idxmin()}",
         height=3.9,
         columns=(1.0, 1.2),
-        share_x=False,
         left=0.125,
         below=0.75,
     )
