@@ -60,4 +60,6 @@ def test_the_number_of_processes_changes_no_figure():
         run_controls("fast", workers, names=("P1", "N3"), seeds=(0,)) for workers in (1, 2)
     )
     assert alone == beside
-    assert alone.passed, markdown(alone)
+    assert all(row.passed for row in alone.rows if row.results), (
+        alone.table
+    )  # the others did not run
