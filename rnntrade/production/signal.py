@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,7 @@ class Seat:
     desk: Desk
     version: str  # rnntrade-direction/3
     verdict: str = ""  # of the run that made it
+    digest: str = ""  # of the desk
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,6 @@ class Signal:
     health: str  # has the world moved?
     abstain: list[str]  # reasons not to follow any of it
     tickers: list[TickerSignal]
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self)
 
 
 def make_signal(

@@ -1,7 +1,7 @@
 """What is said of an evening, and the reasons not to follow it."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import numpy as np
@@ -46,7 +46,7 @@ def test_a_signal_holds_the_backtests_row_and_what_is_to_be_traded(made, seats):
     held = expected_sessions("XNYS", made.desk.fold.test.date(), day.date() + timedelta(days=1))
     assert said.age == len(held)  # the made-up bars have some on holidays, too
     assert said.versions["forecast"] == "rnntrade-forecast/3"
-    assert json.loads(json.dumps(said.as_json())) == said.as_json()
+    assert json.loads(json.dumps(asdict(said))) == asdict(said)
 
 
 def test_the_first_decision_is_traded_whole(made, seats):
