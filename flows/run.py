@@ -21,6 +21,7 @@ from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits, note_strategies
 from tasks.refs import ModelRefs, Ref, Tables
 from tasks.report import describe, report
+from tasks.reproduction import provenance
 from tasks.steps import (
     backtest,
     compare,
@@ -35,7 +36,6 @@ from tasks.steps import (
     train_model,
 )
 from tasks.summary import Summary, summarise
-from tasks.tracking.provenance import provenance
 from tasks.tracking.recording import record, record_audit
 from tasks.tracking.registry import register
 from tasks.tracking.runs import tracked_run

@@ -95,8 +95,7 @@ def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) 
         "experiment fingerprint": fingerprint(asdict(experiment)),
         "final holdout": holdout or "none was set aside",
         "device": device,
-        "git commit": commit().get("mlflow.source.git.commit", "not a checkout")
-        + (", edited since" if commit().get("git.edited") == "true" else ""),
+        "git commit": commit(", edited since", none="not a checkout"),
         "seed": f"{experiment.seed}, {experiment.members} member(s) a model",
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -104,10 +105,7 @@ def _read(file: Path) -> list[Version]:
 
 def holder(task: str, alias: str = "champion") -> Version | None:
     """Return who carries the alias; None if nobody does."""
-    for each in versions(task):
-        if alias in each.aliases:
-            return each
-    return None
+    return next((each for each in versions(task) if alias in each.aliases), None)
 
 
 def require_champion(task: str) -> Version:
@@ -133,10 +131,7 @@ def find_version(task: str, number: str) -> Version:
 
 
 def desk_of(version: Version) -> Desk:
-    """Load a version's desk, from this home's artifacts or from the registry.
-
-    What does not answer to the digest in the version's tags is told, and not loaded.
-    """
+    """Load a version's desk; RnntradeError where files do not match the digest in its tags."""
     return desk_ref(version).load()
 
 
@@ -162,10 +157,7 @@ def desk_ref(version: Version) -> Ref[Desk]:
                 "Run the experiment again, or promote another version (rnntrade models)."
             )
         with publish("desks", Desk) as out:
-            for file in (each for each in place.rglob("*") if each.is_file()):
-                target = out.folder / file.relative_to(place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
+            copytree(place, out.folder, dirs_exist_ok=True)
     return out.ref
 
 

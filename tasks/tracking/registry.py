@@ -18,6 +18,7 @@ from tasks.summary import Summary
 from tasks.tracking.runs import RunIds, client, fluent_api
 
 WARM_UP = 60  # sessions before every feature is known, and some to spare
+OF_A_VERSION = ("verdict", "best_baseline", "score", "baseline", "difference")  # in its tags
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
 
 
@@ -41,7 +42,7 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
         example = max((ref.load() for ref in prices.values()), key=len)  # a whole window
         source = _log_model(ids.children[model.name], fit, desk, example)
         figures = summary.figures[model.name]
-        kept = ("verdict", "best_baseline", "score", "baseline", "difference")
+        kept = [(name, figures[name]) for name in OF_A_VERSION]
         created = known.create_model_version(
             name,
             source.model_uri,
@@ -55,7 +56,7 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
                 "experiment": summary.experiment,
                 "source": summary.source,
                 "data.fingerprint": data_fingerprint(prices),
-                **{figure: _short(figures[figure]) for figure in kept},
+                **{figure: f"{x:.4f}" if isinstance(x, float) else str(x) for figure, x in kept},
             },
             description=str(figures["sentence"]),
         )
@@ -76,10 +77,6 @@ def _make_registered_model(name: str, task: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-def _short(figure: float | str | None) -> str:
-    return f"{figure:.4f}" if isinstance(figure, float) else str(figure)
 
 
 def _choose_challenger(name: str, newest: int) -> None:
