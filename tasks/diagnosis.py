@@ -27,6 +27,7 @@ from rnntrade.evaluation.paths import (
 )
 from rnntrade.features.sets import check_names
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.report.catalogue import markdown_table
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
 from rnntrade.samples.splits import require_samples
 from rnntrade.samples.windows import make_samples
@@ -66,13 +67,25 @@ class Diagnosis(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        plain: dict[str, Any] = json.loads(self.model_dump_json())
-        return plain
+        return dict(json.loads(self.model_dump_json()))
 
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         title = f"Sharpe ratios after costs on {self.paths} paths (a diagnosis, not a result)"
-        return {title: [_row(name, ratios) for name, ratios in self.ratios.items()]}
+        rows = [
+            {
+                "model": name,
+                "lowest": _shown(own.lowest),
+                "quartiles": f"{_shown(own.lower_quartile)} to {_shown(own.upper_quartile)}",
+                "median": _shown(own.median),
+                "highest": _shown(own.highest),
+                "buy and hold": _shown(own.hold),
+                "paths below it": f"{_shown(100 * own.share_below, 0)} %",
+                "never held anything": str(own.undefined),
+            }
+            for name, own in self.ratios.items()
+        ]
+        return {title: rows}
 
 
 def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
@@ -195,9 +208,7 @@ def judge_paths(
         prefect_run=str(flow_run.id or ""),
     )
     for rows in diagnosis.tables().values():
-        create_table_artifact(
-            key="paths", table=[dict(row) for row in rows], description=diagnosis.notice
-        )
+        create_table_artifact(key="paths", table=list(rows), description=diagnosis.notice)
     create_markdown_artifact(key="diagnosis", markdown=markdown(diagnosis), description=NOTICE)
     return diagnosis
 
@@ -206,10 +217,7 @@ def markdown(diagnosis: Diagnosis) -> str:
     """The diagnosis as Markdown, its warning first."""
     parts = [f"# Diagnosis of {diagnosis.experiment}", f"**{diagnosis.notice}**", diagnosis.text]
     for title, rows in diagnosis.tables().items():
-        if rows:
-            head = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
-            lines = [*head, *(" | ".join(row.values()) for row in rows)]
-            parts += [f"### {title}", "\n".join(f"| {line} |" for line in lines)]
+        parts += [f"### {title}", markdown_table(rows)] if rows else []
     parts += [f"**failed** {name}: {reason}" for name, reason in diagnosis.failures.items()]
     return "\n\n".join(parts)
 
@@ -237,19 +245,6 @@ def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str
         "which is better than another."
     )
     return " ".join(sentences)
-
-
-def _row(name: str, each: PathRatios) -> Row:
-    return {
-        "model": name,
-        "lowest": _shown(each.lowest),
-        "quartiles": f"{_shown(each.lower_quartile)} to {_shown(each.upper_quartile)}",
-        "median": _shown(each.median),
-        "highest": _shown(each.highest),
-        "buy and hold": _shown(each.hold),
-        "paths below it": f"{_shown(100 * each.share_below, 0)} %",
-        "never held anything": str(each.undefined),
-    }
 
 
 def _shown(value: float, digits: int = 2) -> str:

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,7 +22,7 @@ from rnntrade.report.contents import (
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
 from tasks.caching import step
-from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
+from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, load_all, publish, read_prices
 from tasks.tracking.runs import commit
 
 if TYPE_CHECKING:
@@ -43,25 +44,15 @@ def report(
     """Draw every figure, fill every table, and bind them into one page."""
     from rnntrade.report.page import write_report
 
-    tables = {ticker: ref.load() for ticker, ref in features.items()}
-    audit = audited.load()
+    tables, audit = load_all(features), audited.load()
     contents = ReportContents(
         experiment=experiment,
         provenance=about,
         prices=read_prices(prices),
         features=tables,
         regimes=labels[-1].load().regimes,
-        fits={
-            name: [ref.load() for members in refs.fits for ref in members]
-            for name, refs in models.items()
-        },
-        predictions={
-            name: pd.concat(
-                [refs.predictions.load().table, refs.baselines.load()], ignore_index=True
-            )
-            for name, refs in models.items()
-            if refs.baselines
-        },
+        fits={name: load_all([*chain.from_iterable(refs.fits)]) for name, refs in models.items()},
+        predictions={n: refs.load_predictions() for n, refs in models.items() if refs.baselines},
         evaluations={n: refs.evaluation.load() for n, refs in models.items() if refs.evaluation},
         strategies={
             name: StrategyContents(refs.books.load(), refs.strategy.load())
@@ -76,7 +67,7 @@ def report(
             findings=[finding.sentence() for finding in audit.merged.findings],
             warm_up=audit.warm_up,
         ),
-        comparison={question: ref.load() for question, ref in compared.items()},
+        comparison=load_all(compared),
         holdout=about["final holdout"],
     )
     with publish("report") as out:

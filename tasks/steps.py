@@ -149,9 +149,9 @@ def fit_baselines(
     name: str, windows: Ref[Windows], asked: config.Task, horizon: int, run_seed: int
 ) -> Ref[pd.DataFrame]:
     """Fit every baseline of the model's objective on each fold, and predict the same samples."""
-    known, tables = windows.load(), []
-    for number in range(len(known.folds)):
-        samples, targets = known.fold(number)
+    stored, tables = windows.load(), []
+    for number in range(len(stored.folds)):
+        samples, targets = stored.fold(number)
         objective = find_objective(asked, horizon, targets.classes)
         tables.append(CHAIN.predict_baselines(samples, targets, objective, run_seed))
     return put("baselines", pd.concat(tables, ignore_index=True))
@@ -210,12 +210,8 @@ def compare(models: dict[str, ModelRefs], config: ReportConfig) -> dict[str, Ref
 
     returns  by question
     """
-    tables, books = {}, {}
-    for name, refs in models.items():
-        rivals = [refs.baselines.load()] if refs.baselines else []
-        tables[name] = pd.concat([refs.predictions.load().table, *rivals], ignore_index=True)
-        if refs.books:
-            books[name] = refs.books.load()
+    tables = {name: refs.load_predictions() for name, refs in models.items()}
+    books = {name: refs.books.load() for name, refs in models.items() if refs.books}
     asked = {name: refs.model for name, refs in models.items()}
     found = compare_all(tables, asked, books, config)
     return {each.question: put("comparisons", each) for each in found}

@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
-from rnntrade.audit.findings import Audited, AuditReport
+from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
@@ -49,10 +49,6 @@ class Summary(BaseModel):
     mlflow_run: str
     mlflow_experiment: str
     prefect_run: str
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return self.model_dump()
 
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
@@ -95,20 +91,17 @@ def summarise(
     """Put the verdicts side by side, and show them on Prefect's pages."""
     judged = {name: refs.evaluation.load() for name, refs in models.items() if refs.evaluation}
     traded = {name: refs.strategy.load() for name, refs in models.items() if refs.strategy}
+    verdicts = [[each.verdict for each in group.values()] for group in (judged, traded)]
     audit = audited.load().merged
     summary = Summary(
         experiment=experiment.name,
         source=experiment.data.source,
-        verdict=in_one_sentence(
-            [each.verdict for each in judged.values()],
-            [each.verdict for each in traded.values()],
-            warned=bool(warnings),
-        ),
+        verdict=in_one_sentence(verdicts[0], verdicts[1], warned=bool(warnings)),
         warnings=warnings,
-        audit=_audit_sentence(audit),
-        outcome=overall(
-            [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
-        ),
+        audit=f"No leak in {audit.compared:,} comparisons."
+        if audit.clean
+        else f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak.",
+        outcome=overall(verdicts[0] + verdicts[1]),
         models=tables.models(judged.values(), brief=True).texts(),
         strategies=tables.brief_strategies(traded.values()).texts(),
         comparisons=tables.together([ref.load() for ref in compared.values()], brief=True).texts(),
@@ -137,12 +130,6 @@ def markdown(summary: Summary) -> str:
     parts += [f"**failed** {name}: {reason}" for name, reason in summary.failures.items()]
     parts += [summary.audit, CORRECTED, f"Report: `{summary.report}`"]
     return "\n\n".join(parts)
-
-
-def _audit_sentence(audit: Audited) -> str:
-    if audit.clean:
-        return f"No leak in {audit.compared:,} comparisons."
-    return f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak."
 
 
 def _figures(
@@ -175,7 +162,7 @@ def _figures(
         own["sharpe_low"], own["sharpe_high"] = strategy.sharpe_interval
         figures |= {f"strategy.{name}": value for name, value in own.items()}
         figures |= {f"hold.{name}": value for name, value in strategy.benchmark_figures.items()}
-        said = {"verdict": strategy.verdict, "sentence": strategy.sentence, "power": strategy.power}
-        words |= {f"strategy.{name}": text for name, text in said.items()}
+        texts = ("verdict", "sentence", "power")
+        words |= {f"strategy.{name}": getattr(strategy, name) for name in texts}
     known = {name: float(x) if math.isfinite(x) else None for name, x in figures.items()}
     return {**known, **words}
