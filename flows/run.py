@@ -33,13 +33,13 @@ from tasks.steps import (
     make_desk,
     make_windows,
     predict,
+    prepare_device,
     train_model,
 )
 from tasks.summary import Summary, summarise
 from tasks.tracking.recording import record, record_audit
 from tasks.tracking.registry import register
 from tasks.tracking.runs import tracked_run
-from tasks.training import prepare_device
 
 
 @flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)

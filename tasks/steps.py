@@ -5,11 +5,15 @@ modules of their own.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import pandas as pd
 from prefect import Task, get_run_logger
+from prefect.concurrency.sync import concurrency
 
 from rnntrade import config
 from rnntrade.chain import CHAIN, Chain, chain_of
@@ -34,11 +38,14 @@ from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import find_objective
 from rnntrade.production.desk import Desk, newest_desk
 from rnntrade.training.seeds import derive_seed
+from rnntrade.training.workers import Workers
 from rnntrade.types import Books, Epoch, Fit, Predictions, Windows
 from tasks.caching import source_of, step
 from tasks.home import artifacts_folder
 from tasks.refs import ModelRefs, Ref, Tables, publish, put, read_prices
-from tasks.training import WORKER, gpu_slot, workers_of
+
+WORKER = "rnntrade.training.worker"
+GPU_LIMIT = "rnntrade-gpu"  # Prefect's concurrency limit: fits at a time per machine's GPU
 
 
 @step("compute_indicators-{ticker}", of=ticker_features)
@@ -83,6 +90,44 @@ def make_windows(
     return put("windows", CHAIN.sample_folds(tables, read_prices(prices), folds, model, judged))
 
 
+@contextmanager
+def gpu_slot(device: str) -> Iterator[None]:
+    """Wait for the GPU where there is one; a CPU's cores are counted by the workers."""
+    if device == "cpu":
+        yield
+        return
+    with concurrency(GPU_LIMIT, occupy=1, strict=True):
+        yield
+
+
+def prepare_device(wanted: str) -> str:
+    """Resolve `auto`, and make sure that the limit which `gpu_slot` waits for exists."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+    from rnntrade.training.devices import resolve_device
+
+    device = resolve_device(wanted)
+    if device != "cpu":
+        with get_client(sync_client=True) as server:
+            try:
+                server.read_global_concurrency_limit_by_name(GPU_LIMIT)
+            except ObjectNotFound:
+                limit = GlobalConcurrencyLimitCreate(name=GPU_LIMIT, limit=1)
+                try:
+                    server.create_global_concurrency_limit(limit)
+                except ObjectAlreadyExists:  # another run was faster
+                    return device
+    return device
+
+
+@cache
+def workers_of(count: int) -> Workers:
+    """The processes of this run: at most `count` of them."""
+    return Workers(count)
+
+
 @step("train_model-{model.name}-fold{fold}-member{member}", of=WORKER, not_in_key=("workers",))
 def train_model(
     windows: Ref[Windows],
@@ -97,7 +142,7 @@ def train_model(
 ) -> Ref[Fit]:
     """Fit one network on one fold, logging each epoch; an interrupted fit resumes.
 
-    A single-threaded worker process per fit, as many as there are cores.
+    A single-threaded worker process per fit, as many as there are cores, or one at a time on a GPU.
     retrained  how often before: as a later fold, a later retraining has another seed
     """
     log = get_run_logger()

@@ -64,16 +64,16 @@ class Summary(BaseModel):
         if server == os.environ.get(TEMPORARY):  # which ends with this command
             server = None
         page = f"{server.removesuffix('/api')}/runs/flow-run/{self.prefect_run}" if server else ""
-        uri = without_password(tracking_uri())
+        base, later = without_password(tracking_uri()), "  (after: rnntrade ui)"
         link = f"#/experiments/{self.mlflow_experiment}/runs?workflowType=machine_learning"
-        base = uri if uri.startswith("http") else "http://127.0.0.1:5000"
         return {
             "verdict": self.verdict,
             "audit": self.audit,
             "report": self.report,
             "MLflow": f"{base}/{link}"
-            + ("" if uri.startswith("http") else "  (after: rnntrade ui)"),
-            "Prefect": page or "http://127.0.0.1:4200  (after: rnntrade ui)",
+            if base.startswith("http")
+            else f"http://127.0.0.1:5000/{link}{later}",
+            "Prefect": page or f"http://127.0.0.1:4200{later}",
         }
 
 

@@ -140,12 +140,8 @@ def judge(asked: str, experiment: Experiment, prices: Tables, summary: Summary) 
         outcome, tickers = compare(challenger, champion, experiment, prices, summary.clean)
         judged.promoted, judged.reasons = outcome.promoted, list(outcome.reasons)
         judged.figures = {name: x if x == x else None for name, x in outcome.figures.items()}
-        about: dict[str, Any] = {
-            "against": judged.champion,
-            "data": data,
-            "run": summary.mlflow_run,
-        }
-        about |= {**judged.figures, "tickers": ", ".join(tickers)}
+        about: dict[str, Any] = {"against": judged.champion, "data": data, **judged.figures}
+        about |= {"run": summary.mlflow_run, "tickers": ", ".join(tickers)}
         reason = "; ".join(outcome.reasons)
         if outcome.promoted:
             champions.promote(version, reason, about)

@@ -28,6 +28,8 @@ from tasks.tracking.silence import answered, without_password
 
 log = logging.getLogger("prefect.rnntrade")
 
+Row = tuple[str, Any, str | None, list[str], dict[str, str]]
+
 PREFIX = "rnntrade-"
 PROMOTED = "promoted"  # outcome of a decision, in a version's tags
 VERSIONS = """
@@ -60,47 +62,48 @@ def versions(task: str = "") -> list[Version]:
     """Return every version, of one task or of all, newest first."""
     file = database_file(tracking_uri())
     if file is None or {"MLFLOW_REGISTRY_URI", "MLFLOW_WORKSPACE"} & set(os.environ):
-        found = _listed()
+        rows = _listed()
     else:
         try:
-            found = _read(file) if file.exists() else []
+            rows = _read(file) if file.exists() else []
         except sqlite3.Error:  # of a version whose tables are others
-            found = _listed()
-    chosen = [version for version in found if task in ("", version.task)]
-    return sorted(chosen, key=lambda version: (version.task, -int(version.number)))
-
-
-def _listed() -> list[Version]:
-    """Every version, as MLflow lists them."""
-    server = client()
-    return [
-        Version(
-            task=model.name.removeprefix(PREFIX),
-            number=str(version.version),
-            aliases=sorted(a for a, n in model.aliases.items() if str(n) == str(version.version)),
-            tags=version.tags,
-            run_id=version.run_id or "",
-        )
-        for model in server.search_registered_models()
-        if model.name.startswith(PREFIX)
-        for version in server.search_model_versions(f"name='{model.name}'")
-    ]
-
-
-def _read(file: Path) -> list[Version]:
-    """The same from the tables of MLflow's database: its import takes longer than a decision."""
-    with closing(sqlite3.connect(file, timeout=20)) as database:
-        rows = database.execute(VERSIONS, (f"{PREFIX}%",)).fetchall()
-    return [
+            rows = _listed()
+    found = [
         Version(
             task=name.removeprefix(PREFIX),
             number=str(number),
-            aliases=sorted(json.loads(aliases)),
-            tags=json.loads(tags),
+            aliases=sorted(aliases),
+            tags=tags,
             run_id=run_id or "",
         )
         for name, number, run_id, aliases, tags in rows
     ]
+    chosen = [version for version in found if task in ("", version.task)]
+    return sorted(chosen, key=lambda version: (version.task, -int(version.number)))
+
+
+def _listed() -> list[Row]:
+    """Every version, as MLflow lists them."""
+    server = client()
+    return [
+        (
+            model.name,
+            v.version,
+            v.run_id,
+            [a for a, n in model.aliases.items() if str(n) == str(v.version)],
+            v.tags,
+        )
+        for model in server.search_registered_models()
+        if model.name.startswith(PREFIX)
+        for v in server.search_model_versions(f"name='{model.name}'")
+    ]
+
+
+def _read(file: Path) -> list[Row]:
+    """The same from the tables of MLflow's database: its import takes longer than a decision."""
+    with closing(sqlite3.connect(file, timeout=20)) as database:
+        rows = database.execute(VERSIONS, (f"{PREFIX}%",)).fetchall()
+    return [(*row[:3], json.loads(row[3]), json.loads(row[4])) for row in rows]
 
 
 def holder(task: str, alias: str = "champion") -> Version | None:
@@ -162,7 +165,6 @@ def desk_ref(version: Version) -> Ref[Desk]:
 
 
 def _download(version: Version, desk: Ref[Desk], folder: str) -> Path:
-    """Fetch the model's own files."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 

@@ -31,7 +31,7 @@ from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import DATABASES, artifacts_folder, database_file, home, tracking_uri
 from tasks.plain import in_flow
-from tasks.tracking.silence import Answering, answered, silent, without_password
+from tasks.tracking.silence import Answering, answered, without_password
 
 log = logging.getLogger("prefect.rnntrade")
 
@@ -280,7 +280,7 @@ def is_recorded(run_id: str) -> bool:
     """Whether MLflow knows the run, and nobody has deleted it; an error if it does not answer."""
     from mlflow.exceptions import MlflowException
 
-    with _nothing_but_silence():
+    with answered(tracking_uri(), always=True):
         try:
             return bool(client().get_run(run_id).info.lifecycle_stage == "active")
         except MlflowException as error:
@@ -304,7 +304,7 @@ def find_run(name: str) -> Any:
             f"{name!r} is no run id.  Give the id that MLflow's pages or `rnntrade run --json` "
             f"(mlflow_run) show, or its first {SHORTEST} characters or more."
         )
-    with _nothing_but_silence():
+    with answered(tracking_uri(), always=True):
         experiments = [e.experiment_id for e in client().search_experiments(ViewType.ALL)]
         beginning = f"attributes.run_id LIKE '{wanted}%'"
         matches = client().search_runs(experiments, beginning, ViewType.ALL, max_results=10)
@@ -322,21 +322,10 @@ def find_run(name: str) -> Any:
 
 def read_text_artifact(run_id: str, path: str) -> str:
     """Return a text that a run has kept; FileNotFoundError when it kept none of that name."""
-    with _nothing_but_silence(), TemporaryDirectory() as folder:
+    with answered(tracking_uri(), always=True), TemporaryDirectory() as folder:
         if path not in {artifact.path for artifact in client().list_artifacts(run_id)}:
             raise FileNotFoundError(path)
         return Path(client().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
-
-
-@contextmanager
-def _nothing_but_silence() -> Iterator[None]:
-    """Turn whatever MLflow answers with, where only success is an answer, into a ServerError."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        raise silent(tracking_uri(), error) from error
 
 
 def write(
