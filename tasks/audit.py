@@ -84,7 +84,6 @@ def require_clean(audited: Ref[AuditReport], tolerated: str = "") -> None:
 def _files(
     prices: Tables, features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs]
 ) -> Audited:
-    """Every file is as it was written."""
     refs = list(dict.fromkeys(refs_in([prices, features, labels, models])))
     kind = "files changed since they were written"
     findings = (

@@ -40,7 +40,6 @@ def remove(found: list[tuple[Path, int]]) -> None:
 
 
 def _points_to_files(result: Path) -> bool:
-    """Whether every reference in a stored result leads somewhere."""
     named = re.findall(
         r'"step\\*": \\*"(\w+)\\*", \\*"digest\\*": \\*"(\w{16})',
         result.read_text(encoding="utf-8"),

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
@@ -35,6 +33,7 @@ from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.positions import decide
 from rnntrade.types import FoldTargets, Predictions, Windows
 from tasks.caching import step
+from tasks.plain import task
 from tasks.refs import Ref, Tables, put, read_prices
 
 Row = dict[str, str]
@@ -169,7 +168,7 @@ def trade_paths(
     return put("paths", TradedPaths(traded, pd.DataFrame(tried), held))
 
 
-@task(task_run_name="judge_paths", cache_policy=NO_CACHE)
+@task("judge_paths")
 def judge_paths(
     experiment: Experiment,
     groups: int,
@@ -223,7 +222,6 @@ def markdown(diagnosis: Diagnosis) -> str:
 
 
 def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str:
-    """What was found, in sentences that claim nothing about the future."""
     sentences = [
         f"{name}: the Sharpe ratio after costs lies between {_shown(own.lowest)} and "
         f"{_shown(own.highest)} on {count} paths, median {_shown(own.median)}, beside "

@@ -96,7 +96,6 @@ def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) 
 def _attention(
     models: Mapping[str, ModelRefs], features: Mapping[str, pd.DataFrame]
 ) -> AttentionExample | None:
-    """Where the first network with attention looked in its newest window."""
     for name, refs in models.items():
         weights = refs.predictions.load().attention
         if weights is not None:

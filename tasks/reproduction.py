@@ -94,7 +94,6 @@ def provenance(
 
 
 def _processor() -> str:
-    """Model of the processor: another one may round differently."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -214,7 +213,6 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
 
 
 def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> list[str]:
-    """Say what is not as it was: data, code, libraries, device, machine."""
     changes = []
     if recorded.experiment != now.experiment:
         changes.append("Settings: this version has settings that the recorded one had not.")
@@ -250,7 +248,6 @@ def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def _way_back(recorded: str) -> str:
-    """How to get the recorded code back."""
     commit, _, edits = recorded.partition(" ")
     if not commit:
         return "  Which code it was cannot be told."

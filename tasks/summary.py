@@ -4,9 +4,7 @@ import math
 import os
 from typing import Any
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
@@ -20,6 +18,7 @@ from rnntrade.evaluation.verdict import CORRECTED, overall
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from rnntrade.report import catalogue, tables
 from tasks.home import tracking_uri
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref
 from tasks.setup.temporary_server import TEMPORARY
 from tasks.tracking.runs import RunIds
@@ -77,7 +76,7 @@ class Summary(BaseModel):
         }
 
 
-@task(task_run_name="summarise", cache_policy=NO_CACHE)
+@task("summarise")
 def summarise(
     experiment: Experiment,
     ids: RunIds,
@@ -135,7 +134,6 @@ def markdown(summary: Summary) -> str:
 def _figures(
     e: ModelEvaluation, strategy: StrategyEvaluation | None
 ) -> dict[str, float | str | None]:
-    """Every figure by its name in the catalogue: what MLflow keeps and --json prints."""
     figures: dict[str, Any] = {
         "score": e.score,
         "baseline": e.baseline_score,

@@ -123,7 +123,6 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 
 def _why(row: Mapping[Any, Any]) -> str:
-    """What is not as it was when the decision was taken."""
     if not isinstance(row["desk_now"], str):
         return "no backtest: the model has learned from this session, or does not know the ticker"
     reasons = []

@@ -1,4 +1,7 @@
-"""Today's decision in words and numbers: what to hold, how sure, and why not to follow it."""
+"""Today's decision in words and numbers: what to hold, how sure, and why not to follow it.
+
+Each reason not to follow it says what would cure it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import (
     Evening,
     ask,
@@ -22,11 +24,13 @@ from rnntrade.production.decisions import (
     regimes_of,
 )
 from rnntrade.production.desk import Desk
-from rnntrade.production.health import monitor
+from rnntrade.production.drift import out_of_range
+from rnntrade.production.health import Health, monitor
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import Prices
 
 NEAREST = 100  # decisions of the validation part that a probability is held against
+HALT = 5  # sessions without a bar that are taken for a halt
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,6 @@ def make_signal(
 
 
 def _decided(evening: Evening) -> dict[str, TickerSignal]:
-    """The direction model's part of each ticker's signal."""
     desk, day = evening.desk, evening.day
     decisions = decide(evening)
     standing = decisions.target.ffill().fillna(0.0)
@@ -156,6 +159,84 @@ def _decided(evening: Evening) -> dict[str, TickerSignal]:
             change=float(change[ticker]),
         )
     return signals
+
+
+def find_reasons(
+    evening: Evening,
+    due: pd.Timestamp,
+    health: Health | None = None,
+    asked: Sequence[str] = (),
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Look for everything that speaks against following the decisions of an evening.
+
+    due     newest session that is over: an older evening is stale
+    health  what monitoring found; None: not looked at
+    asked   tickers that somebody wants to hear of; others than the desk's are unknown
+    missing why the newest prices of a ticker could not be had, by ticker
+    returns what speaks against all of them, and by ticker against each; none where nothing does
+    """
+    desk, day, test = evening.desk, evening.day, evening.desk.fold.test
+    last = expiry(desk)
+    everything = {
+        f"stale: {day:%Y-%m-%d} is not the newest session, {due:%Y-%m-%d} is over.  "
+        "Update the prices.": day < due,
+        f"in sample: the model has learned from sessions up to {test:%Y-%m-%d}.  "
+        "Ask for a later session.": day < test,
+        f"expired: the model has learned nothing since {test:%Y-%m-%d}, and was to be followed "
+        f"until {last:%Y-%m-%d}.  Retrain, and promote what is better.": max(day, due) >= last,
+        f"drift: {health.sentence if health else ''}": health is not None and health.drifted,
+    }
+    return [reason for reason, holds in everything.items() if holds], {
+        ticker: _of_ticker(evening, ticker, missing.get(ticker))
+        for ticker in dict.fromkeys([*desk.tickers, *asked])
+    }
+
+
+def _of_ticker(evening: Evening, ticker: str, missing: str | None) -> list[str]:
+    desk, day = evening.desk, evening.day
+    if ticker not in desk.tickers:
+        return [
+            f"unknown ticker: the model decides on {', '.join(desk.tickers)}.  "
+            "Run an experiment with it."
+        ]
+    reasons = []
+    if missing:
+        reasons = [f"no new prices: {missing}  If it is gone for good,{_without(desk, ticker)}."]
+    if day not in evening.prices.bars(ticker).index:
+        return [*reasons, _not_traded(evening, ticker)]
+    samples = evening.samples
+    own = (samples.spans.ticker == ticker) & (samples.spans.decision == day.to_datetime64())
+    if not own.any():
+        reason = f"too few sessions: no window of {desk.model.lookback} sessions with every input "
+        return [*reasons, f"{reason}known ends on {day:%Y-%m-%d}.  Wait for more."]
+    (last,) = samples.last[np.flatnonzero(own)]
+    window = samples.rows[last - samples.lookback + 1 : last + 1]
+    if outside := out_of_range(desk.reference, window, desk.experiment.production.range_margin):
+        reason = f"out of range: {', '.join(outside)} far outside what the model has learned from."
+        reasons.append(f"{reason}  Check the prices; if they are right, retrain.")
+    return reasons
+
+
+def _not_traded(evening: Evening, ticker: str) -> str:
+    """Since when there is no bar; after a week it looks like more than a halt."""
+    reason = f"not traded on {evening.day:%Y-%m-%d}"
+    traded = evening.prices.bars(ticker).index
+    if not len(traded):
+        return f"{reason}, nor before: there are no bars of it.  Check its source."
+    missed = int((evening.prices.sessions > traded[-1]).sum())
+    if missed <= HALT:
+        return f"{reason}: the last decision stands."
+    return (
+        f"{reason}, nor in {missed} sessions since {traded[-1]:%Y-%m-%d}: delisted, or its source "
+        "has stopped.  The last decision stands.  Check its source, or"
+        f"{_without(evening.desk, ticker)}."
+    )
+
+
+def _without(desk: Desk, ticker: str) -> str:
+    others = ",".join(other for other in desk.tickers if other != ticker)
+    return f" retrain without it (--tickers {others})" if others else " retrain"
 
 
 def rise_interval(

@@ -10,8 +10,6 @@ from itertools import takewhile
 from typing import Any
 
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import ComputeConfig, Experiment
@@ -20,6 +18,7 @@ from rnntrade.fingerprint import fingerprint
 from tasks import clock
 from tasks.ledger import Ledger, markets
 from tasks.ledger.trials import last_session, read_lines
+from tasks.plain import task
 from tasks.refs import Tables, put, read_prices
 from tasks.tracking.runs import RunIds
 
@@ -36,7 +35,7 @@ class Holdout(BaseModel):
     note: str = ""  # in words, for the report
 
 
-@task(task_run_name="seal", cache_policy=NO_CACHE)
+@task("seal")
 def seal(
     ids: RunIds, experiment: Experiment, prices: Tables, opening: bool, spent: bool
 ) -> Holdout:
@@ -116,7 +115,6 @@ def _first_sealed(experiment: Experiment, prices: Tables) -> str:
 
 
 def _events(experiment: Experiment, kind: str) -> list[dict[str, Any]]:
-    """Return the events of one kind that concern any of the tickers."""
     own = set(markets(experiment.data))
     return [
         each for each in SEALS.read(dict) if each["event"] == kind and own & set(each["markets"])

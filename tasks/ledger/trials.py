@@ -16,8 +16,6 @@ from itertools import chain
 from typing import Any
 
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig, Experiment
@@ -27,6 +25,7 @@ from rnntrade.fingerprint import fingerprint
 from rnntrade.types import Books, Windows
 from tasks import clock
 from tasks.ledger import Ledger, markets
+from tasks.plain import task
 from tasks.refs import Ref, Tables, data_fingerprint
 from tasks.tracking.runs import RunIds, recorded_trials, tag_trials
 
@@ -48,7 +47,7 @@ class Line(BaseModel):
     noted: str  # when, UTC
 
 
-@task(task_run_name="note_fits", cache_policy=NO_CACHE)
+@task("note_fits")
 def note_fits(
     ids: RunIds,
     experiment: Experiment,
@@ -75,7 +74,7 @@ def note_fits(
     return known_trials(experiment.data)
 
 
-@task(task_run_name="note_strategies", cache_policy=NO_CACHE)
+@task("note_strategies")
 def note_strategies(
     ids: RunIds, experiment: Experiment, prices: Tables, backtests: dict[str, Ref[Books]]
 ) -> Trials:

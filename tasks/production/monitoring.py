@@ -234,7 +234,6 @@ def markdown(found: Monitored) -> str:
 
 
 def _metrics(found: Monitored) -> dict[str, float]:
-    """Figures, and the value of each check, by names that MLflow takes."""
     metrics: dict[str, float | None] = dict(found.figures)
     for each in found.checks:
         name = each["name"]

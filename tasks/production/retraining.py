@@ -7,9 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
-from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import OPEN_END, Experiment
@@ -24,6 +22,7 @@ from tasks import clock
 from tasks.home import artifacts_folder, home
 from tasks.ledger import Ledger
 from tasks.ledger.trials import last_session
+from tasks.plain import run_logger, task
 from tasks.refs import Tables, data_fingerprint, read_prices
 from tasks.steps import sources
 from tasks.summary import Summary
@@ -88,7 +87,7 @@ def one_at_a_time() -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            get_run_logger().info("another retraining is going on: waiting for its end")
+            run_logger().info("another retraining is going on: waiting for its end")
             lock.acquire()
     try:
         yield
@@ -113,7 +112,7 @@ class Contender(NamedTuple):
     desk: Desk
 
 
-@task(task_run_name="judge-{asked}", cache_policy=NO_CACHE)
+@task("judge-{asked}")
 def judge(asked: str, experiment: Experiment, prices: Tables, summary: Summary) -> Judged:
     """Compare the run's best model of a task with the champion; promote it if it is better.
 
@@ -215,7 +214,7 @@ def by_hand(version: Version) -> str:
     return f"To follow it all the same: rnntrade promote {version.task} {version.number}"
 
 
-@task(task_run_name="finish_retraining", cache_policy=NO_CACHE)
+@task("finish_retraining")
 def finish(experiment: Experiment, prices: Tables, done: Retraining) -> Retraining:
     """Show what was decided on Prefect's pages, then write the retraining down as done."""
     done = done.model_copy(update={"until": last_session(prices), "at": clock.stamp()})

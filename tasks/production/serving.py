@@ -105,7 +105,6 @@ def answer(seats: Mapping[str, Seat], body: bytes) -> dict[str, Any]:
 
 
 def _read(body: bytes) -> Asked:
-    """Read a request; WrongField names the first field that is wrong."""
     try:
         asked = Asked.model_validate_json(body)
     except ValidationError as error:

@@ -164,5 +164,4 @@ def reconcile_journal(prices: Tables) -> Reconciled:
 
 
 def _digests(bars: Prices, day: pd.Timestamp) -> dict[str, str]:
-    """Of each ticker's bars up to a session."""
     return {ticker: digest(bars.bars(ticker).loc[:day]) for ticker in bars.tickers}

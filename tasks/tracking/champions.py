@@ -83,7 +83,6 @@ def versions(task: str = "") -> list[Version]:
 
 
 def _listed() -> list[Row]:
-    """Every version, as MLflow lists them."""
     server = client()
     return [
         (

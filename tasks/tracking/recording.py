@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
 from rnntrade.report.catalogue import figure, glossary, markdown_table
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
 from tasks.reproduction import FILE, Provenance
 from tasks.summary import Summary, markdown
@@ -19,7 +17,7 @@ from tasks.tracking.runs import RunIds, client, write
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
-@task(task_run_name="record", cache_policy=NO_CACHE)
+@task("record")
 def record(
     ids: RunIds,
     experiment: Experiment,
@@ -92,7 +90,7 @@ def record(
     )
 
 
-@task(task_run_name="record_audit", cache_policy=NO_CACHE)
+@task("record_audit")
 def record_audit(ids: RunIds, audited: Ref[AuditReport]) -> None:
     """Put the audit and its outcome into the run, before anything fails because of it."""
     known, audit = client(), audited.load().merged

@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 from filelock import FileLock
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rnntrade.fingerprint import ROOT
 from rnntrade.production.desk import Desk
 from rnntrade.types import Fit
 from tasks.home import artifacts_folder
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint
 from tasks.summary import Summary
 from tasks.tracking.runs import RunIds, client, fluent_api
@@ -22,7 +21,7 @@ OF_A_VERSION = ("verdict", "best_baseline", "score", "baseline", "difference")  
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
 
 
-@task(task_run_name="register-{refs.model.name}", cache_policy=NO_CACHE)
+@task("register-{refs.model.name}")
 def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> str:
     """Register the newest fold's desk as a version, unless this very desk is one already.
 
@@ -102,7 +101,6 @@ def _choose_challenger(name: str, newest: int) -> None:
 
 
 def _log_model(run_id: str, fit: Fit, desk: Ref[Desk], example: pd.DataFrame) -> Any:
-    """Log a desk as a model from code, with a signature and an input example."""
     import logging
 
     import mlflow

@@ -250,7 +250,6 @@ def _lock_of(owner: str) -> Path:
 
 
 def _is_free(lock: Path) -> bool:
-    """Whether the process that held the lock is gone."""
     try:
         with FileLock(lock, timeout=0):
             return True
@@ -395,7 +394,6 @@ def _home_tag() -> str:
 
 
 def _own_tags(owner: str) -> dict[str, str]:
-    """Who made a run, where, and with which code."""
     try:
         user = getuser()
     except (KeyError, OSError):  # a number without a name, as in containers
@@ -416,7 +414,6 @@ def _own_tags(owner: str) -> dict[str, str]:
 
 
 def _experiment_id(name: str, about: str) -> str:
-    """The MLflow experiment of that name, made at first use."""
     from mlflow.exceptions import MlflowException
 
     known, found = client(), client().get_experiment_by_name(name)

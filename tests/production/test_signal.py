@@ -11,10 +11,16 @@ import pytest
 from rnntrade.config import ProductionConfig
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import ask
 from rnntrade.production.health import Check, Health
-from rnntrade.production.signal import Seat, make_signal, rise_interval, wilson_interval, words
+from rnntrade.production.signal import (
+    Seat,
+    find_reasons,
+    make_signal,
+    rise_interval,
+    wilson_interval,
+    words,
+)
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import FIELDS, Prices
 
