@@ -113,8 +113,8 @@ def partly_used(
         for ticker in prices
     }
     models: dict[str, set[str]] = {ticker: set() for ticker in prices}  # with windows of a ticker
-    for name, ref in windows.items():
-        stored = ref.load()
+    for name, made in windows.items():
+        stored = made.load()
         tickers = stored.samples.spans.ticker
         for number, targets in enumerate(stored.folds):
             training, test = targets.fold.training, targets.fold.test
@@ -125,7 +125,7 @@ def partly_used(
         for ticker in np.unique(tickers):
             models[str(ticker)].add(name)
     warnings = []
-    for ticker, bars in prices.items():
+    for ticker, ref in prices.items():
         parts = [
             f"{what} in {folds.count(False)} of {len(labels)} folds"
             for what, folds in used[ticker].items()
@@ -134,15 +134,11 @@ def partly_used(
         if without := [name for name in windows if name not in models[ticker]]:
             parts = [f"has too few sessions for one window of {', '.join(without)}", *parts]
         if parts:
-            warnings.append(_partly(ticker, bars.load(), parts, bool(models[ticker])))
+            bars, traded = ref.load(), bool(models[ticker])
+            days = [f"{day:%Y-%m-%d}" for day in bars.index[[0, -1]]] if len(bars) else []
+            what = "it " + "; it ".join(parts) if traded else f"left out: it {parts[0]}"
+            message = f"{ticker}: bars from {' to '.join(days) or 'nowhere'}; {what}.  The other "
+            message += "tickers go on.  Change data.start, data.end or split, or leave it out of "
+            message += "data.tickers."
+            warnings.append(DataWarning(message=message, until="".join(days[-1:])))
     return warnings
-
-
-def _partly(ticker: str, bars: pd.DataFrame, parts: list[str], used: bool) -> DataWarning:
-    span = f"{bars.index[0]:%Y-%m-%d} to {bars.index[-1]:%Y-%m-%d}" if len(bars) else "nowhere"
-    what = "; it ".join(parts) if used else f"left out: it {parts[0]}"
-    return DataWarning(
-        message=f"{ticker}: bars from {span}; {'it ' if used else ''}{what}.  The other tickers "
-        "go on.  Change data.start, data.end or split, or leave it out of data.tickers.",
-        until=f"{bars.index[-1]:%Y-%m-%d}" if len(bars) else "",
-    )

@@ -24,7 +24,7 @@ from tasks.home import data_folder, home
 from tasks.ledger.seal import Holdout
 from tasks.refs import ModelRefs, Ref, Tables
 from tasks.steps import sources
-from tasks.tracking.runs import commit, read_text_artifact
+from tasks.tracking import runs
 
 FILE = "provenance.json"
 LIBRARIES = (
@@ -32,7 +32,6 @@ LIBRARIES = (
     *("hmmlearn", "jumpmodels", "prefect", "mlflow", "yfinance"),
 )
 KEPT_BY_HAND = ("seals", "trials")  # in the home folder: they decide which sessions a run sees
-MISSING = "missing"
 
 
 class Provenance(BaseModel):
@@ -89,7 +88,7 @@ def provenance(
         },
         device=device,
         machine=f"{platform.machine()}, {_processor()}, {os.cpu_count()} cores",
-        commit=commit(" and edits"),
+        commit=runs.commit(" and edits"),
     )
 
 
@@ -126,7 +125,7 @@ def read_provenance(run: Any) -> Provenance:
     """Return what the run was made of; RnntradeError when that was not, or cannot be, kept."""
     name = f"run {run.run_id}"
     try:
-        text = read_text_artifact(run.run_id, FILE)
+        text = runs.read_text_artifact(run.run_id, FILE)
     except FileNotFoundError as error:
         if run.status == "RUNNING":
             reason, cure = "is still going on", "Wait for its end"
@@ -193,7 +192,7 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
     """Put the digests side by side, in the order of the steps."""
     rows = []
     for step in {**recorded.digests, **now.digests}:
-        then, new = (at.digests.get(step, MISSING) for at in (recorded, now))
+        then, new = (at.digests.get(step, "missing") for at in (recorded, now))
         rows.append(Row(step=step, recorded=then, now=new, same=then == new))
     different = [row for row in rows if not row.same]
     changed = _changes(recorded, now, different)
@@ -229,7 +228,11 @@ def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> lis
     if steps := ", ".join(_differing(recorded.sources, now.sources)):
         then, new = (f"commit {at.commit}" if at.commit else "no commit" for at in (recorded, now))
         sentence = f"Code: that of {steps} differs; recorded at {then}, now {new}."
-        changes.append(sentence + (_way_back(recorded.commit) if different else ""))
+        commit, _, edits = recorded.commit.partition(" ")
+        lost = "; its edits are in no commit" if edits else ""
+        cure = f"  Try again after: git checkout {commit}{lost}."
+        cure = cure if commit else "  Which code it was cannot be told."
+        changes.append(sentence + (cure if different else ""))
     for name in _differing(recorded.versions, now.versions):
         then, new = (at.versions.get(name, "not there") for at in (recorded, now))
         changes.append(f"Version: {name} {then} then, {new} now.")
@@ -245,11 +248,3 @@ def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> lis
 
 def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
     return [name for name in {**then, **now} if then.get(name) != now.get(name)]
-
-
-def _way_back(recorded: str) -> str:
-    commit, _, edits = recorded.partition(" ")
-    if not commit:
-        return "  Which code it was cannot be told."
-    lost = "; its edits are in no commit" if edits else ""
-    return f"  Try again after: git checkout {commit}{lost}."

@@ -110,12 +110,10 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
              reason ("" if the same)
     """
     both = said.merge(now, on=["as_of", "ticker"], how="left", suffixes=("_said", "_now"))
-    both["same"] = [
-        isinstance(row["desk_now"], str)
-        and _plain(row["probability_said"]) == _plain(row["probability_now"])
-        and _plain(row["target_said"]) == _plain(row["target_now"])
-        for row in both.to_dict("records")
-    ]
+    both["same"] = both["desk_now"].notna()
+    for figure in ("probability", "target"):
+        said_then, said_now = both[f"{figure}_said"], both[f"{figure}_now"]
+        both["same"] &= (said_then == said_now) | (said_then.isna() & said_now.isna())
     both["reason"] = ["" if row["same"] else _why(row) for row in both.to_dict("records")]
     columns = ["as_of", "ticker", "said", "now", "probability_said", "probability_now"]
     both = both.rename(columns={"target_said": "said", "target_now": "now"})

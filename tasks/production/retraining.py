@@ -85,14 +85,12 @@ def one_at_a_time() -> Iterator[None]:
         guard.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(guard)
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except Timeout:
             run_logger().info("another retraining is going on: waiting for its end")
-            lock.acquire()
-    try:
+            held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def done_before(experiment: Experiment, prices: Tables) -> Retraining | None:

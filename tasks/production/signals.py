@@ -157,7 +157,7 @@ def reconcile_journal(prices: Tables) -> Reconciled:
                 "now": f"{row['now']:+.4f} (p {row['probability_now']:.6f})",
                 "because": row["reason"],
             }
-            for row in compared[~compared["same"].astype(bool)].to_dict("records")
+            for row in compared[~compared["same"]].to_dict("records")
         ],
         sentence=f"{same} of {len(compared)} decisions are today's backtest to the last digit.",
     )
