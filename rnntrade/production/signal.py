@@ -29,6 +29,8 @@ from rnntrade.production.health import Health, monitor
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import Prices
 
+TRADED = "direction"  # the task whose desk decides ...
+BESIDE = ("regime", "forecast")  # ... and those shown beside it, where there is a champion
 NEAREST = 100  # decisions of the validation part that a probability is held against
 HALT = 5  # sessions without a bar that are taken for a halt
 
@@ -86,13 +88,13 @@ def make_signal(
 ) -> Signal:
     """Decide one session; no bar after it is looked at.
 
-    seats   by task: "direction" decides; "regime" and "forecast" stand beside it, where there
+    seats   by task: TRADED decides; BESIDE are shown beside it, where there are any
     due     newest session that is over: an older `as_of` is stale
     asked   tickers that somebody wants to hear of; an unknown one abstains, and says so
     missing why the newest prices of a ticker could not be had: it abstains, the others go on
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
-    seat, everything = seats["direction"], prices.upto(as_of)
+    seat, everything = seats[TRADED], prices.upto(as_of)
     desk = seat.desk
     evening = ask(desk, everything)
     if evening.day != as_of:
@@ -106,8 +108,7 @@ def make_signal(
     reasons, by_ticker = find_reasons(evening, due, health, asked, missing)
     decided = _decided(evening)
     ahead, path = (
-        predict_newest(seats[task].desk, everything) if task in seats else {}
-        for task in ("regime", "forecast")
+        predict_newest(seats[task].desk, everything) if task in seats else {} for task in BESIDE
     )
     tickers = []
     for ticker, abstain in by_ticker.items():

@@ -31,11 +31,11 @@ from starlette.requests import ClientDisconnect
 
 from rnntrade.data.sessions import last_settled
 from rnntrade.errors import DataError, RnntradeError
-from rnntrade.production.signal import Seat, make_signal
+from rnntrade.production.signal import TRADED, Seat, make_signal
 from rnntrade.training.latest import history
 from rnntrade.types import FIELDS, Prices
 from tasks import clock
-from tasks.production.signals import TRADED, find_seats
+from tasks.production.signals import find_seats
 
 log = logging.getLogger("prefect.rnntrade")
 

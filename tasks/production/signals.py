@@ -17,7 +17,7 @@ from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import source_digest
 from rnntrade.production import journal
 from rnntrade.production.decisions import ask, decide
-from rnntrade.production.signal import Seat, make_signal, words
+from rnntrade.production.signal import BESIDE, TRADED, Seat, make_signal, words
 from rnntrade.types import Prices
 from tasks import clock
 from tasks.home import home
@@ -25,8 +25,6 @@ from tasks.plain import run_logger, task
 from tasks.refs import Tables, read_prices
 from tasks.tracking.champions import desk_of, holder, require_champion
 
-TRADED = "direction"  # the task whose champion decides ...
-BESIDE = ("regime", "forecast")  # ... and those shown beside it, where there is a champion
 CODE = "rnntrade.production.signal"  # its source, and that of all it imports, makes a decision
 
 

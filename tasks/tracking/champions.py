@@ -199,11 +199,10 @@ def promote(version: Version, reason: str, figures: dict[str, Any] | None = None
     locks = artifacts_folder() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / "aliases.guard"):
-        before = holder(version.task)
-        moved = before is not None and before.number != version.number
-        aliases = {"previous": before.number} if before and moved else {}
-        tags = _decision(PROMOTED, reason, figures)
-        _write(version, tags, {**aliases, "champion": version.number})
+        before, aliases = holder(version.task), {"champion": version.number}
+        if before and before.number != version.number:
+            aliases = {"previous": before.number, **aliases}
+        _write(version, _decision(PROMOTED, reason, figures), aliases)
 
 
 def rollback(task: str) -> tuple[Version, Version]:
