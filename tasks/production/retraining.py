@@ -23,6 +23,7 @@ from tasks.home import artifacts_folder, home
 from tasks.ledger import Ledger
 from tasks.ledger.trials import last_session
 from tasks.plain import run_logger, task
+from tasks.production.policies import tonight
 from tasks.refs import Tables, data_fingerprint, read_prices
 from tasks.steps import sources
 from tasks.summary import Summary
@@ -68,13 +69,8 @@ def newest_split(experiment: Experiment) -> Experiment:
             "a retraining is judged on the newest sessions, which split.sealed_sessions keeps from "
             "every run.  Retrain an experiment without a sealed holdout."
         )
-    wanted = experiment.production.evaluation_sessions
-    return replace(
-        experiment,
-        name=f"{experiment.name}_latest",
-        data=replace(experiment.data, end=OPEN_END),
-        split=replace(experiment.split, kind="latest", test_sessions=wanted),
-    )
+    data, name = replace(experiment.data, end=OPEN_END), f"{experiment.name}_latest"
+    return replace(tonight(experiment, gate=True), name=name, data=data)
 
 
 @contextmanager
