@@ -13,8 +13,8 @@ from rnntrade.data.sessions import with_sessions_per_year
 from rnntrade.errors import TrainingError
 from tasks.audit import audit
 from tasks.ledger.seal import seal
+from tasks.steps import prepare_device
 from tasks.tracking.runs import RunIds, alive
-from tasks.training import prepare_device
 
 NOBODY = RunIds(experiment_id="", parent="", children={})  # it leaves no run in MLflow
 

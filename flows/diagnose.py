@@ -25,9 +25,8 @@ from tasks.diagnosis import (
 )
 from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits
-from tasks.steps import compute_indicators, predict
+from tasks.steps import compute_indicators, predict, prepare_device
 from tasks.tracking.runs import RunIds, alive
-from tasks.training import prepare_device
 
 
 @flow(flow_run_name="diagnose-{experiment.name}", task_runner=THREADS)

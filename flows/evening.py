@@ -5,8 +5,6 @@ Plain functions, for a command without a server; `flows.scheduled` makes them Pr
 
 from datetime import date
 
-from pydantic import BaseModel
-
 from flows.data import Fetched, fetch_available
 from rnntrade.config import DataConfig
 from tasks.data import shown_warnings
@@ -20,7 +18,14 @@ from tasks.production.monitoring import (
     show,
 )
 from tasks.production.notify import tell_abstention
-from tasks.production.signals import Said, followed, reconcile_journal, say, sessions_to_say
+from tasks.production.signals import (
+    Reconciled,
+    Said,
+    followed,
+    reconcile_journal,
+    say,
+    sessions_to_say,
+)
 from tasks.tracking.runs import alive
 
 
@@ -43,29 +48,11 @@ def signal(as_of: date | None = None, tickers: list[str] | None = None) -> list[
         return said
 
 
-class Reconciled(BaseModel):
-    """The journal beside a fresh backtest."""
-
-    decisions: int
-    same: int
-    rows: list[dict[str, str]]  # the others, and why
-    sentence: str
-    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
-
-
 def reconcile() -> Reconciled:
     """Compare every decision that counts with today's backtest of the champion."""
     with alive():
         prices, _, missing = fetch_available(followed().data)
-        compared = reconcile_journal(prices)
-    same = sum(decision.same for decision in compared)
-    return Reconciled(
-        decisions=len(compared),
-        same=same,
-        rows=[decision.row() for decision in compared if not decision.same],
-        sentence=f"{same} of {len(compared)} decisions are today's backtest to the last digit.",
-        missing=missing,
-    )
+        return reconcile_journal(prices).model_copy(update={"missing": missing})
 
 
 def monitor(as_of: date | None = None) -> list[Monitored]:

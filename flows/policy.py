@@ -13,9 +13,8 @@ from rnntrade.objectives.lookup import objective_of
 from rnntrade.production.desk import Desk
 from tasks.production.policies import PolicyRow, compare_policies, cut_prices, follow, tonight
 from tasks.refs import Ref
-from tasks.steps import make_desk, predict
+from tasks.steps import make_desk, predict, prepare_device
 from tasks.tracking.runs import alive
-from tasks.training import prepare_device
 
 POLICIES = ("never", "monthly", "quarterly", "on_drift")
 

@@ -17,8 +17,7 @@ from uuid import uuid4
 from rnntrade.errors import RnntradeError
 from rnntrade.storage import temporary_folder, write_json
 from tasks.home import artifacts_folder, home
-from tasks.reproduction import Reproduction, compare, copy_inputs, read_provenance
-from tasks.tracking.provenance import FILE, Provenance
+from tasks.reproduction import FILE, Provenance, Reproduction, compare, copy_inputs, read_provenance
 from tasks.tracking.runs import alive, find_run, read_text_artifact
 
 REQUEST, ANSWER = "request.json", "answer.json"  # in the second run's home folder

@@ -10,8 +10,14 @@ from flows.runner import THREADS
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.data.sessions import with_sessions_per_year
 from tasks.production.notify import tell_failure, tell_promotions
-from tasks.production.promotion import judge
-from tasks.production.retraining import Retraining, done_before, finish, newest_split, one_at_a_time
+from tasks.production.retraining import (
+    Retraining,
+    done_before,
+    finish,
+    judge,
+    newest_split,
+    one_at_a_time,
+)
 from tasks.tracking.runs import alive
 
 

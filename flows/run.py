@@ -21,6 +21,7 @@ from tasks.ledger.seal import seal
 from tasks.ledger.trials import note_fits, note_strategies
 from tasks.refs import ModelRefs, Ref, Tables
 from tasks.report import describe, report
+from tasks.reproduction import provenance
 from tasks.steps import (
     backtest,
     compare,
@@ -32,14 +33,13 @@ from tasks.steps import (
     make_desk,
     make_windows,
     predict,
+    prepare_device,
     train_model,
 )
 from tasks.summary import Summary, summarise
-from tasks.tracking.provenance import provenance
 from tasks.tracking.recording import record, record_audit
 from tasks.tracking.registry import register
 from tasks.tracking.runs import tracked_run
-from tasks.training import prepare_device
 
 
 @flow(flow_run_name="run-{experiment.name}", task_runner=THREADS)

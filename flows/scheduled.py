@@ -11,7 +11,7 @@ from rnntrade.config import DataConfig
 from tasks.data import Download
 from tasks.production.monitoring import Monitored
 from tasks.production.notify import tell_failure
-from tasks.production.signals import Said
+from tasks.production.signals import Reconciled, Said
 
 TELL: Any = {"on_failure": [tell_failure], "on_crashed": [tell_failure]}
 
@@ -29,7 +29,7 @@ def monitor(as_of: date | None = None) -> list[Monitored]:
 
 
 @flow(flow_run_name="reconcile", task_runner=THREADS)
-def reconcile() -> evening.Reconciled:
+def reconcile() -> Reconciled:
     """Compare every decision that counts with today's backtest: `evening.reconcile`."""
     return evening.reconcile()
 

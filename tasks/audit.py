@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from rnntrade.config import Experiment
 from rnntrade.labels.regimes import Labels
 from rnntrade.types import Prices
 from tasks.caching import step
-from tasks.refs import ModelRefs, Ref, Tables, put, read_prices, refs_in
+from tasks.refs import ModelRefs, Ref, Tables, load_all, put, read_prices, refs_in
 
 if TYPE_CHECKING:
     from rnntrade.audit.record import RunRecord
@@ -66,14 +67,8 @@ def audit(
     for name, check in checks.items():
         started = time.perf_counter()
         found[name] = check()
-        count, seconds = found[name].compared, time.perf_counter() - started
-        log.info(
-            "audit, %s: %d comparisons, %d findings, %.1f s",
-            name,
-            count,
-            len(found[name].findings),
-            seconds,
-        )
+        outcome = f"{found[name].compared} comparisons, {len(found[name].findings)} findings"
+        log.info("audit, %s: %s, %.1f s", name, outcome, time.perf_counter() - started)
     return put("audits", AuditReport(found, warmup))
 
 
@@ -88,17 +83,14 @@ def require_clean(audited: Ref[AuditReport], tolerated: str = "") -> None:
 def _files(
     prices: Tables, features: Tables, labels: list[Ref[Labels]], models: dict[str, ModelRefs]
 ) -> Audited:
-    """Every file is as it was written."""
     refs = list(dict.fromkeys(refs_in([prices, features, labels, models])))
-    broken = [ref for ref in refs if not ref.is_intact()]
     kind = "files changed since they were written"
-    return Audited(
-        {"files": len(refs)},
-        tuple(
-            Finding("record", ref.step, ref.digest[:16], "", kind, "its digest is another")
-            for ref in broken
-        ),
+    findings = (
+        Finding("record", ref.step, ref.digest[:16], "", kind, "its digest is another")
+        for ref in refs
+        if not ref.is_intact()
     )
+    return Audited({"files": len(refs)}, tuple(findings))
 
 
 def read_record(
@@ -110,25 +102,20 @@ def read_record(
     test_from: str,
     device: str,
 ) -> "RunRecord":
-    """The run's files as values."""
+    """The run's files as values: a model's record has the fields of its references."""
     from rnntrade.audit.record import ModelRecord, RunRecord
 
+    names = [field.name for field in fields(ModelRecord)]
+    records = {
+        model: ModelRecord(**{name: load_all(getattr(refs, name)) for name in names})
+        for model, refs in models.items()
+    }
     return RunRecord(
         prices=prices,
         experiment=experiment,
-        features={ticker: ref.load() for ticker, ref in features.items()},
-        labels=[ref.load() for ref in labels],
-        models={
-            name: ModelRecord(
-                model=refs.model,
-                windows=refs.windows.load(),
-                fits=[[ref.load() for ref in members] for members in refs.fits],
-                predictions=refs.predictions.load(),
-                baselines=refs.baselines.load() if refs.baselines else None,
-                books=refs.books.load() if refs.books else None,
-            )
-            for name, refs in models.items()
-        },
+        features=load_all(features),
+        labels=load_all(labels),
+        models=records,
         test_from=pd.Timestamp(test_from) if test_from else None,
         device=device,
     )
@@ -145,14 +132,9 @@ def _served(record: "RunRecord") -> Audited:
         newest = table[(table["part"] == "test") & (table["fold"] == table["fold"].max())]
         days = pd.DatetimeIndex(sorted(newest["decision"].unique()))
         chosen = {round(step * (len(days) - 1) / (SERVED - 1)) for step in range(SERVED)}
-        parts.append(
-            audit_served(
-                record.prices,
-                own.fits[-1],
-                table,
-                [days[number] for number in sorted(chosen)],
-                tolerance=tolerance,
-                sessions_per_year=year,
-            )
+        asked = [days[number] for number in sorted(chosen)]
+        audited = audit_served(
+            record.prices, own.fits[-1], table, asked, tolerance=tolerance, sessions_per_year=year
         )
+        parts.append(audited)
     return merge(parts)

@@ -20,14 +20,13 @@ def unused() -> list[tuple[Path, int]]:
     for manifest in (artifacts_folder() / "runs").glob("*.json"):
         if is_recorded(manifest.stem):
             used |= {ref.folder for ref in read_manifest(manifest)}
-    found = [
-        folder
+    return [
+        (path, sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file()))
         for step in sorted(artifacts_folder().glob("*"))
         if step.is_dir() and step.name not in KEPT
-        for folder in sorted(step.iterdir())
-        if folder not in used
+        for path in sorted(step.iterdir())
+        if path not in used
     ]
-    return [(path, _size(path)) for path in found]
 
 
 def remove(found: list[tuple[Path, int]]) -> None:
@@ -40,14 +39,8 @@ def remove(found: list[tuple[Path, int]]) -> None:
 
 
 def _points_to_files(result: Path) -> bool:
-    """Whether every reference in a stored result leads somewhere."""
     named = re.findall(
         r'"step\\*": \\*"(\w+)\\*", \\*"digest\\*": \\*"(\w{16})',
         result.read_text(encoding="utf-8"),
     )
     return all((artifacts_folder() / step / digest).is_dir() for step, digest in named)
-
-
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,5 +1,6 @@
 """Prices as tasks: the one place where the outside world is asked, hence retried."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -51,17 +52,11 @@ def download_prices(config: DataConfig, ticker: str) -> Download:
         log.warning("%s: the vendor revised %d sessions; fetched anew", ticker, done.revised)
     if done.findings:  # in words only after the seal: see `shown_warnings`
         log.warning("%s: %d warning(s) about its prices", ticker, len(done.findings))
-    return Download(
-        ticker=ticker,
-        prices=put("prices", done.bars),
-        first=f"{done.bars.index[0]:%Y-%m-%d}",
-        last=f"{done.bars.index[-1]:%Y-%m-%d}",
-        sessions=len(done.bars),
-        warnings=[
-            DataWarning(message=finding.message, until=max(finding.sessions, default=""))
-            for finding in done.findings
-        ],
-    )
+    warnings = [
+        DataWarning(message=finding.message, until=max(finding.sessions, default=""))
+        for finding in done.findings
+    ]
+    return _download(ticker, done.bars, warnings)
 
 
 def stored_prices(config: DataConfig, ticker: str) -> Download | None:
@@ -69,15 +64,18 @@ def stored_prices(config: DataConfig, ticker: str) -> Download | None:
     from rnntrade.data.store import stored_bars
 
     bars = stored_bars(data_folder(), config, ticker)
-    if bars is None:
-        return None
+    return None if bars is None else _download(ticker, bars, [])
+
+
+def _download(ticker: str, bars: pd.DataFrame, warnings: list[DataWarning]) -> Download:
+    first, last = (f"{bars.index[at]:%Y-%m-%d}" for at in (0, -1))
     return Download(
         ticker=ticker,
         prices=put("prices", bars),
-        first=f"{bars.index[0]:%Y-%m-%d}",
-        last=f"{bars.index[-1]:%Y-%m-%d}",
+        first=first,
+        last=last,
         sessions=len(bars),
-        warnings=[],
+        warnings=warnings,
     )
 
 
@@ -106,46 +104,41 @@ def partly_used(
     windows  by model
     """
     learned = [ref.load() for ref in labels]
-    trains = {ticker: [False] * len(labels) for ticker in prices}
-    judges = {ticker: [False] * len(labels) for ticker in prices}
+    used: dict[str, dict[str, list[bool]]] = {
+        ticker: {
+            "trains no model": [False] * len(labels),
+            "is not judged": [False] * len(labels),
+            "has no regime": [math.isfinite(fold.thresholds[ticker].median) for fold in learned],
+        }
+        for ticker in prices
+    }
     models: dict[str, set[str]] = {ticker: set() for ticker in prices}  # with windows of a ticker
-    for name, stored in windows.items():
-        known = stored.load()
-        tickers = known.samples.spans.ticker
-        for number, targets in enumerate(known.folds):
-            fold = targets.fold
-            taught = np.isfinite(targets.target[fold.training]).all(axis=1)
-            for rows, used in ((fold.training[taught], trains), (fold.test, judges)):
+    for name, made in windows.items():
+        stored = made.load()
+        tickers = stored.samples.spans.ticker
+        for number, targets in enumerate(stored.folds):
+            training, test = targets.fold.training, targets.fold.test
+            taught = training[np.isfinite(targets.target[training]).all(axis=1)]
+            for what, rows in (("trains no model", taught), ("is not judged", test)):
                 for ticker in np.unique(tickers[rows]):
-                    used[str(ticker)][number] = True
+                    used[str(ticker)][what][number] = True
         for ticker in np.unique(tickers):
             models[str(ticker)].add(name)
-    found = []
+    warnings = []
     for ticker, ref in prices.items():
-        regimes = [np.isfinite(fold.thresholds[ticker].median) for fold in learned]
-        lacking = {
-            "trains no model": trains[ticker],
-            "is not judged": judges[ticker],
-            "has no regime": regimes,
-        }
         parts = [
-            f"{what} in {used.count(False)} of {len(labels)} folds"
-            for what, used in lacking.items()
-            if not all(used)
+            f"{what} in {folds.count(False)} of {len(labels)} folds"
+            for what, folds in used[ticker].items()
+            if not all(folds)
         ]
         if without := [name for name in windows if name not in models[ticker]]:
             parts = [f"has too few sessions for one window of {', '.join(without)}", *parts]
         if parts:
-            found.append(_partly(ticker, ref.load(), parts, bool(models[ticker])))
-    return found
-
-
-def _partly(ticker: str, bars: pd.DataFrame, parts: list[str], used: bool) -> DataWarning:
-    """The warning about one ticker that is used in part, or not at all."""
-    span = f"{bars.index[0]:%Y-%m-%d} to {bars.index[-1]:%Y-%m-%d}" if len(bars) else "nowhere"
-    what = "; it ".join(parts) if used else f"left out: it {parts[0]}"
-    return DataWarning(
-        message=f"{ticker}: bars from {span}; {'it ' if used else ''}{what}.  The other tickers "
-        "go on.  Change data.start, data.end or split, or leave it out of data.tickers.",
-        until=f"{bars.index[-1]:%Y-%m-%d}" if len(bars) else "",
-    )
+            bars, traded = ref.load(), bool(models[ticker])
+            days = [f"{day:%Y-%m-%d}" for day in bars.index[[0, -1]]] if len(bars) else []
+            what = "it " + "; it ".join(parts) if traded else f"left out: it {parts[0]}"
+            message = f"{ticker}: bars from {' to '.join(days) or 'nowhere'}; {what}.  The other "
+            message += "tickers go on.  Change data.start, data.end or split, or leave it out of "
+            message += "data.tickers."
+            warnings.append(DataWarning(message=message, until="".join(days[-1:])))
+    return warnings

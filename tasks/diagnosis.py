@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
@@ -27,6 +25,7 @@ from rnntrade.evaluation.paths import (
 )
 from rnntrade.features.sets import check_names
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.report.catalogue import markdown_table
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read
 from rnntrade.samples.splits import require_samples
 from rnntrade.samples.windows import make_samples
@@ -34,6 +33,7 @@ from rnntrade.trading.backtest import backtest as run_backtest
 from rnntrade.trading.positions import decide
 from rnntrade.types import FoldTargets, Predictions, Windows
 from tasks.caching import step
+from tasks.plain import task
 from tasks.refs import Ref, Tables, put, read_prices
 
 Row = dict[str, str]
@@ -66,13 +66,25 @@ class Diagnosis(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        plain: dict[str, Any] = json.loads(self.model_dump_json())
-        return plain
+        return dict(json.loads(self.model_dump_json()))
 
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         title = f"Sharpe ratios after costs on {self.paths} paths (a diagnosis, not a result)"
-        return {title: [_row(name, ratios) for name, ratios in self.ratios.items()]}
+        rows = [
+            {
+                "model": name,
+                "lowest": _shown(own.lowest),
+                "quartiles": f"{_shown(own.lower_quartile)} to {_shown(own.upper_quartile)}",
+                "median": _shown(own.median),
+                "highest": _shown(own.highest),
+                "buy and hold": _shown(own.hold),
+                "paths below it": f"{_shown(100 * own.share_below, 0)} %",
+                "never held anything": str(own.undefined),
+            }
+            for name, own in self.ratios.items()
+        ]
+        return {title: rows}
 
 
 def traded_models(experiment: Experiment) -> tuple[ModelConfig, ...]:
@@ -156,7 +168,7 @@ def trade_paths(
     return put("paths", TradedPaths(traded, pd.DataFrame(tried), held))
 
 
-@task(task_run_name="judge_paths", cache_policy=NO_CACHE)
+@task("judge_paths")
 def judge_paths(
     experiment: Experiment,
     groups: int,
@@ -195,9 +207,7 @@ def judge_paths(
         prefect_run=str(flow_run.id or ""),
     )
     for rows in diagnosis.tables().values():
-        create_table_artifact(
-            key="paths", table=[dict(row) for row in rows], description=diagnosis.notice
-        )
+        create_table_artifact(key="paths", table=list(rows), description=diagnosis.notice)
     create_markdown_artifact(key="diagnosis", markdown=markdown(diagnosis), description=NOTICE)
     return diagnosis
 
@@ -206,16 +216,12 @@ def markdown(diagnosis: Diagnosis) -> str:
     """The diagnosis as Markdown, its warning first."""
     parts = [f"# Diagnosis of {diagnosis.experiment}", f"**{diagnosis.notice}**", diagnosis.text]
     for title, rows in diagnosis.tables().items():
-        if rows:
-            head = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
-            lines = [*head, *(" | ".join(row.values()) for row in rows)]
-            parts += [f"### {title}", "\n".join(f"| {line} |" for line in lines)]
+        parts += [f"### {title}", markdown_table(rows)] if rows else []
     parts += [f"**failed** {name}: {reason}" for name, reason in diagnosis.failures.items()]
     return "\n\n".join(parts)
 
 
 def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str:
-    """What was found, in sentences that claim nothing about the future."""
     sentences = [
         f"{name}: the Sharpe ratio after costs lies between {_shown(own.lowest)} and "
         f"{_shown(own.highest)} on {count} paths, median {_shown(own.median)}, beside "
@@ -237,19 +243,6 @@ def _text(count: int, ratios: dict[str, PathRatios], chosen: Overfitting) -> str
         "which is better than another."
     )
     return " ".join(sentences)
-
-
-def _row(name: str, each: PathRatios) -> Row:
-    return {
-        "model": name,
-        "lowest": _shown(each.lowest),
-        "quartiles": f"{_shown(each.lower_quartile)} to {_shown(each.upper_quartile)}",
-        "median": _shown(each.median),
-        "highest": _shown(each.highest),
-        "buy and hold": _shown(each.hold),
-        "paths below it": f"{_shown(100 * each.share_below, 0)} %",
-        "never held anything": str(each.undefined),
-    }
 
 
 def _shown(value: float, digits: int = 2) -> str:

@@ -46,16 +46,15 @@ class Task(Generic[P, R]):
         from prefect import task
         from prefect.cache_policies import NO_CACHE
 
-        def retry(task: Any, run: Any, state: Any) -> bool:
-            return self.passing(state.result(raise_on_failure=False))
-
         return task(
             task_run_name=self.run_name,
             cache_policy=NO_CACHE,
             retries=len(self.delays),
             retry_delay_seconds=list(self.delays),
             retry_jitter_factor=0.5,
-            retry_condition_fn=retry,
+            retry_condition_fn=lambda task, run, state: self.passing(
+                state.result(raise_on_failure=False)
+            ),
         )(self.fn)
 
     def _retried(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -7,7 +7,7 @@ a cluster with shared storage, and Prefect's own results stay small.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -74,13 +74,18 @@ class ModelRefs:
     strategy: "Ref[StrategyEvaluation] | None" = None
     desk: "Ref[Desk] | None" = None  # what is registered
 
+    def load_predictions(self) -> pd.DataFrame:
+        """The model's predictions, then its baselines', as one table."""
+        baselines = [self.baselines.load()] if self.baselines else []
+        return pd.concat([self.predictions.load().table, *baselines], ignore_index=True)
 
+
+@dataclass
 class Pending:
     """An output being written: fill `folder`; `ref` is there once the block has ended."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ref: Ref[Any]
+    folder: Path
+    ref: Ref[Any] = field(init=False)
 
 
 @contextmanager
@@ -114,6 +119,18 @@ def read_prices(bars: Mapping[str, Ref[pd.DataFrame]]) -> Prices:
 def data_fingerprint(prices: Mapping[str, Ref[pd.DataFrame]]) -> str:
     """One name for the bars of all tickers."""
     return fingerprint({ticker: ref.digest for ticker, ref in prices.items()})
+
+
+def load_all(value: Any) -> Any:
+    """The value with every reference in its dicts and lists replaced by what it refers to."""
+    match value:
+        case Ref():
+            return value.load()
+        case dict():
+            return {key: load_all(part) for key, part in value.items()}
+        case list():
+            return [load_all(part) for part in value]
+    return value
 
 
 def write_manifest(run_id: str, refs: Iterable[Ref[Any]]) -> None:

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -16,7 +17,7 @@ from rnntrade.report.contents import AttentionExample, ReportContents, StrategyC
 from rnntrade.samples.scaling import standardise
 from rnntrade.samples.windows import gather
 from tasks.caching import step
-from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
+from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, load_all, publish, read_prices
 from tasks.tracking.runs import commit
 
 if TYPE_CHECKING:
@@ -38,24 +39,15 @@ def report(
     """Draw every figure, fill every table, and bind them into one page."""
     from rnntrade.report.page import write_report
 
-    tables = {ticker: ref.load() for ticker, ref in features.items()}
+    tables = load_all(features)
     contents = ReportContents(
         experiment=experiment,
         provenance=about,
         prices=read_prices(prices),
         features=tables,
         regimes=labels[-1].load().regimes,
-        fits={
-            name: [ref.load() for members in refs.fits for ref in members]
-            for name, refs in models.items()
-        },
-        predictions={
-            name: pd.concat(
-                [refs.predictions.load().table, refs.baselines.load()], ignore_index=True
-            )
-            for name, refs in models.items()
-            if refs.baselines
-        },
+        fits={name: load_all([*chain.from_iterable(refs.fits)]) for name, refs in models.items()},
+        predictions={n: refs.load_predictions() for n, refs in models.items() if refs.baselines},
         evaluations={n: refs.evaluation.load() for n, refs in models.items() if refs.evaluation},
         strategies={
             name: StrategyContents(refs.books.load(), refs.strategy.load())
@@ -65,7 +57,7 @@ def report(
         attention=_attention(models, tables),
         findings=warnings,
         audit=audited.load(),
-        comparison={question: ref.load() for question, ref in compared.items()},
+        comparison=load_all(compared),
         holdout=about["final holdout"],
     )
     with publish("report") as out:
@@ -84,8 +76,7 @@ def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) 
         "experiment fingerprint": fingerprint(asdict(experiment)),
         "final holdout": holdout or "none was set aside",
         "device": device,
-        "git commit": commit().get("mlflow.source.git.commit", "not a checkout")
-        + (", edited since" if commit().get("git.edited") == "true" else ""),
+        "git commit": commit(", edited since", none="not a checkout"),
         "seed": f"{experiment.seed}, {experiment.members} member(s) a model",
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
@@ -95,7 +86,6 @@ def describe(experiment: Experiment, prices: Tables, device: str, holdout: str) 
 def _attention(
     models: Mapping[str, ModelRefs], features: Mapping[str, pd.DataFrame]
 ) -> AttentionExample | None:
-    """Where the first network with attention looked in its newest window."""
     for name, refs in models.items():
         weights = refs.predictions.load().attention
         if weights is not None:

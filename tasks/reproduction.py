@@ -1,25 +1,104 @@
-"""What a recorded run needs to be made again, and what differs when the answer does."""
+"""What a run was made of, by digest; what it needs to be made again, and what differs then."""
 
+import json
+import os
+import platform
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rnntrade.codec import save
-from rnntrade.config import DataConfig
+from rnntrade.config import DataConfig, Experiment
 from rnntrade.data import store
 from rnntrade.data.bars import cut
 from rnntrade.errors import DataError, RnntradeError
 from rnntrade.fingerprint import folder_digest
+from rnntrade.labels.regimes import Labels
 from tasks.home import data_folder, home
-from tasks.refs import Ref
-from tasks.tracking.provenance import FILE, Provenance
-from tasks.tracking.runs import read_text_artifact
+from tasks.ledger.seal import Holdout
+from tasks.refs import ModelRefs, Ref, Tables
+from tasks.steps import sources
+from tasks.tracking import runs
 
+FILE = "provenance.json"
+LIBRARIES = (
+    *("numpy", "pandas", "scipy", "scikit-learn", "torch", "arch", "pyarrow", "safetensors"),
+    *("hmmlearn", "jumpmodels", "prefect", "mlflow", "yfinance"),
+)
 KEPT_BY_HAND = ("seals", "trials")  # in the home folder: they decide which sessions a run sees
-MISSING = "missing"
+
+
+class Provenance(BaseModel):
+    """Everything that a run's figures follow from, and the digest of every step on the way."""
+
+    experiment: dict[str, Any]
+    fetched: dict[str, Ref[Any]]  # prices by ticker, before the seal
+    holdout: str  # "none", "sealed", "opened" or "spent"
+    digests: dict[str, str]  # "fit regime_lstm, fold 0, member 0" -> digest; in order of the steps
+    sources: dict[str, str]  # step -> digest of its code
+    versions: dict[str, str]  # of Python and the libraries that compute
+    device: str
+    machine: str
+    commit: str
+
+    def rebuilt(self) -> Experiment:
+        """Return the experiment as it was."""
+        return TypeAdapter(Experiment).validate_python(self.experiment)
+
+
+def provenance(
+    experiment: Experiment,
+    fetched: Tables,
+    holdout: Holdout,
+    features: Tables,
+    labels: list[Ref[Labels]],
+    models: Mapping[str, ModelRefs],
+    device: str,
+) -> Provenance:
+    """Collect it at the end of a run."""
+    digests = {f"prices {ticker}": ref.digest for ticker, ref in holdout.prices.items()}
+    digests |= {f"features {ticker}": ref.digest for ticker, ref in features.items()}
+    digests |= {f"regimes, fold {fold}": ref.digest for fold, ref in enumerate(labels)}
+    for name, refs in models.items():
+        digests[f"windows {name}"] = refs.windows.digest
+        if refs.baselines:
+            digests[f"baselines {name}"] = refs.baselines.digest
+        for fold, members in enumerate(refs.fits):
+            for member, ref in enumerate(members):
+                digests[f"fit {name}, fold {fold}, member {member}"] = ref.digest
+        digests[f"predictions {name}"] = refs.predictions.digest
+        if refs.books:
+            digests[f"backtest {name}"] = refs.books.digest
+    installed = {each.metadata["Name"].lower(): each.version for each in distributions()}
+    return Provenance(
+        experiment=json.loads(json.dumps(asdict(experiment), default=str)),
+        fetched=dict(fetched),
+        holdout=holdout.state,
+        digests=digests,
+        sources=sources(),
+        versions={
+            "python": platform.python_version(),
+            **{name: installed[name] for name in LIBRARIES if name in installed},
+        },
+        device=device,
+        machine=f"{platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        commit=runs.commit(" and edits"),
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or "unknown processor"
 
 
 class Row(BaseModel):
@@ -46,7 +125,7 @@ def read_provenance(run: Any) -> Provenance:
     """Return what the run was made of; RnntradeError when that was not, or cannot be, kept."""
     name = f"run {run.run_id}"
     try:
-        text = read_text_artifact(run.run_id, FILE)
+        text = runs.read_text_artifact(run.run_id, FILE)
     except FileNotFoundError as error:
         if run.status == "RUNNING":
             reason, cure = "is still going on", "Wait for its end"
@@ -113,7 +192,7 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
     """Put the digests side by side, in the order of the steps."""
     rows = []
     for step in {**recorded.digests, **now.digests}:
-        then, new = (at.digests.get(step, MISSING) for at in (recorded, now))
+        then, new = (at.digests.get(step, "missing") for at in (recorded, now))
         rows.append(Row(step=step, recorded=then, now=new, same=then == new))
     different = [row for row in rows if not row.same]
     changed = _changes(recorded, now, different)
@@ -133,7 +212,6 @@ def compare(run_id: str, recorded: Provenance, now: Provenance) -> Reproduction:
 
 
 def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> list[str]:
-    """Say what is not as it was: data, code, libraries, device, machine."""
     changes = []
     if recorded.experiment != now.experiment:
         changes.append("Settings: this version has settings that the recorded one had not.")
@@ -150,7 +228,11 @@ def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> lis
     if steps := ", ".join(_differing(recorded.sources, now.sources)):
         then, new = (f"commit {at.commit}" if at.commit else "no commit" for at in (recorded, now))
         sentence = f"Code: that of {steps} differs; recorded at {then}, now {new}."
-        changes.append(sentence + (_way_back(recorded.commit) if different else ""))
+        commit, _, edits = recorded.commit.partition(" ")
+        lost = "; its edits are in no commit" if edits else ""
+        cure = f"  Try again after: git checkout {commit}{lost}."
+        cure = cure if commit else "  Which code it was cannot be told."
+        changes.append(sentence + (cure if different else ""))
     for name in _differing(recorded.versions, now.versions):
         then, new = (at.versions.get(name, "not there") for at in (recorded, now))
         changes.append(f"Version: {name} {then} then, {new} now.")
@@ -166,12 +248,3 @@ def _changes(recorded: Provenance, now: Provenance, different: list[Row]) -> lis
 
 def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
     return [name for name in {**then, **now} if then.get(name) != now.get(name)]
-
-
-def _way_back(recorded: str) -> str:
-    """How to get the recorded code back."""
-    commit, _, edits = recorded.partition(" ")
-    if not commit:
-        return "  Which code it was cannot be told."
-    lost = "; its edits are in no commit" if edits else ""
-    return f"  Try again after: git checkout {commit}{lost}."

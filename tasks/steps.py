@@ -5,11 +5,15 @@ modules of their own.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import pandas as pd
 from prefect import Task, get_run_logger
+from prefect.concurrency.sync import concurrency
 
 from rnntrade import config
 from rnntrade.chain import CHAIN, Chain, chain_of
@@ -34,11 +38,14 @@ from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import find_objective
 from rnntrade.production.desk import Desk, newest_desk
 from rnntrade.training.seeds import derive_seed
+from rnntrade.training.workers import Workers
 from rnntrade.types import Books, Epoch, Fit, Predictions, Windows
 from tasks.caching import source_of, step
 from tasks.home import artifacts_folder
 from tasks.refs import ModelRefs, Ref, Tables, publish, put, read_prices
-from tasks.training import WORKER, gpu_slot, workers_of
+
+WORKER = "rnntrade.training.worker"
+GPU_LIMIT = "rnntrade-gpu"  # Prefect's concurrency limit: fits at a time per machine's GPU
 
 
 @step("compute_indicators-{ticker}", of=ticker_features)
@@ -83,6 +90,44 @@ def make_windows(
     return put("windows", CHAIN.sample_folds(tables, read_prices(prices), folds, model, judged))
 
 
+@contextmanager
+def gpu_slot(device: str) -> Iterator[None]:
+    """Wait for the GPU where there is one; a CPU's cores are counted by the workers."""
+    if device == "cpu":
+        yield
+        return
+    with concurrency(GPU_LIMIT, occupy=1, strict=True):
+        yield
+
+
+def prepare_device(wanted: str) -> str:
+    """Resolve `auto`, and make sure that the limit which `gpu_slot` waits for exists."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+    from rnntrade.training.devices import resolve_device
+
+    device = resolve_device(wanted)
+    if device != "cpu":
+        with get_client(sync_client=True) as server:
+            try:
+                server.read_global_concurrency_limit_by_name(GPU_LIMIT)
+            except ObjectNotFound:
+                limit = GlobalConcurrencyLimitCreate(name=GPU_LIMIT, limit=1)
+                try:
+                    server.create_global_concurrency_limit(limit)
+                except ObjectAlreadyExists:  # another run was faster
+                    return device
+    return device
+
+
+@cache
+def workers_of(count: int) -> Workers:
+    """The processes of this run: at most `count` of them."""
+    return Workers(count)
+
+
 @step("train_model-{model.name}-fold{fold}-member{member}", of=WORKER, not_in_key=("workers",))
 def train_model(
     windows: Ref[Windows],
@@ -97,7 +142,7 @@ def train_model(
 ) -> Ref[Fit]:
     """Fit one network on one fold, logging each epoch; an interrupted fit resumes.
 
-    A single-threaded worker process per fit, as many as there are cores.
+    A single-threaded worker process per fit, as many as there are cores, or one at a time on a GPU.
     retrained  how often before: as a later fold, a later retraining has another seed
     """
     log = get_run_logger()
@@ -149,9 +194,9 @@ def fit_baselines(
     name: str, windows: Ref[Windows], asked: config.Task, horizon: int, run_seed: int
 ) -> Ref[pd.DataFrame]:
     """Fit every baseline of the model's objective on each fold, and predict the same samples."""
-    known, tables = windows.load(), []
-    for number in range(len(known.folds)):
-        samples, targets = known.fold(number)
+    stored, tables = windows.load(), []
+    for number in range(len(stored.folds)):
+        samples, targets = stored.fold(number)
         objective = find_objective(asked, horizon, targets.classes)
         tables.append(CHAIN.predict_baselines(samples, targets, objective, run_seed))
     return put("baselines", pd.concat(tables, ignore_index=True))
@@ -210,12 +255,8 @@ def compare(models: dict[str, ModelRefs], config: ReportConfig) -> dict[str, Ref
 
     returns  by question
     """
-    tables, books = {}, {}
-    for name, refs in models.items():
-        rivals = [refs.baselines.load()] if refs.baselines else []
-        tables[name] = pd.concat([refs.predictions.load().table, *rivals], ignore_index=True)
-        if refs.books:
-            books[name] = refs.books.load()
+    tables = {name: refs.load_predictions() for name, refs in models.items()}
+    books = {name: refs.books.load() for name, refs in models.items() if refs.books}
     asked = {name: refs.model for name, refs in models.items()}
     found = compare_all(tables, asked, books, config)
     return {each.question: put("comparisons", each) for each in found}

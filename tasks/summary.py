@@ -4,14 +4,12 @@ import math
 import os
 from typing import Any
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
-from rnntrade.audit.findings import Audited, AuditReport
+from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import ModelEvaluation
@@ -20,6 +18,7 @@ from rnntrade.evaluation.verdict import CORRECTED, overall
 from rnntrade.evaluation.verdict import summary as in_one_sentence
 from rnntrade.report import catalogue, tables
 from tasks.home import tracking_uri
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref
 from tasks.setup.temporary_server import TEMPORARY
 from tasks.tracking.runs import RunIds
@@ -50,10 +49,6 @@ class Summary(BaseModel):
     mlflow_experiment: str
     prefect_run: str
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return self.model_dump()
-
     def tables(self) -> dict[str, list[Row]]:
         """Titles and rows, as a person reads them."""
         return {
@@ -68,20 +63,20 @@ class Summary(BaseModel):
         if server == os.environ.get(TEMPORARY):  # which ends with this command
             server = None
         page = f"{server.removesuffix('/api')}/runs/flow-run/{self.prefect_run}" if server else ""
-        uri = without_password(tracking_uri())
+        base, later = without_password(tracking_uri()), "  (after: rnntrade ui)"
         link = f"#/experiments/{self.mlflow_experiment}/runs?workflowType=machine_learning"
-        base = uri if uri.startswith("http") else "http://127.0.0.1:5000"
         return {
             "verdict": self.verdict,
             "audit": self.audit,
             "report": self.report,
             "MLflow": f"{base}/{link}"
-            + ("" if uri.startswith("http") else "  (after: rnntrade ui)"),
-            "Prefect": page or "http://127.0.0.1:4200  (after: rnntrade ui)",
+            if base.startswith("http")
+            else f"http://127.0.0.1:5000/{link}{later}",
+            "Prefect": page or f"http://127.0.0.1:4200{later}",
         }
 
 
-@task(task_run_name="summarise", cache_policy=NO_CACHE)
+@task("summarise")
 def summarise(
     experiment: Experiment,
     ids: RunIds,
@@ -95,20 +90,17 @@ def summarise(
     """Put the verdicts side by side, and show them on Prefect's pages."""
     judged = {name: refs.evaluation.load() for name, refs in models.items() if refs.evaluation}
     traded = {name: refs.strategy.load() for name, refs in models.items() if refs.strategy}
+    verdicts = [[each.verdict for each in group.values()] for group in (judged, traded)]
     audit = audited.load().merged
     summary = Summary(
         experiment=experiment.name,
         source=experiment.data.source,
-        verdict=in_one_sentence(
-            [each.verdict for each in judged.values()],
-            [each.verdict for each in traded.values()],
-            warned=bool(warnings),
-        ),
+        verdict=in_one_sentence(verdicts[0], verdicts[1], warned=bool(warnings)),
         warnings=warnings,
-        audit=_audit_sentence(audit),
-        outcome=overall(
-            [*(j.verdict for j in judged.values()), *(t.verdict for t in traded.values())]
-        ),
+        audit=f"No leak in {audit.compared:,} comparisons."
+        if audit.clean
+        else f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak.",
+        outcome=overall(verdicts[0] + verdicts[1]),
         models=tables.models(judged.values(), brief=True).texts(),
         strategies=tables.brief_strategies(traded.values()).texts(),
         comparisons=tables.together([ref.load() for ref in compared.values()], brief=True).texts(),
@@ -139,16 +131,9 @@ def markdown(summary: Summary) -> str:
     return "\n\n".join(parts)
 
 
-def _audit_sentence(audit: Audited) -> str:
-    if audit.clean:
-        return f"No leak in {audit.compared:,} comparisons."
-    return f"{len(audit.findings)} findings in {audit.compared:,} comparisons: a known leak."
-
-
 def _figures(
     e: ModelEvaluation, strategy: StrategyEvaluation | None
 ) -> dict[str, float | str | None]:
-    """Every figure by its name in the catalogue: what MLflow keeps and --json prints."""
     figures: dict[str, Any] = {
         "score": e.score,
         "baseline": e.baseline_score,
@@ -175,7 +160,7 @@ def _figures(
         own["sharpe_low"], own["sharpe_high"] = strategy.sharpe_interval
         figures |= {f"strategy.{name}": value for name, value in own.items()}
         figures |= {f"hold.{name}": value for name, value in strategy.benchmark_figures.items()}
-        said = {"verdict": strategy.verdict, "sentence": strategy.sentence, "power": strategy.power}
-        words |= {f"strategy.{name}": text for name, text in said.items()}
+        texts = ("verdict", "sentence", "power")
+        words |= {f"strategy.{name}": getattr(strategy, name) for name in texts}
     known = {name: float(x) if math.isfinite(x) else None for name, x in figures.items()}
     return {**known, **words}

@@ -36,7 +36,7 @@ def run(
     from flows.run import run
 
     summary = run(experiment, open_holdout, spent)
-    return Answer(summary.as_json(), lambda: show.show_run(summary), bool(summary.failures))
+    return Answer(summary, lambda: show.show_run(summary), bool(summary.failures))
 
 
 @command(

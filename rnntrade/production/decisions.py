@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.chain import CHAIN, Chain, chain_of
+from rnntrade.chain import CHAIN, chain_of
 from rnntrade.errors import DataError
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.objectives.lookup import objective_of
@@ -80,7 +80,8 @@ def ask(desk: Desk, prices: Prices, before: Evening | None = None) -> Evening:
 
 def make_windows(desk: Desk, prices: Prices) -> Samples:
     """Every window of the desk's inputs in the prices; no target is known, nor asked for."""
-    return CHAIN.windows(_chain(desk).compute_features(prices, desk.model.inputs), desk.model)
+    chain = chain_of(desk.experiment.backtest.sessions_per_year)
+    return chain.windows(chain.compute_features(prices, desk.model.inputs), desk.model)
 
 
 def predict_newest(desk: Desk, prices: Prices) -> dict[str, dict[str, float | str]]:
@@ -126,7 +127,7 @@ def answer(desk: Desk, bars: pd.DataFrame) -> pd.DataFrame:
     returns  for a direction model also `target`, the backtest's row of that session: a fraction of
              equity; NaN for a ticker that the desk has no rules for
     """
-    table = _chain(desk).latest(desk.fits, bars)
+    table = chain_of(desk.experiment.backtest.sessions_per_year).latest(desk.fits, bars)
     if not objective_of(desk.model).traded:
         return table
     targets = []
@@ -148,10 +149,6 @@ def _target(desk: Desk, probability: pd.DataFrame, closes: Mapping[str, pd.Serie
     return CHAIN.allocate(CHAIN.position(probability, rules.trading, regimes, turbulent))
 
 
-def _chain(desk: Desk) -> Chain:
-    return chain_of(desk.experiment.backtest.sessions_per_year)
-
-
 def closes_of(evening: Evening) -> dict[str, pd.Series]:
     """Closes of the desk's tickers, by ticker, on the sessions that each traded."""
     return {ticker: evening.prices.bars(ticker)["close"] for ticker in evening.desk.tickers}
@@ -159,15 +156,14 @@ def closes_of(evening: Evening) -> dict[str, pd.Series]:
 
 def regimes_of(desk: Desk, closes: Mapping[str, pd.Series]) -> pd.DataFrame:
     """(T, K) regime of each session as known at its close, by what the desk has learned."""
-    labels = desk.experiment.labels
-    return pd.DataFrame(
-        {
-            ticker: regimes_as_learned(
-                close, labels, desk.regimes[ticker].thresholds, desk.regimes[ticker].states
-            )
-            for ticker, close in closes.items()
-        }
-    )
+    labels, learned = desk.experiment.labels, desk.regimes
+    regimes = {
+        ticker: regimes_as_learned(
+            close, labels, learned[ticker].thresholds, learned[ticker].states
+        )
+        for ticker, close in closes.items()
+    }
+    return pd.DataFrame(regimes)
 
 
 def outcomes_since(evening: Evening, first: pd.Timestamp, rules: Desk | None = None) -> Outcomes:

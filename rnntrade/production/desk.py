@@ -69,7 +69,7 @@ def newest_desk(
     samples, targets = windows.fold(number)
     training = targets.fold.training
     taught = training[np.isfinite(targets.target[training]).all(axis=1)]
-    table = predictions.table
+    days, table = samples.spans.decision[taught], predictions.table
     validation = table[(table["part"] == "validation") & (table["fold"] == number)]
     return Desk(
         fits=tuple(fits),
@@ -90,10 +90,7 @@ def newest_desk(
             for ticker in experiment.data.tickers
         },
         reference=Reference.of(
-            samples.rows[samples.last[taught]],
-            samples.features,
-            samples.spans.decision[taught],
-            experiment.production,
+            samples.rows[samples.last[taught]], samples.features, days, experiment.production
         ),
         validation=validation.drop(columns=["part", "fold"]).reset_index(drop=True),
     )

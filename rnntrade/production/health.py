@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,14 +94,10 @@ class Health:
         parts += [f"not known: {', '.join(unknown)}"] * bool(unknown)
         return "; ".join(parts)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Everything as plain values, NaN as null."""
-        return {
-            "status": self.status,
-            "drifted": self.drifted,
-            "sentence": self.sentence,
-            "checks": [check.to_json() for check in self.checks],
-        }
+        about = {"status": self.status, "drifted": self.drifted, "sentence": self.sentence}
+        return {**about, "checks": [check.to_json() for check in self.checks]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +147,11 @@ def _inputs(
 ) -> list[Check]:
     checks = []
     if not len(recent_rows):
-        for name in (f"input {name}" for name in reference.names):
-            sentence = f"{name}: there are no recent values"
-            checks.append(Check(name, math.nan, math.nan, "unknown", sentence, PSI))
-        return checks
+        nothing = "there are no recent values"
+        return [
+            Check(f"input {name}", math.nan, math.nan, "unknown", f"input {name}: {nothing}", PSI)
+            for name in reference.names
+        ]
     for row in feature_drift(reference, recent_rows, config).to_dict("records"):
         name, psi, limit = f"input {row['feature']}", float(row["psi"]), float(row["limit"])
         status: Status = "drifted" if row["drifted"] else "ok"

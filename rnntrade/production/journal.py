@@ -9,7 +9,7 @@ champion) adds a second file; the first one counts.  The whole folder can be rea
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,17 @@ COLUMNS = (
     *("regime_ahead", "path", "target", "standing", "change", "abstain"),
     *("prices", "code", "desk", "emitted_at", "late"),
 )
+COMPARED = (  # of today's backtest
+    *("as_of", "ticker", "task_version", "probability", "target", "prices", "code", "desk"),
+)
 
 
-@dataclass(frozen=True)
-class Basis:
-    """What decisions rest on, by digest."""
+def as_rows(signal: Signal, prices: Mapping[str, str], **about: object) -> pd.DataFrame:
+    """One row a ticker, columns COLUMNS; lists as JSON.
 
-    prices: Mapping[str, str]  # by ticker: of its bars up to the session
-    code: str
-    desk: str
-
-
-def as_rows(signal: Signal, basis: Basis, emitted_at: str, late: bool) -> pd.DataFrame:
-    """One row a ticker, columns COLUMNS; lists as JSON."""
+    prices  by ticker, digest of its bars up to the session
+    about   code and desk (digests), emitted_at, late
+    """
     rows = [
         {
             **asdict(ticker),
@@ -47,11 +45,8 @@ def as_rows(signal: Signal, basis: Basis, emitted_at: str, late: bool) -> pd.Dat
             "experiment": signal.experiment,
             "path": json.dumps(ticker.path),
             "abstain": json.dumps([*signal.abstain, *ticker.abstain]),
-            "prices": basis.prices.get(ticker.ticker, ""),
-            "code": basis.code,
-            "desk": basis.desk,
-            "emitted_at": emitted_at,
-            "late": late,
+            "prices": prices.get(ticker.ticker, ""),
+            **about,
         }
         for ticker in signal.tickers
     ]
@@ -110,17 +105,15 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Each decision beside what a fresh backtest says, and why they differ.
 
     said     rows of the journal, from `first_said`
-    now      as_of, ticker, task_version, probability, target, prices, code, desk of the backtest
+    now      columns COMPARED, of the backtest
     returns  as_of, ticker, said and now (target), probability_said and probability_now, same,
              reason ("" if the same)
     """
     both = said.merge(now, on=["as_of", "ticker"], how="left", suffixes=("_said", "_now"))
-    both["same"] = [
-        isinstance(row["desk_now"], str)
-        and _plain(row["probability_said"]) == _plain(row["probability_now"])
-        and _plain(row["target_said"]) == _plain(row["target_now"])
-        for row in both.to_dict("records")
-    ]
+    both["same"] = both["desk_now"].notna()
+    for figure in ("probability", "target"):
+        said_then, said_now = both[f"{figure}_said"], both[f"{figure}_now"]
+        both["same"] &= (said_then == said_now) | (said_then.isna() & said_now.isna())
     both["reason"] = ["" if row["same"] else _why(row) for row in both.to_dict("records")]
     columns = ["as_of", "ticker", "said", "now", "probability_said", "probability_now"]
     both = both.rename(columns={"target_said": "said", "target_now": "now"})
@@ -128,7 +121,6 @@ def compare(said: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 
 def _why(row: Mapping[Any, Any]) -> str:
-    """What is not as it was when the decision was taken."""
     if not isinstance(row["desk_now"], str):
         return "no backtest: the model has learned from this session, or does not know the ticker"
     reasons = []

@@ -27,7 +27,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from rnntrade.codec import plain
 from rnntrade.config import SESSIONS_PER_YEAR, BacktestConfig, ProductionConfig
 from rnntrade.evaluation.metrics import max_drawdown
 from rnntrade.evaluation.statistics import block_length, bootstrap_interval
@@ -73,10 +72,6 @@ class Decision:
     promoted: bool
     reasons: tuple[str, ...]  # every rule that failed, or what it won by
     figures: Mapping[str, float]
-
-    def to_json(self) -> dict[str, object]:
-        """Everything as plain values, NaN as null."""
-        return plain(self)
 
 
 def same_question(one: Desk, other: Desk) -> str:

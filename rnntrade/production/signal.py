@@ -1,8 +1,11 @@
-"""Today's decision in words and numbers: what to hold, how sure, and why not to follow it."""
+"""Today's decision in words and numbers: what to hold, how sure, and why not to follow it.
+
+Each reason not to follow it says what would cure it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import (
     Evening,
     ask,
@@ -22,11 +24,15 @@ from rnntrade.production.decisions import (
     regimes_of,
 )
 from rnntrade.production.desk import Desk
-from rnntrade.production.health import monitor
+from rnntrade.production.drift import out_of_range
+from rnntrade.production.health import Health, monitor
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import Prices
 
+TRADED = "direction"  # the task whose desk decides ...
+BESIDE = ("regime", "forecast")  # ... and those shown beside it, where there is a champion
 NEAREST = 100  # decisions of the validation part that a probability is held against
+HALT = 5  # sessions without a bar that are taken for a halt
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Seat:
     desk: Desk
     version: str  # rnntrade-direction/3
     verdict: str = ""  # of the run that made it
+    digest: str = ""  # of the desk
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,6 @@ class Signal:
     abstain: list[str]  # reasons not to follow any of it
     tickers: list[TickerSignal]
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self)
-
 
 def make_signal(
     seats: Mapping[str, Seat],
@@ -85,13 +88,13 @@ def make_signal(
 ) -> Signal:
     """Decide one session; no bar after it is looked at.
 
-    seats   by task: "direction" decides; "regime" and "forecast" stand beside it, where there
+    seats   by task: TRADED decides; BESIDE are shown beside it, where there are any
     due     newest session that is over: an older `as_of` is stale
     asked   tickers that somebody wants to hear of; an unknown one abstains, and says so
     missing why the newest prices of a ticker could not be had: it abstains, the others go on
     errors  DataError when `as_of` is no session of the prices, or before the model's first
     """
-    seat, everything = seats["direction"], prices.upto(as_of)
+    seat, everything = seats[TRADED], prices.upto(as_of)
     desk = seat.desk
     evening = ask(desk, everything)
     if evening.day != as_of:
@@ -105,8 +108,7 @@ def make_signal(
     reasons, by_ticker = find_reasons(evening, due, health, asked, missing)
     decided = _decided(evening)
     ahead, path = (
-        predict_newest(seats[task].desk, everything) if task in seats else {}
-        for task in ("regime", "forecast")
+        predict_newest(seats[task].desk, everything) if task in seats else {} for task in BESIDE
     )
     tickers = []
     for ticker, abstain in by_ticker.items():
@@ -134,7 +136,6 @@ def make_signal(
 
 
 def _decided(evening: Evening) -> dict[str, TickerSignal]:
-    """The direction model's part of each ticker's signal."""
     desk, day = evening.desk, evening.day
     decisions = decide(evening)
     standing = decisions.target.ffill().fillna(0.0)
@@ -159,6 +160,84 @@ def _decided(evening: Evening) -> dict[str, TickerSignal]:
             change=float(change[ticker]),
         )
     return signals
+
+
+def find_reasons(
+    evening: Evening,
+    due: pd.Timestamp,
+    health: Health | None = None,
+    asked: Sequence[str] = (),
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Look for everything that speaks against following the decisions of an evening.
+
+    due     newest session that is over: an older evening is stale
+    health  what monitoring found; None: not looked at
+    asked   tickers that somebody wants to hear of; others than the desk's are unknown
+    missing why the newest prices of a ticker could not be had, by ticker
+    returns what speaks against all of them, and by ticker against each; none where nothing does
+    """
+    desk, day, test = evening.desk, evening.day, evening.desk.fold.test
+    last = expiry(desk)
+    everything = {
+        f"stale: {day:%Y-%m-%d} is not the newest session, {due:%Y-%m-%d} is over.  "
+        "Update the prices.": day < due,
+        f"in sample: the model has learned from sessions up to {test:%Y-%m-%d}.  "
+        "Ask for a later session.": day < test,
+        f"expired: the model has learned nothing since {test:%Y-%m-%d}, and was to be followed "
+        f"until {last:%Y-%m-%d}.  Retrain, and promote what is better.": max(day, due) >= last,
+        f"drift: {health.sentence if health else ''}": health is not None and health.drifted,
+    }
+    return [reason for reason, holds in everything.items() if holds], {
+        ticker: _of_ticker(evening, ticker, missing.get(ticker))
+        for ticker in dict.fromkeys([*desk.tickers, *asked])
+    }
+
+
+def _of_ticker(evening: Evening, ticker: str, missing: str | None) -> list[str]:
+    desk, day = evening.desk, evening.day
+    if ticker not in desk.tickers:
+        return [
+            f"unknown ticker: the model decides on {', '.join(desk.tickers)}.  "
+            "Run an experiment with it."
+        ]
+    reasons = []
+    if missing:
+        reasons = [f"no new prices: {missing}  If it is gone for good,{_without(desk, ticker)}."]
+    if day not in evening.prices.bars(ticker).index:
+        return [*reasons, _not_traded(evening, ticker)]
+    samples = evening.samples
+    own = (samples.spans.ticker == ticker) & (samples.spans.decision == day.to_datetime64())
+    if not own.any():
+        reason = f"too few sessions: no window of {desk.model.lookback} sessions with every input "
+        return [*reasons, f"{reason}known ends on {day:%Y-%m-%d}.  Wait for more."]
+    (last,) = samples.last[np.flatnonzero(own)]
+    window = samples.rows[last - samples.lookback + 1 : last + 1]
+    if outside := out_of_range(desk.reference, window, desk.experiment.production.range_margin):
+        reason = f"out of range: {', '.join(outside)} far outside what the model has learned from."
+        reasons.append(f"{reason}  Check the prices; if they are right, retrain.")
+    return reasons
+
+
+def _not_traded(evening: Evening, ticker: str) -> str:
+    """Since when there is no bar; after a week it looks like more than a halt."""
+    reason = f"not traded on {evening.day:%Y-%m-%d}"
+    traded = evening.prices.bars(ticker).index
+    if not len(traded):
+        return f"{reason}, nor before: there are no bars of it.  Check its source."
+    missed = int((evening.prices.sessions > traded[-1]).sum())
+    if missed <= HALT:
+        return f"{reason}: the last decision stands."
+    return (
+        f"{reason}, nor in {missed} sessions since {traded[-1]:%Y-%m-%d}: delisted, or its source "
+        "has stopped.  The last decision stands.  Check its source, or"
+        f"{_without(evening.desk, ticker)}."
+    )
+
+
+def _without(desk: Desk, ticker: str) -> str:
+    others = ",".join(other for other in desk.tickers if other != ticker)
+    return f" retrain without it (--tickers {others})" if others else " retrain"
 
 
 def rise_interval(

@@ -13,10 +13,18 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from rnntrade.config import DataConfig
 from rnntrade.storage import explained
 from tasks.home import home
 
 T = TypeVar("T")
+
+
+def markets(config: DataConfig) -> tuple[str, ...]:
+    """Names of what trials and seals are about, one a ticker, whoever its prices come from."""
+    if config.source == "synthetic":
+        return tuple(f"{ticker} {config.process} {config.seed}" for ticker in config.tickers)
+    return tuple(ticker.strip().upper() for ticker in config.tickers)
 
 
 @dataclass(frozen=True)

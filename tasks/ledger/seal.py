@@ -9,19 +9,17 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import ComputeConfig, Experiment
 from rnntrade.errors import SealError
 from rnntrade.fingerprint import fingerprint
 from tasks import clock
-from tasks.ledger import Ledger
-from tasks.ledger.trials import last_session, markets, read_lines
-from tasks.refs import Ref, Tables, put
+from tasks.ledger import Ledger, markets
+from tasks.ledger.trials import last_session, read_lines
+from tasks.plain import task
+from tasks.refs import Tables, put, read_prices
 from tasks.tracking.runs import RunIds
 
 SEALS = Ledger("seals")
@@ -37,7 +35,7 @@ class Holdout(BaseModel):
     note: str = ""  # in words, for the report
 
 
-@task(task_run_name="seal", cache_policy=NO_CACHE)
+@task("seal")
 def seal(
     ids: RunIds, experiment: Experiment, prices: Tables, opening: bool, spent: bool
 ) -> Holdout:
@@ -58,8 +56,9 @@ def seal(
         first = _first_sealed(experiment, prices)
         if opening:
             return _open(ids, experiment, prices, first, spent)
+    bars = {ticker: ref.load() for ticker, ref in prices.items()}
     return Holdout(
-        prices={ticker: _before(ref, first) for ticker, ref in prices.items()},
+        prices={t: put("prices", b[b.index < pd.Timestamp(first)]) for t, b in bars.items()},
         sealed_from=first,
         state="sealed",
         note=f"Sessions from {first} on are sealed: this run has not seen them.",
@@ -92,14 +91,11 @@ def _open(ids: RunIds, experiment: Experiment, prices: Tables, first: str, spent
             "been chosen with its help.  Use --spent to see it all the same, stamped so."
         )
     _add(experiment, {"event": "opened", "first": first, "run": ids.parent, "what": this})
-    return Holdout(
-        prices=prices,
-        test_from=first,
-        state="spent" if reasons else "opened",
-        note=f"The holdout from {first} on is spent: {'; '.join(reasons)}."
-        if reasons
-        else f"The holdout from {first} on was opened by this run, for the first time.",
-    )
+    state, how = "opened", "was opened by this run, for the first time"
+    if reasons:
+        state, how = "spent", f"is spent: {'; '.join(reasons)}"
+    note = f"The holdout from {first} on {how}."
+    return Holdout(prices=prices, test_from=first, state=state, note=note)
 
 
 def _first_sealed(experiment: Experiment, prices: Tables) -> str:
@@ -107,8 +103,7 @@ def _first_sealed(experiment: Experiment, prices: Tables) -> str:
     if sealed := _events(experiment, "sealed"):
         return min(str(event["first"]) for event in sealed)
     wanted = experiment.split.sealed_sessions
-    indices = [ref.load().index.to_numpy() for ref in prices.values()]
-    sessions = pd.DatetimeIndex(np.unique(np.concatenate(indices)))
+    sessions = read_prices(prices).sessions
     if wanted >= len(sessions):
         raise SealError(
             f"split.sealed_sessions is {wanted}, and there are only {len(sessions)} sessions.  "
@@ -119,14 +114,7 @@ def _first_sealed(experiment: Experiment, prices: Tables) -> str:
     return first
 
 
-def _before(prices: Ref[pd.DataFrame], first: str) -> Ref[pd.DataFrame]:
-    """Publish the bars before the seal."""
-    bars = prices.load()
-    return put("prices", bars[bars.index < pd.Timestamp(first)])
-
-
 def _events(experiment: Experiment, kind: str) -> list[dict[str, Any]]:
-    """Return the events of one kind that concern any of the tickers."""
     own = set(markets(experiment.data))
     return [
         each for each in SEALS.read(dict) if each["event"] == kind and own & set(each["markets"])

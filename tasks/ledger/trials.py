@@ -12,11 +12,10 @@ What was tried on any of its tickers counts, whatever the source and the first a
 one more session, or one ticker less, would make every earlier trial forgotten.
 """
 
+from itertools import chain
 from typing import Any
 
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import DataConfig, Experiment
@@ -25,7 +24,8 @@ from rnntrade.evaluation.verdict import Trials
 from rnntrade.fingerprint import fingerprint
 from rnntrade.types import Books, Windows
 from tasks import clock
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, markets
+from tasks.plain import task
 from tasks.refs import Ref, Tables, data_fingerprint
 from tasks.tracking.runs import RunIds, recorded_trials, tag_trials
 
@@ -47,14 +47,7 @@ class Line(BaseModel):
     noted: str  # when, UTC
 
 
-def markets(config: DataConfig) -> tuple[str, ...]:
-    """Names of what trials are counted on, one a ticker, whoever its prices come from."""
-    if config.source == "synthetic":
-        return tuple(f"{ticker} {config.process} {config.seed}" for ticker in config.tickers)
-    return tuple(ticker.strip().upper() for ticker in config.tickers)
-
-
-@task(task_run_name="note_fits", cache_policy=NO_CACHE)
+@task("note_fits")
 def note_fits(
     ids: RunIds,
     experiment: Experiment,
@@ -64,24 +57,24 @@ def note_fits(
 ) -> Trials:
     """Write down every fit that is about to begin; say what was tried so far, these included."""
     shared = _shared(ids, experiment.data, prices)
-    lines: list[Line] = []
+    lines: dict[str, list[Line]] = {}
     for model in experiment.models:
         question = (windows[model.name].digest, model, experiment.training, experiment.seed)
-        attempt = fingerprint((*question, experiment.members, folds))
-        own = [
-            shared | {"id": fingerprint(("fit", *question, fold, member)), "attempt": attempt}
+        own = {"kind": "fit", "model": model.name, **shared}
+        own["attempt"] = fingerprint((*question, experiment.members, folds))
+        lines[model.name] = [
+            Line(id=fingerprint(("fit", *question, fold, member)), **own)
             for fold in range(folds)
             for member in range(experiment.members)
         ]
-        lines += [Line.model_validate({"kind": "fit", "model": model.name} | fit) for fit in own]
-    note(lines)
+    note([*chain.from_iterable(lines.values())])
     for name, run_id in ids.children.items():
-        fits = [line for line in lines if line.model == name]
-        tag_trials(run_id, fits[0].markets, fits[0].attempt, [line.id for line in fits])
+        first, fits = lines[name][0], [line.id for line in lines[name]]
+        tag_trials(run_id, first.markets, first.attempt, fits)
     return known_trials(experiment.data)
 
 
-@task(task_run_name="note_strategies", cache_policy=NO_CACHE)
+@task("note_strategies")
 def note_strategies(
     ids: RunIds, experiment: Experiment, prices: Tables, backtests: dict[str, Ref[Books]]
 ) -> Trials:
@@ -93,9 +86,8 @@ def note_strategies(
     for name, ref in backtests.items():
         returns = ref.load().strategy.returns
         ratio = sharpe_ratio(returns, risk_free, year) / year**0.5
-        own: dict[str, Any] = {"id": ref.digest[:16], "attempt": ref.digest[:16], "model": name}
-        own["sharpe"] = ratio if ratio == ratio else None
-        lines.append(Line.model_validate(shared | {"kind": "strategy"} | own))
+        own = {"kind": "strategy", "model": name, "sharpe": ratio if ratio == ratio else None}
+        lines.append(Line(id=ref.digest[:16], attempt=ref.digest[:16], **own, **shared))
     note(lines)
     return known_trials(experiment.data)
 
@@ -131,7 +123,6 @@ def last_session(prices: Tables) -> str:
 
 
 def _shared(ids: RunIds, config: DataConfig, prices: Tables) -> dict[str, Any]:
-    """Fields that all lines of a run share."""
     return {
         "markets": markets(config),
         "data": data_fingerprint(prices),

@@ -7,11 +7,10 @@ and expiry start a retraining: they are Prefect events, and emitted once per ver
 
 import base64
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel
 
@@ -21,6 +20,7 @@ from rnntrade.errors import ConfigError
 from rnntrade.production.decay import SCORES
 from rnntrade.production.health import monitor, number
 from rnntrade.report.catalogue import markdown_table, row
+from tasks import clock
 from tasks.home import artifacts_folder, data_folder
 from tasks.plain import in_flow, run_logger, task
 from tasks.production.notify import notify
@@ -84,18 +84,14 @@ def prices_of(version: Version) -> DataConfig:
 
 @task("check-{version.task}")
 def check_champion(
-    version: Version,
-    prices: Tables,
-    as_of: date | None,
-    missing: dict[str, str] | None = None,
+    version: Version, prices: Tables, as_of: date | None, missing: dict[str, str]
 ) -> Monitored:
     """Look at inputs, hits, calibration, the bars and the age, and draw it.
 
-    as_of   the evening to look as if it were; None: now
-    missing why a ticker's newest prices could not be had, by ticker
-    errors  ConfigError when there is no bar up to that day
+    as_of    evaluate as of this date; None: now
+    missing  why a ticker's newest prices could not be had, by ticker
+    errors   ConfigError when there is no bar up to that day
     """
-    failed = missing or {}
     from rnntrade.data.revisions import last_revision
     from rnntrade.production import upkeep
     from rnntrade.production.decisions import ask, observe
@@ -105,45 +101,42 @@ def check_champion(
 
     desk, bars = desk_of(version), read_prices(prices)
     data = desk.experiment.data
-    due = _due(data.calendar, as_of)
-    known = bars.upto(due)
-    if not len(known.sessions):
+    due = last_settled(data.calendar, clock.now())
+    if as_of is not None:
+        around = as_of - timedelta(days=14), as_of + timedelta(days=1)
+        due = min(due, expected_sessions(data.calendar, *around)[-1])
+    if not len(bars.upto(due).sessions):
         raise ConfigError(f"{due:%Y-%m-%d}: the bars begin on {bars.sessions[0]:%Y-%m-%d}.")
-    evening = ask(desk, known)
-    known = evening.prices
-    newest = {t: known.bars(t).index[-1] for t in desk.tickers if len(known.bars(t))}
-    revised = [last_revision(data_folder(), data.source, t, due) for t in prices]
+    evening = ask(desk, bars.upto(due))
+    traded = {ticker: evening.prices.bars(ticker).index for ticker in desk.tickers}
+    newest = {ticker: sessions[-1] for ticker, sessions in traded.items() if len(sessions)}
+    revised = [last_revision(data_folder(), data.source, ticker, due) for ticker in prices]
     others = (
-        upkeep.freshness(newest, due, data.calendar, failed),
+        upkeep.freshness(newest, due, data.calendar, missing),
         upkeep.revisions(revised),
         upkeep.age_check(desk, due),
     )
     seen = observe(evening)
     health = monitor(desk.reference, seen, desk.experiment.production, others)
-    drawn = {}
-    if len(seen.recent_rows):
-        inputs = feature_drift(desk.reference, seen.recent_rows, desk.experiment.production)
-        drawn = figures(inputs, seen.validation, seen.recent)
+    content = health.to_json()
     with publish("health") as out:
-        for name, figure in drawn.items():
-            (out.folder / f"{name}.png").write_bytes(png(figure))
-        (out.folder / "health.json").write_text(
-            json.dumps(health.to_json(), indent=1), encoding="utf-8"
-        )
+        if len(seen.recent_rows):
+            inputs = feature_drift(desk.reference, seen.recent_rows, desk.experiment.production)
+            for name, figure in figures(inputs, seen.validation, seen.recent).items():
+                (out.folder / f"{name}.png").write_bytes(png(figure))
+        (out.folder / "health.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     run_logger().info("%s: %s", version.name, health.sentence)
     return Monitored(
         task=version.task,
         version=version.name,
-        as_of=f"{known.sessions[-1]:%Y-%m-%d}",
+        as_of=f"{evening.day:%Y-%m-%d}",
         due=f"{due:%Y-%m-%d}",
-        status=health.status,
-        sentence=health.sentence,
-        checks=[check.to_json() for check in health.checks],
+        **content,
         figures={**seen.figures(), "revised": float(sum(each.revised for each in revised))},
         bars=data_fingerprint(prices),
         newest=bool(bars.sessions[-1] <= due),
         pictures=out.ref,
-        missing=failed,
+        missing=missing,
     )
 
 
@@ -157,14 +150,14 @@ def record_look(found: Monitored) -> Monitored:
             return found.model_copy(update={"mlflow_run": before[0].info.run_id, "new": False})
         name = f"{found.version.removeprefix('rnntrade-')} {found.due}"
         with noted_run(EXPERIMENT, ABOUT, name, tags) as run_id:
-            said = {
+            about = {
                 "task": found.task,
                 "status": found.status,
                 "sentence": found.sentence,
                 "mlflow.source.name": "rnntrade monitor",
                 "mlflow.note.content": markdown(found),
             }
-            write(run_id, figures=_metrics(found), tags=said)
+            write(run_id, figures=_metrics(found), tags=about)
             client().log_artifacts(run_id, str(found.pictures.folder))
     return found.model_copy(update={"mlflow_run": run_id})
 
@@ -176,30 +169,32 @@ def announce(found: Monitored) -> Monitored:
     A look back only records.  For an event a server is started where none is named.
     """
     emitted = []
-    statuses = {each["status"] for each in found.checks if found.newest}
+    earlier = {"monitor.version": found.version, "monitor.session": found.as_of}
     for status, event in EVENTS.items():
         mark = f"event.{event}"
-        if status not in statuses or _announced(found, mark):
+        sentences = [each["sentence"] for each in found.checks if each["status"] == status]
+        if not (found.newest and sentences) or any(
+            mark in run.data.tags for run in noted_runs(EXPERIMENT, earlier)
+        ):
             continue
         from tasks.setup.temporary_server import start_server
 
         start_server()
         from prefect.events import emit_event
 
-        sentences = [each["sentence"] for each in found.checks if each["status"] == status]
-        told = "; ".join(sentences)
+        reasons = "; ".join(sentences)
         emit_event(
             event,
             resource={
                 "prefect.resource.id": f"rnntrade.champion.{found.task}",
                 "prefect.resource.name": found.version,
             },
-            payload={"version": found.version, "as_of": found.as_of, "sentence": told},
+            payload={"version": found.version, "as_of": found.as_of, "sentence": reasons},
             id=uuid5(NAMESPACE_URL, f"{event}/{found.version}/{found.as_of}/{found.mlflow_run}"),
         )
         where = f"Version {found.version}, session {found.as_of}, MLflow run {found.mlflow_run}."
-        notify(f"rnntrade: the {found.task} champion has {status}", f"{told}\n\n{where}")
-        client().set_tag(found.mlflow_run, mark, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        notify(f"rnntrade: the {found.task} champion has {status}", f"{reasons}\n\n{where}")
+        client().set_tag(found.mlflow_run, mark, clock.stamp())
         emitted.append(event)
     return found.model_copy(update={"events": emitted})
 
@@ -212,7 +207,8 @@ def show(found: Monitored) -> None:
     from prefect.artifacts import create_markdown_artifact
 
     pictures = [
-        f"![{path.stem.replace('_', ' ')}]({_embedded(path.read_bytes())})"
+        f"![{path.stem.replace('_', ' ')}](data:image/png;base64,"
+        f"{base64.b64encode(path.read_bytes()).decode()})"
         for path in sorted(found.pictures.folder.glob("*.png"), key=lambda each: each.stem != FIRST)
     ]
     create_markdown_artifact(
@@ -237,33 +233,13 @@ def markdown(found: Monitored) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _due(calendar: str, as_of: date | None) -> pd.Timestamp:
-    """Newest session that is over, by the clock or on the evening of `as_of`."""
-    settled = last_settled(calendar, datetime.now(UTC))
-    if as_of is None:
-        return settled
-    held = expected_sessions(calendar, as_of - timedelta(days=14), as_of + timedelta(days=1))
-    return min(settled, held[-1])
-
-
-def _announced(found: Monitored, mark: str) -> bool:
-    """Whether a look at this version and session has announced it, on whatever day."""
-    which = {"monitor.version": found.version, "monitor.session": found.as_of}
-    return any(mark in run.data.tags for run in noted_runs(EXPERIMENT, which))
-
-
 def _metrics(found: Monitored) -> dict[str, float]:
-    """Figures, and the value of each check, by names that MLflow takes."""
-    told: dict[str, float | None] = dict(found.figures)
+    metrics: dict[str, float | None] = dict(found.figures)
     for each in found.checks:
         name = each["name"]
         if name in SCORES:
-            told[f"p_value.{name.replace(' ', '_')}"] = each["p_value"]
+            metrics[f"p_value.{name.replace(' ', '_')}"] = each["p_value"]
         else:
             plain = {"revisions": "revised_share"}.get(name, name)
-            told[plain.replace("input ", "psi.")] = each["value"]
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _embedded(picture: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+            metrics[plain.replace("input ", "psi.")] = each["value"]
+    return {name: value for name, value in metrics.items() if value is not None}

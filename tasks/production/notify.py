@@ -20,7 +20,7 @@ import httpx
 from rnntrade.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.production.promotion import Judged
+    from tasks.production.retraining import Judged
     from tasks.production.signals import Said
 
 log = logging.getLogger("prefect.rnntrade")

@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 import pandas as pd
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from rnntrade.config import Experiment
@@ -20,6 +18,7 @@ from rnntrade.production.promotion import judge, score
 from rnntrade.trading.backtest import backtest
 from rnntrade.types import Backtest
 from tasks.caching import step
+from tasks.plain import run_logger, task
 from tasks.refs import Ref, Tables, put, read_prices
 
 
@@ -54,7 +53,7 @@ def tonight(experiment: Experiment, gate: bool) -> Experiment:
     return replace(experiment, split=split)
 
 
-@task(task_run_name="follow-{policy}", cache_policy=NO_CACHE)
+@task("follow-{policy}")
 def follow(
     experiment: Experiment,
     prices: Tables,
@@ -68,7 +67,7 @@ def follow(
     errors   ConfigError for an unknown policy, or too few sessions
     """
     sessions_between(policy)
-    bars, log = read_prices(prices), get_run_logger()
+    bars, log = read_prices(prices), run_logger()
     first = experiment.split.train_sessions
     if len(bars.sessions) <= first:
         raise ConfigError(
@@ -90,7 +89,7 @@ def follow(
     return put("policies", live_through(policy, bars, bars.sessions[first:], next_desk))
 
 
-@task(task_run_name="compare_policies", cache_policy=NO_CACHE)
+@task("compare_policies")
 def compare_policies(
     experiment: Experiment, prices: Tables, followed: dict[str, Ref[History]]
 ) -> list[PolicyRow]:

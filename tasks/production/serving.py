@@ -3,44 +3,136 @@
     POST /signal   {"bars": [{"date": "2024-01-02", "ticker": "SPY", "close": 472.6}, ...]}
     GET  /health   {"status": "ok", "versions": {"direction": "rnntrade-direction/3"}}
 
-Mistakes have one form, {"errors": [{"field": "bars.0.close", "error": "..."}]}: 400 with the field,
-404, 405, 413.  A request writes nothing to disk, and no pickle is read: desks are safetensors, JSON
-and Parquet that answer to their digest.
+Only the bars of the champion's own tickers are looked at; others are reported as unknown, as
+`rnntrade signal --tickers` does.  A ticker of the champion's without bars abstains; the others are
+decided.  Mistakes have one form, {"errors": [{"field": "bars.0.close", "error": "..."}]}: 400 with
+the field, 404, 405, 413.  A request writes nothing to disk, and no pickle is read: desks are
+safetensors, JSON and Parquet that match their digest.
 """
 
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.types import FailFast
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from rnntrade.errors import RnntradeError
-from rnntrade.production.signal import Seat
-from tasks.production.asked import WrongField, answer
-from tasks.production.signals import BESIDE, TRADED
-from tasks.tracking.champions import desk_of, holder, require_champion
+from rnntrade.data.sessions import last_settled
+from rnntrade.errors import DataError, RnntradeError
+from rnntrade.production.signal import TRADED, Seat, make_signal
+from rnntrade.training.latest import history
+from rnntrade.types import FIELDS, Prices
+from tasks import clock
+from tasks.production.signals import find_seats
 
 log = logging.getLogger("prefect.rnntrade")
 
 REFRESH = 30.0  # seconds after which the aliases are looked at again
 LARGEST = 16 * 2**20  # bytes of a request: 20 years of 40 tickers
 LONGEST = 100  # characters of a field's name that are repeated
+MOST_TICKERS = 100
+FIRST, LAST = date(1900, 1, 1), date(2199, 12, 31)  # between which a bar must lie
 WHERE = {404: "  There are POST /signal and GET /health."}
+
+
+class WrongField(Exception):
+    """A request that has no answer: the field that is wrong, and why."""
+
+    def __init__(self, field: str, error: str) -> None:
+        super().__init__(error)
+        self.field = field
+
+
+class Bar(BaseModel):
+    """One session of one ticker; more fields are allowed, and not read."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    date: Annotated[date, Field(ge=FIRST, le=LAST)]
+    ticker: Annotated[str, Field(min_length=1, max_length=64)]
+    close: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # adjusted for splits and dividends
+
+
+class Asked(BaseModel):
+    """A request: every bar from the first day on that the champion's experiment names."""
+
+    model_config = ConfigDict(
+        extra="allow", strict=True
+    )  # `_read` refuses more: at the first field
+
+    bars: Annotated[list[Bar], Field(min_length=1), FailFast()]
+    as_of: date | None = None  # a session of the bars; None: tonight, after the newest
+
+
+def answer(seats: Mapping[str, Seat], body: bytes) -> dict[str, Any]:
+    """Decide from the bars sent, with the numbers of `rnntrade signal`.
+
+    seats   by task
+    body    JSON, as `Asked`
+    errors  WrongField
+    """
+    asked, desk = _read(body), seats[TRADED].desk
+    tickers = list(dict.fromkeys(bar.ticker for bar in asked.bars))
+    if len(tickers) > MOST_TICKERS:
+        raise WrongField("bars", f"{len(tickers)} tickers are more than {MOST_TICKERS}.")
+    if not set(tickers) & set(desk.tickers):
+        raise WrongField(
+            "bars", f"No bars of {', '.join(desk.tickers)}: the model decides on them."
+        )
+    try:
+        prices = _as_prices([bar for bar in asked.bars if bar.ticker in desk.tickers])
+        as_of = pd.Timestamp(asked.as_of) if asked.as_of else prices.sessions[-1]
+        if as_of not in prices.sessions:
+            raise WrongField("as_of", f"{as_of:%Y-%m-%d} is no session of the bars.")
+        settled = last_settled(desk.experiment.data.calendar, clock.now())
+        due = as_of if asked.as_of else settled  # by name it is not tonight's: never stale
+        with np.errstate(all="ignore"):  # of wild closes; what is not finite is told
+            return asdict(make_signal(seats, prices, as_of, due, asked=tickers))
+    except DataError as error:
+        raise WrongField("bars", str(error)) from error
+
+
+def _read(body: bytes) -> Asked:
+    try:
+        asked = Asked.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise WrongField(field, f"{first['msg']}.") from error
+    for name in asked.model_extra or {}:
+        raise WrongField(name, "There is no such field; there are bars and as_of.")
+    return asked
+
+
+def _as_prices(bars: list[Bar]) -> Prices:
+    """Bars of which only the closes are known; DataError for a session that is there twice."""
+    table = pd.DataFrame([(bar.date, bar.ticker, bar.close) for bar in bars])
+    table.columns = pd.Index(["date", "ticker", "close"])
+    known = {
+        str(ticker): history(str(ticker), rows)["close"]
+        for ticker, rows in table.groupby("ticker", sort=False)
+    }
+    closes = pd.concat(known, axis=1).sort_index().rename_axis(index="date", columns=None)
+    return Prices(**dict.fromkeys(FIELDS, closes))
 
 
 class Followed:
     """The champions, looked up again from time to time; the last ones stay while MLflow is gone."""
 
     def __init__(self) -> None:
-        self.seats: dict[str, Seat] = {}  # by task
-        self.seats = self._look()
+        self.seats = find_seats()  # by task
 
     def keep_up(self, over: threading.Event) -> None:
         """Follow the aliases until it is over."""
@@ -50,18 +142,9 @@ class Followed:
     def look_again(self) -> None:
         """Replace who is champion no more; who stays is not loaded again."""
         try:
-            self.seats = self._look()
+            self.seats = find_seats(self.seats)
         except RnntradeError as error:
             log.warning("the champions stay as they are: %s", error)
-
-    def _look(self) -> dict[str, Seat]:
-        known = {seat.version: seat for seat in self.seats.values()}
-        champions = [require_champion(TRADED), *filter(None, map(holder, BESIDE))]
-        return {
-            each.task: known.get(each.name)
-            or Seat(desk_of(each), each.name, each.tags.get("verdict", ""))
-            for each in champions
-        }
 
     def names(self) -> dict[str, str]:
         """Versions by task."""

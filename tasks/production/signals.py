@@ -1,7 +1,10 @@
-"""The champion's decisions as tasks: said, written into the journal, held against a backtest."""
+"""The champion's decisions as tasks: written into the journal, and compared with a backtest."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,16 +17,14 @@ from rnntrade.errors import ConfigError
 from rnntrade.fingerprint import source_digest
 from rnntrade.production import journal
 from rnntrade.production.decisions import ask, decide
-from rnntrade.production.signal import Seat, make_signal, words
+from rnntrade.production.signal import BESIDE, TRADED, Seat, make_signal, words
 from rnntrade.types import Prices
 from tasks import clock
 from tasks.home import home
 from tasks.plain import run_logger, task
 from tasks.refs import Tables, read_prices
-from tasks.tracking.champions import Version, desk_of, holder, require_champion
+from tasks.tracking.champions import desk_of, holder, require_champion
 
-TRADED = "direction"  # the task whose champion decides ...
-BESIDE = ("regime", "forecast")  # ... and those that are told beside it, where there is a champion
 CODE = "rnntrade.production.signal"  # its source, and that of all it imports, makes a decision
 
 
@@ -38,20 +39,14 @@ class Said(BaseModel):
     warnings: list[str] = []  # about the prices
 
 
-class Compared(BaseModel):
-    """One decision of the journal beside today's backtest."""
+class Reconciled(BaseModel):
+    """The journal beside a fresh backtest."""
 
-    as_of: str
-    ticker: str
-    said: str  # target weight and probability
-    now: str
-    same: bool
-    reason: str
-
-    def row(self) -> dict[str, str]:
-        """As a line of a table."""
-        told = {"session": self.as_of, "ticker": self.ticker, "said": self.said}
-        return {**told, "now": self.now, "because": self.reason}
+    decisions: int
+    same: int
+    rows: list[dict[str, str]]  # the others, and why
+    sentence: str
+    missing: dict[str, str] = {}  # by ticker, why its newest prices could not be had
 
 
 def journal_folder() -> Path:
@@ -62,6 +57,22 @@ def journal_folder() -> Path:
 def followed() -> Experiment:
     """The experiment of the champion that decides: whose prices are needed."""
     return desk_of(require_champion(TRADED)).experiment
+
+
+def find_seats(current: Mapping[str, Seat] = MappingProxyType({})) -> dict[str, Seat]:
+    """The champions by task; RnntradeError when there is none that decides.
+
+    current  those found before, which are not loaded again
+    """
+    loaded = {seat.version: seat for seat in current.values()}
+    champions = [require_champion(TRADED), *filter(None, map(holder, BESIDE))]
+    return {
+        version.task: loaded.get(version.name)
+        or Seat(
+            desk_of(version), version.name, version.tags.get("verdict", ""), version.tags["desk"]
+        )
+        for version in champions
+    }
 
 
 @task("sessions_to_say")
@@ -84,85 +95,71 @@ def sessions_to_say(prices: Tables, as_of: date | None) -> list[str]:
 
 @task("say-{session}")
 def say(
-    prices: Tables,
-    session: str,
-    asked: list[str],
-    kept: bool,
-    missing: dict[str, str] | None = None,
+    prices: Tables, session: str, asked: list[str], kept: bool, missing: dict[str, str]
 ) -> Said:
     """Decide one session with the champion, and write it down.
 
-    asked  tickers that somebody wants to hear of, beyond the champion's own
-    kept   in the journal: an evening's own decision, or one that was missed; else only shown
-    missing why a ticker's newest prices could not be had, by ticker
+    asked    tickers that somebody wants to hear of, beyond the champion's own
+    kept     in the journal: an evening's own decision, or one that was missed; else only shown
+    missing  why a ticker's newest prices could not be had, by ticker
     """
-    failed = missing or {}
-    champion = require_champion(TRADED)
-    seats = {TRADED: _seat(champion)}
-    seats |= {each.task: _seat(each) for each in map(holder, BESIDE) if each is not None}
+    seats = find_seats()
     bars, day, now = read_prices(prices), pd.Timestamp(session), clock.now()
     settled = last_settled(seats[TRADED].desk.experiment.data.calendar, now)
-    newest = kept and day == bars.sessions[-1]
-    due = settled if newest else day
-    signal = make_signal(seats, bars, day, due=due, asked=asked, missing=failed)
-    late = day < settled
-    added = False
+    due = settled if kept and day == bars.sessions[-1] else day
+    signal = make_signal(seats, bars, day, due=due, asked=asked, missing=missing)
+    late, added = day < settled, False
     if kept:
-        basis = journal.Basis(_digests(bars, day), source_digest(CODE), champion.tags["desk"])
-        rows = journal.as_rows(signal, basis, f"{now:%Y-%m-%dT%H:%M:%S.%fZ}", late)
+        basis = {"code": source_digest(CODE), "desk": seats[TRADED].digest}
+        about = {**basis, "emitted_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}", "late": late}
+        rows = journal.as_rows(signal, _digests(bars, day), **about)
         added = journal.add(journal_folder(), rows)
     lines = words(signal)
     for line in lines:
         run_logger().info("%s  %s", session, line)
-    return Said(signal=signal.as_json(), lines=lines, late=late, added=added, missing=failed)
+    return Said(signal=asdict(signal), lines=lines, late=late, added=added, missing=missing)
 
 
 @task("reconcile")
-def reconcile_journal(prices: Tables) -> list[Compared]:
-    """Every decision that counts beside today's backtest of the champion: `journal.compare`."""
+def reconcile_journal(prices: Tables) -> Reconciled:
+    """Compare every decision that counts with today's backtest of the champion."""
     champion = require_champion(TRADED)
     desk, bars = desk_of(champion), read_prices(prices)
     said = journal.first_said(journal.read(journal_folder()))
     decided = decide(ask(desk, bars))
-    code = source_digest(CODE)
-    rows = []
-    for session in sorted(set(said["as_of"])):
-        day = pd.Timestamp(session)
-        if day not in decided.target.index:
-            continue
-        prices_then = _digests(bars, day)
-        for ticker in desk.tickers:
-            rows.append(
-                {
-                    "as_of": session,
-                    "ticker": ticker,
-                    "task_version": champion.name,
-                    "probability": decided.probability.loc[day, ticker],
-                    "target": decided.target.loc[day, ticker],
-                    "prices": prices_then.get(ticker, ""),
-                    "code": code,
-                    "desk": champion.tags["desk"],
-                }
-            )
-    columns = ["as_of", "ticker", "task_version", "probability", "target", "prices", "code", "desk"]
-    compared = journal.compare(said, pd.DataFrame(rows, columns=columns))
-    return [
-        Compared(
-            as_of=row["as_of"],
-            ticker=row["ticker"],
-            said=f"{row['said']:+.4f} (p {row['probability_said']:.6f})",
-            now=f"{row['now']:+.4f} (p {row['probability_now']:.6f})",
-            same=row["same"],
-            reason=row["reason"],
-        )
-        for row in compared.to_dict("records")
+    days = [day for day in decided.target.index if f"{day:%Y-%m-%d}" in set(said["as_of"])]
+    now = [
+        {
+            "as_of": f"{day:%Y-%m-%d}",
+            "ticker": ticker,
+            "task_version": champion.name,
+            "probability": decided.probability.loc[day, ticker],
+            "target": decided.target.loc[day, ticker],
+            "prices": digests.get(ticker, ""),
+            "code": source_digest(CODE),
+            "desk": champion.tags["desk"],
+        }
+        for day, digests in ((day, _digests(bars, day)) for day in days)
+        for ticker in desk.tickers
     ]
-
-
-def _seat(version: Version) -> Seat:
-    return Seat(desk_of(version), version.name, version.tags.get("verdict", ""))
+    compared = journal.compare(said, pd.DataFrame(now, columns=list(journal.COMPARED)))
+    same = int(compared["same"].sum())
+    return Reconciled(
+        decisions=len(compared),
+        same=same,
+        rows=[
+            {
+                "session": row["as_of"],
+                "ticker": row["ticker"],
+                "said": f"{row['said']:+.4f} (p {row['probability_said']:.6f})",
+                "now": f"{row['now']:+.4f} (p {row['probability_now']:.6f})",
+                "because": row["reason"],
+            }
+            for row in compared[~compared["same"]].to_dict("records")
+        ],
+        sentence=f"{same} of {len(compared)} decisions are today's backtest to the last digit.",
+    )
 
 
 def _digests(bars: Prices, day: pd.Timestamp) -> dict[str, str]:
-    """Of each ticker's bars up to a session."""
     return {ticker: digest(bars.bars(ticker).loc[:day]) for ticker in bars.tickers}

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,6 +28,8 @@ from tasks.tracking.runs import client, fluent_api
 from tasks.tracking.silence import answered, without_password
 
 log = logging.getLogger("prefect.rnntrade")
+
+Row = tuple[str, Any, str | None, list[str], dict[str, str]]
 
 PREFIX = "rnntrade-"
 PROMOTED = "promoted"  # outcome of a decision, in a version's tags
@@ -68,9 +71,19 @@ def versions(task: str = "") -> list[Version]:
     """Return every version, of one task or of all, newest first."""
     file = _database()
     try:
-        found = [] if file and not file.exists() else _read(file) if file else _listed()
+        rows = [] if file and not file.exists() else _read(file) if file else _listed()
     except sqlite3.Error:  # of a version whose tables are others
-        found = _listed()
+        rows = _listed()
+    found = [
+        Version(
+            task=name.removeprefix(PREFIX),
+            number=str(number),
+            aliases=sorted(aliases),
+            tags=tags,
+            run_id=run_id or "",
+        )
+        for name, number, run_id, aliases, tags in rows
+    ]
     chosen = [version for version in found if task in ("", version.task)]
     return sorted(chosen, key=lambda version: (version.task, -int(version.number)))
 
@@ -81,45 +94,31 @@ def _database() -> Path | None:
     return None if elsewhere else database_file(tracking_uri())
 
 
-def _listed() -> list[Version]:
-    """Every version, as MLflow lists them."""
+def _listed() -> list[Row]:
     server = client()
     return [
-        Version(
-            task=model.name.removeprefix(PREFIX),
-            number=str(version.version),
-            aliases=sorted(a for a, n in model.aliases.items() if str(n) == str(version.version)),
-            tags=version.tags,
-            run_id=version.run_id or "",
+        (
+            model.name,
+            v.version,
+            v.run_id,
+            [a for a, n in model.aliases.items() if str(n) == str(v.version)],
+            v.tags,
         )
         for model in server.search_registered_models()
         if model.name.startswith(PREFIX)
-        for version in server.search_model_versions(f"name='{model.name}'")
+        for v in server.search_model_versions(f"name='{model.name}'")
     ]
 
 
-def _read(file: Path) -> list[Version]:
-    """The same from the tables of MLflow's database."""
+def _read(file: Path) -> list[Row]:
     with closing(sqlite3.connect(file, timeout=20)) as database:
         rows = database.execute(VERSIONS, (f"{PREFIX}%",)).fetchall()
-    return [
-        Version(
-            task=name.removeprefix(PREFIX),
-            number=str(number),
-            aliases=sorted(json.loads(aliases)),
-            tags=json.loads(tags),
-            run_id=run_id or "",
-        )
-        for name, number, run_id, aliases, tags in rows
-    ]
+    return [(*row[:3], json.loads(row[3]), json.loads(row[4])) for row in rows]
 
 
 def holder(task: str, alias: str = "champion") -> Version | None:
     """Return who carries the alias; None if nobody does."""
-    for each in versions(task):
-        if alias in each.aliases:
-            return each
-    return None
+    return next((each for each in versions(task) if alias in each.aliases), None)
 
 
 def require_champion(task: str) -> Version:
@@ -145,10 +144,7 @@ def find_version(task: str, number: str) -> Version:
 
 
 def desk_of(version: Version) -> Desk:
-    """Load a version's desk, from this home's artifacts or from the registry.
-
-    What does not answer to the digest in the version's tags is told, and not loaded.
-    """
+    """Load a version's desk; RnntradeError where files do not match the digest in its tags."""
     return desk_ref(version).load()
 
 
@@ -174,15 +170,11 @@ def desk_ref(version: Version) -> Ref[Desk]:
                 "Run the experiment again, or promote another version (rnntrade models)."
             )
         with publish("desks", Desk) as out:
-            for file in (each for each in place.rglob("*") if each.is_file()):
-                target = out.folder / file.relative_to(place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
+            copytree(place, out.folder, dirs_exist_ok=True)
     return out.ref
 
 
 def _download(version: Version, desk: Ref[Desk], folder: str) -> Path:
-    """Fetch the model's own files."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -207,11 +199,10 @@ def promote(version: Version, reason: str, figures: dict[str, Any] | None = None
     locks = artifacts_folder() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / "aliases.guard"):
-        before = holder(version.task)
-        moved = before is not None and before.number != version.number
-        aliases = {"previous": before.number} if before and moved else {}
-        tags = _decision(PROMOTED, reason, figures)
-        _write(version, tags, {**aliases, "champion": version.number})
+        before, aliases = holder(version.task), {"champion": version.number}
+        if before and before.number != version.number:
+            aliases = {"previous": before.number, **aliases}
+        _write(version, _decision(PROMOTED, reason, figures), aliases)
 
 
 def rollback(task: str) -> tuple[Version, Version]:

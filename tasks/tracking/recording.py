@@ -5,21 +5,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from rnntrade.audit.findings import AuditReport
 from rnntrade.config import Experiment
-from rnntrade.report.catalogue import figure, glossary
+from rnntrade.report.catalogue import figure, glossary, markdown_table
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, refs_in, write_manifest
+from tasks.reproduction import FILE, Provenance
 from tasks.summary import Summary, markdown
-from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import RunIds, client, write
 
 OF_EACH_MODEL = ("score", "baseline", "difference", "strategy.sharpe_ratio")  # on the parent run
 
 
-@task(task_run_name="record", cache_policy=NO_CACHE)
+@task("record")
 def record(
     ids: RunIds,
     experiment: Experiment,
@@ -92,7 +90,7 @@ def record(
     )
 
 
-@task(task_run_name="record_audit", cache_policy=NO_CACHE)
+@task("record_audit")
 def record_audit(ids: RunIds, audited: Ref[AuditReport]) -> None:
     """Put the audit and its outcome into the run, before anything fails because of it."""
     known, audit = client(), audited.load().merged
@@ -105,7 +103,7 @@ def record_audit(ids: RunIds, audited: Ref[AuditReport]) -> None:
 
 def _best_so_far(ids: RunIds, experiment: Experiment) -> str:
     """Notes of the experiment: per model the run that beat, or missed, its baseline by the most."""
-    rows = ["| model | best run | over its best baseline | verdict |", "| --- | --- | --- | --- |"]
+    rows = []
     for name in ids.children:
         finished = f"attributes.status = 'FINISHED' and attributes.run_name = '{name}'"
         best = client().search_runs(
@@ -113,12 +111,12 @@ def _best_so_far(ids: RunIds, experiment: Experiment) -> str:
         )
         for run in best:
             page = f"#/experiments/{ids.experiment_id}/runs/{run.info.run_id}"
-            rows.append(
-                f"| {name} | [{run.info.run_id[:8]}]({page}) "
-                f"| {figure('difference').text(run.data.metrics['difference'])} "
-                f"| {run.data.tags['verdict']} |"
-            )
-    return f"{experiment.description}\n\n**Best run of each model so far**\n\n" + "\n".join(rows)
+            over, verdict = run.data.metrics["difference"], run.data.tags["verdict"]
+            best_run = {"model": name, "best run": f"[{run.info.run_id[:8]}]({page})"}
+            best_run["over its best baseline"] = figure("difference").text(over)
+            rows.append({**best_run, "verdict": verdict})
+    title = f"{experiment.description}\n\n**Best run of each model so far**\n\n"
+    return title + (markdown_table(rows) if rows else "")
 
 
 def _numbers(figures: Mapping[str, float | str | None]) -> dict[str, float]:

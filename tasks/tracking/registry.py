@@ -6,22 +6,23 @@ from typing import Any
 
 import pandas as pd
 from filelock import FileLock
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rnntrade.fingerprint import ROOT
 from rnntrade.production.desk import Desk
 from rnntrade.types import Fit
 from tasks.home import artifacts_folder
+from tasks.plain import task
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint
 from tasks.summary import Summary
+from tasks.tracking.champions import PREFIX, Version, find_version, holder, versions
 from tasks.tracking.runs import RunIds, client, fluent_api
 
 WARM_UP = 60  # sessions before every feature is known, and some to spare
+OF_A_VERSION = ("verdict", "best_baseline", "score", "baseline", "difference")  # in its tags
 REQUIREMENTS = ("torch", "pandas", "numpy", "safetensors", "pydantic", "mlflow", "pyarrow")
 
 
-@task(task_run_name="register-{refs.model.name}", cache_policy=NO_CACHE)
+@task("register-{refs.model.name}")
 def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> str:
     """Register the newest fold's desk as a version, unless this very desk is one already.
 
@@ -29,20 +30,20 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
     returns  number of the version
     """
     assert refs.desk is not None
-    known, model, desk = client(), refs.model, refs.desk
-    name = f"rnntrade-{model.task}"
+    model, desk = refs.model, refs.desk
+    name = f"{PREFIX}{model.task}"
     with FileLock(artifacts_folder() / "locks" / "registry.lock"):
         _make_registered_model(name, model.task)
-        same = known.search_model_versions(f"name='{name}' and tags.desk='{desk.digest}'")
-        if same:
-            _choose_challenger(name, int(same[0].version))
-            return str(same[0].version)
+        for same in versions(model.task):
+            if same.tags.get("desk") == desk.digest:
+                _choose_challenger(same)
+                return same.number
         fit = desk.load().fits[0]
         example = max((ref.load() for ref in prices.values()), key=len)  # a whole window
         source = _log_model(ids.children[model.name], fit, desk, example)
         figures = summary.figures[model.name]
-        kept = ("verdict", "best_baseline", "score", "baseline", "difference")
-        created = known.create_model_version(
+        kept = [(name, figures[name]) for name in OF_A_VERSION]
+        created = client().create_model_version(
             name,
             source.model_uri,
             run_id=ids.children[model.name],
@@ -55,12 +56,13 @@ def register(ids: RunIds, refs: ModelRefs, prices: Tables, summary: Summary) -> 
                 "experiment": summary.experiment,
                 "source": summary.source,
                 "data.fingerprint": data_fingerprint(prices),
-                **{figure: _short(figures[figure]) for figure in kept},
+                **{figure: f"{x:.4f}" if isinstance(x, float) else str(x) for figure, x in kept},
             },
             description=str(figures["sentence"]),
         )
-        _choose_challenger(name, int(created.version))
-    return str(created.version)
+        number = str(created.version)
+        _choose_challenger(find_version(model.task, number))
+    return number
 
 
 def _make_registered_model(name: str, task: str) -> None:
@@ -78,34 +80,25 @@ def _make_registered_model(name: str, task: str) -> None:
             raise
 
 
-def _short(figure: float | str | None) -> str:
-    return f"{figure:.4f}" if isinstance(figure, float) else str(figure)
-
-
-def _choose_challenger(name: str, newest: int) -> None:
+def _choose_challenger(newest: Version) -> None:
     """Let `challenger` be the best version of the newest one's experiment on the newest's data.
 
     Best is what beats its best baseline by the most, or misses it by the least; scores on other
     data do not compare.  Made-up prices are the challenger only while nothing else is.
     """
-    known = client()
-    versions = {int(v.version): v for v in known.search_model_versions(f"name='{name}'")}
-    tags = {number: version.tags for number, version in versions.items()}
-    holder = known.get_registered_model(name).aliases.get("challenger")
-    real = holder and tags[int(holder)]["source"] != "synthetic"
-    if real and tags[newest]["source"] == "synthetic":
+    current = holder(newest.task, "challenger")
+    if current and current.tags["source"] != "synthetic" == newest.tags["source"]:
         return
     rivals = [
-        number
-        for number, own in tags.items()
-        if all(own[tag] == tags[newest][tag] for tag in ("experiment", "data.fingerprint"))
+        version
+        for version in versions(newest.task)
+        if all(version.tags[t] == newest.tags[t] for t in ("experiment", "data.fingerprint"))
     ]
-    best = max(rivals, key=lambda number: (float(tags[number]["difference"]), number))
-    known.set_registered_model_alias(name, "challenger", versions[best].version)
+    best = max(rivals, key=lambda version: (float(version.tags["difference"]), int(version.number)))
+    client().set_registered_model_alias(f"{PREFIX}{best.task}", "challenger", best.number)
 
 
 def _log_model(run_id: str, fit: Fit, desk: Ref[Desk], example: pd.DataFrame) -> Any:
-    """Log a desk as a model from code, with a signature and an input example."""
     import logging
 
     import mlflow

@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
 from getpass import getuser
@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
+from urllib.request import url2pathname
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -30,14 +31,21 @@ from rnntrade.fingerprint import ROOT
 from rnntrade.storage import atomic_file, explained, remove_leftovers
 from tasks.home import DATABASES, artifacts_folder, database_file, home, tracking_uri
 from tasks.plain import in_flow
-from tasks.tracking.moving import follow_home
-from tasks.tracking.silence import Answering, answered, silent, without_password
+from tasks.tracking.silence import Answering, answered, without_password
 
 log = logging.getLogger("prefect.rnntrade")
 
 SHORTEST = 6  # characters that tell a run from the others
-BATCH, BATCH_PARAMS = 1000, 100  # that MLflow takes at a time
+BATCHES = {"metrics": 1000, "params": 100, "tags": 100}  # that MLflow takes at a time
 IDS_IN_A_TAG = 250  # of 17 characters; a tag holds 5,000 on every database
+PLACES = (  # of files, in MLflow's tables
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+    ("model_versions", "source"),
+)
+FOLDER = "/mlartifacts/"
 
 
 class RunIds(BaseModel):
@@ -89,7 +97,7 @@ def _connect(uri: str) -> Any:
             connected = MlflowClient(uri)  # migrates an old database, which two must not do at once
             with sqlite3.connect(database) as connection:
                 connection.execute("pragma journal_mode=wal")  # writers wait half as long
-            follow_home(database, _home_tag())
+            _follow_home(database)
             return Answering(uri, connected)
 
 
@@ -101,6 +109,34 @@ def _make_database(database: Path) -> None:
         half.unlink()
     with atomic_file(database) as temporary:
         MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+
+
+def _follow_home(database: Path) -> None:
+    """Let an SQLite database's records lead to this home, where they led to one that it was.
+
+    MLflow stores absolute places of files, so a home that was moved or copied has old ones.
+    database  this home's own, or another: there only records of a home that is gone are rewritten
+    """
+    here, own = home().as_uri(), database.resolve() == home() / "mlflow.db"
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        found = connection.execute(
+            "select distinct artifact_location from experiments where artifact_location like ?",
+            (f"file:///%{FOLDER}%",),
+        )
+        for old in {location.rpartition(FOLDER)[0] for (location,) in found} - {here}:
+            place = Path(url2pathname(old.removeprefix("file://")))
+            if not own and place.exists():
+                continue
+            for table, column in PLACES:
+                connection.execute(
+                    f"update {table} set {column} = ? || substr({column}, ?) "
+                    f"where substr({column}, 1, ?) = ?",
+                    (here, len(old) + 1, len(old + FOLDER), old + FOLDER),
+                )
+            connection.execute(
+                "update tags set value = ? where key = 'rnntrade.home' and value like ?",
+                (_home_tag(), f"%:{place}"),
+            )
 
 
 @contextmanager
@@ -214,7 +250,6 @@ def _lock_of(owner: str) -> Path:
 
 
 def _is_free(lock: Path) -> bool:
-    """Whether the process that held the lock is gone."""
     try:
         with FileLock(lock, timeout=0):
             return True
@@ -244,7 +279,7 @@ def is_recorded(run_id: str) -> bool:
     """Whether MLflow knows the run, and nobody has deleted it; an error if it does not answer."""
     from mlflow.exceptions import MlflowException
 
-    with _nothing_but_silence():
+    with answered(tracking_uri(), always=True):
         try:
             return bool(client().get_run(run_id).info.lifecycle_stage == "active")
         except MlflowException as error:
@@ -268,7 +303,7 @@ def find_run(name: str) -> Any:
             f"{name!r} is no run id.  Give the id that MLflow's pages or `rnntrade run --json` "
             f"(mlflow_run) show, or its first {SHORTEST} characters or more."
         )
-    with _nothing_but_silence():
+    with answered(tracking_uri(), always=True):
         experiments = [e.experiment_id for e in client().search_experiments(ViewType.ALL)]
         beginning = f"attributes.run_id LIKE '{wanted}%'"
         matches = client().search_runs(experiments, beginning, ViewType.ALL, max_results=10)
@@ -286,21 +321,10 @@ def find_run(name: str) -> Any:
 
 def read_text_artifact(run_id: str, path: str) -> str:
     """Return a text that a run has kept; FileNotFoundError when it kept none of that name."""
-    with _nothing_but_silence(), TemporaryDirectory() as folder:
+    with answered(tracking_uri(), always=True), TemporaryDirectory() as folder:
         if path not in {artifact.path for artifact in client().list_artifacts(run_id)}:
             raise FileNotFoundError(path)
         return Path(client().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
-
-
-@contextmanager
-def _nothing_but_silence() -> Iterator[None]:
-    """Turn whatever MLflow answers with, where only success is an answer, into a ServerError."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        raise silent(tracking_uri(), error) from error
 
 
 def write(
@@ -321,23 +345,23 @@ def write(
         for step, value in enumerate(values)
         if value == value
     ]
-    entries = [Param(name, value[:6000]) for name, value in params.items()]
-    for start in range(0, len(metrics), BATCH):
-        client().log_batch(run_id, metrics=metrics[start : start + BATCH])
-    for start in range(0, len(entries), BATCH_PARAMS):
-        client().log_batch(run_id, params=entries[start : start + BATCH_PARAMS])
-    client().log_batch(run_id, tags=[RunTag(name, value[:8000]) for name, value in tags.items()])
+    entries = {
+        "metrics": metrics,
+        "params": [Param(name, value[:6000]) for name, value in params.items()],
+        "tags": [RunTag(name, value[:8000]) for name, value in tags.items()],
+    }
+    for kind, size in BATCHES.items():
+        for start in range(0, len(entries[kind]), size):
+            client().log_batch(run_id, **{kind: entries[kind][start : start + size]})
 
 
 def tag_trials(run_id: str, markets: Sequence[str], attempt: str, fits: list[str]) -> None:
     """Write the ids of a run's fits into its tags, before the first of them begins."""
-    from mlflow.entities import RunTag
-
     tags = {"data.markets": f"|{'|'.join(markets)}|", "fits": str(len(fits))}
     tags["trials.attempt"] = attempt
     for start in range(0, len(fits), IDS_IN_A_TAG):
         tags[f"trials.{start // IDS_IN_A_TAG}"] = " ".join(fits[start : start + IDS_IN_A_TAG])
-    client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    write(run_id, tags=tags)
 
 
 def recorded_trials(markets: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -370,31 +394,26 @@ def _home_tag() -> str:
 
 
 def _own_tags(owner: str) -> dict[str, str]:
-    """Who made a run, where, and with which code."""
     try:
         user = getuser()
     except (KeyError, OSError):  # a number without a name, as in containers
         user = str(os.getuid())
+    flow_run_id = ""
+    if in_flow():
+        from prefect.runtime import flow_run
+
+        flow_run_id = str(flow_run.id or "")
     return {
         "rnntrade.owner": owner,
         "rnntrade.home": _home_tag(),
-        "prefect.flow_run_id": _flow_run_id(),
+        "prefect.flow_run_id": flow_run_id,
         "mlflow.source.type": "LOCAL",
         "mlflow.user": user,
-        **commit(),
+        **git_tags(),
     }
 
 
-def _flow_run_id() -> str:
-    if not in_flow():
-        return ""
-    from prefect.runtime import flow_run
-
-    return str(flow_run.id or "")
-
-
 def _experiment_id(name: str, about: str) -> str:
-    """The MLflow experiment of that name, made at first use."""
     from mlflow.exceptions import MlflowException
 
     known, found = client(), client().get_experiment_by_name(name)
@@ -412,8 +431,15 @@ def _experiment_id(name: str, about: str) -> str:
     return str(found.experiment_id)
 
 
+def commit(edited: str, none: str = "") -> str:
+    """Commit of the checkout, followed by `edited` if it was since; `none` outside a checkout."""
+    tags = git_tags()
+    mark = edited if tags.get("git.edited") == "true" else ""
+    return tags.get("mlflow.source.git.commit", none) + mark
+
+
 @cache
-def commit() -> dict[str, str]:
+def git_tags() -> dict[str, str]:
     """Commit of the checkout, and whether it was edited since; nothing outside a checkout."""
     git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:

@@ -1,4 +1,4 @@
-"""A server that does not answer is told in one sentence; what it answers stays as it is.
+"""A server that does not answer is reported in one sentence; what it answers stays as it is.
 
 MLflow's client asks again for about two minutes (`tasks/__init__.py`) before it gives up.
 """
@@ -6,7 +6,6 @@ MLflow's client asks again for about two minutes (`tasks/__init__.py`) before it
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 from rnntrade.errors import ServerError
@@ -32,43 +31,37 @@ def silent(uri: str, error: Exception) -> ServerError:
 
 
 @contextmanager
-def answered(uri: str) -> Iterator[None]:
+def answered(uri: str, always: bool = False) -> Iterator[None]:
     """Turn MLflow's silence into a ServerError.
 
     Silence is also what comes from a proxy or a stranger at that address instead of MLflow, and a
-    database that has gone.  An error that MLflow itself answers with passes through.
+    database that has gone.  An error that MLflow itself answers with passes through, unless
+    `always`, where only success is an answer.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import OperationalError
 
     try:
         yield
+    except OperationalError as error:
+        raise silent(uri, error) from error
     except MlflowException as error:
         if (
-            error.error_code == "TEMPORARILY_UNAVAILABLE"
+            always
+            or error.error_code == "TEMPORARILY_UNAVAILABLE"
             or str(error).startswith("API request to")
             or isinstance(error.__cause__, OperationalError)
         ):
             raise silent(uri, error) from error
         raise
-    except OperationalError as error:
-        raise silent(uri, error) from error
 
 
 class Answering:
     """MLflow's client, every question of which is `answered`."""
 
-    def __init__(self, uri: str, known: Any) -> None:
-        self._uri = uri
-        self._known = known
+    def __init__(self, uri: str, client: Any) -> None:
+        self._uri, self._client = uri, client
 
     def __getattr__(self, name: str) -> Any:
         """Whatever MlflowClient has of that name."""
-        asked = getattr(self._known, name)
-
-        @wraps(asked)
-        def ask(*arguments: Any, **named: Any) -> Any:
-            with answered(self._uri):
-                return asked(*arguments, **named)
-
-        return ask
+        return answered(self._uri)(getattr(self._client, name))

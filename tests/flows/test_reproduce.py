@@ -28,9 +28,8 @@ from rnntrade.errors import DataError, RnntradeError
 from tasks import steps
 from tasks.ledger.seal import seal
 from tasks.refs import Ref, put
-from tasks.reproduction import read_provenance
+from tasks.reproduction import FILE, Provenance, read_provenance
 from tasks.steps import compute_indicators, label_regimes, make_windows, train_model
-from tasks.tracking.provenance import FILE, Provenance
 from tasks.tracking.runs import RunIds, client, find_run
 from tests.conftest import made_up_bars
 from tests.homes import built, copy_home, lean

@@ -2,7 +2,6 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,7 +10,7 @@ from rnntrade.errors import DataError
 from rnntrade.production import journal
 from rnntrade.production.signal import Signal, TickerSignal
 
-BASIS = journal.Basis({"A": "a1", "B": "b1"}, "code1", "desk1")
+PRICES = {"A": "a1", "B": "b1"}
 
 
 def signal(as_of: str = "2024-01-02", **changes: object) -> Signal:
@@ -26,8 +25,8 @@ def signal(as_of: str = "2024-01-02", **changes: object) -> Signal:
     )  # fmt: skip
 
 
-def rows(said: Signal, basis: journal.Basis = BASIS, at: str = "2024-01-02T22:00:00Z"):
-    return journal.as_rows(said, basis, at, late=False)
+def rows(said: Signal, prices: dict[str, str] = PRICES, at: str = "2024-01-02T22:00:00Z"):
+    return journal.as_rows(said, prices, code="code1", desk="desk1", emitted_at=at, late=False)
 
 
 def test_what_was_said_is_read_back(tmp_path):
@@ -46,7 +45,7 @@ def test_the_same_said_again_adds_nothing_and_something_else_adds_a_row(tmp_path
     assert journal.add(tmp_path, rows(signal()))
     assert not journal.add(tmp_path, rows(signal(), at="2024-01-03T09:00:00Z"))
     assert len(journal.read(tmp_path)) == 2
-    revised = replace(BASIS, prices={"A": "a2", "B": "b1"})
+    revised = {"A": "a2", "B": "b1"}
     assert journal.add(tmp_path, rows(signal(), revised, at="2024-01-04T22:00:00Z"))
     everything = journal.read(tmp_path)
     assert len(everything) == 4
@@ -119,9 +118,8 @@ def test_a_difference_is_explained(tmp_path, changes, reason):
 
 def test_a_session_that_the_model_has_learned_from_since_is_told(tmp_path):
     journal.add(tmp_path, rows(signal()))
-    columns = ["as_of", "ticker", "task_version", "probability", "target", "prices", "code", "desk"]
     said = journal.first_said(journal.read(tmp_path))
-    compared = journal.compare(said, pd.DataFrame(columns=columns))
+    compared = journal.compare(said, pd.DataFrame(columns=journal.COMPARED))
     assert set(compared["reason"]) == {
         "no backtest: the model has learned from this session, or does not know the ticker"
     }

@@ -1,7 +1,7 @@
 """What is said of an evening, and the reasons not to follow it."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,10 +11,16 @@ import pytest
 from rnntrade.config import ProductionConfig
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.errors import DataError
-from rnntrade.production.abstain import find_reasons
 from rnntrade.production.decisions import ask
 from rnntrade.production.health import Check, Health
-from rnntrade.production.signal import Seat, make_signal, rise_interval, wilson_interval, words
+from rnntrade.production.signal import (
+    Seat,
+    find_reasons,
+    make_signal,
+    rise_interval,
+    wilson_interval,
+    words,
+)
 from rnntrade.production.upkeep import age, age_check, expiry
 from rnntrade.types import FIELDS, Prices
 
@@ -46,7 +52,7 @@ def test_a_signal_holds_the_backtests_row_and_what_is_to_be_traded(made, seats):
     held = expected_sessions("XNYS", made.desk.fold.test.date(), day.date() + timedelta(days=1))
     assert said.age == len(held)  # the made-up bars have some on holidays, too
     assert said.versions["forecast"] == "rnntrade-forecast/3"
-    assert json.loads(json.dumps(said.as_json())) == said.as_json()
+    assert json.loads(json.dumps(asdict(said))) == asdict(said)
 
 
 def test_the_first_decision_is_traded_whole(made, seats):

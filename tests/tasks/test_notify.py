@@ -12,7 +12,7 @@ from flows.scheduled import monitor, signal
 from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, RnntradeError
 from tasks.production.notify import notify, receivers, shown, tell_abstention, tell_promotions
-from tasks.production.promotion import Judged
+from tasks.production.retraining import Judged
 from tasks.production.signals import Said
 from tests.conftest import free_port
 from tests.tasks.receivers import post_office, web_receiver

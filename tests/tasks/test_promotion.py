@@ -8,7 +8,7 @@ import pytest
 from rnntrade.production.desk import Desk, narrowed
 from rnntrade.production.promotion import Candidate, score
 from rnntrade.types import Prices
-from tasks.production.promotion import Contender, compare
+from tasks.production.retraining import Contender, compare
 from tasks.refs import put
 from tasks.tracking.champions import Version
 from tests.production.made_desk import Made
@@ -47,7 +47,7 @@ def test_a_better_challenger_on_fewer_tickers_replaces_the_champion(
         cases = {bps: returns - lost for bps, returns in found.cases.items()}
         return replace(found, scores=found.scores - lost, cases=cases)
 
-    monkeypatch.setattr("tasks.production.promotion.score", worse)
+    monkeypatch.setattr("tasks.production.retraining.score", worse)
     desk = narrowed(flat(made.desk), ["WHOLE"])
     decided, tickers = compare(
         contender("2", desk),

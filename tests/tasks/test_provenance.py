@@ -11,9 +11,8 @@ from rnntrade.config import find_experiment
 from rnntrade.errors import RnntradeError
 from tasks.ledger.seal import Holdout
 from tasks.refs import ModelRefs, Ref
-from tasks.reproduction import Reproduction, compare, read_provenance
+from tasks.reproduction import Provenance, Reproduction, compare, provenance, read_provenance
 from tasks.steps import sources
-from tasks.tracking.provenance import Provenance, provenance
 from tasks.tracking.runs import client, find_run, tracked_run
 
 DEBUG = find_experiment("debug")

@@ -3,8 +3,8 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from rnntrade.training import devices
-from tasks import training
-from tasks.training import GPU_LIMIT, gpu_slot, prepare_device
+from tasks import steps
+from tasks.steps import GPU_LIMIT, gpu_slot, prepare_device
 
 
 def test_fits_take_turns_on_a_gpu_through_prefects_limit(prefect_server, monkeypatch):
@@ -20,7 +20,7 @@ def test_fits_take_turns_on_a_gpu_through_prefects_limit(prefect_server, monkeyp
 
 
 def test_a_forgotten_limit_is_an_error_and_a_cpu_needs_none(prefect_server, monkeypatch):
-    monkeypatch.setattr(training, "GPU_LIMIT", "nobody-made-this")
+    monkeypatch.setattr(steps, "GPU_LIMIT", "nobody-made-this")
 
     @flow
     def use(device: str) -> None:
