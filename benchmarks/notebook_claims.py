@@ -56,7 +56,7 @@ from rnntrade.evaluation.metrics import sharpe_ratio, total_return
 from rnntrade.features.indicators import simple_return
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
-from rnntrade.labels.targets import direction, future_regime
+from rnntrade.labels.targets import direction
 from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import assign, boundaries
 from rnntrade.samples.windows import make_samples
@@ -235,8 +235,8 @@ def judge(model: ModelConfig, job: Job, bars: pd.DataFrame) -> Figures:
     regime = regimes(close, boundary, procedure)
     target = {
         UP.name: direction(close),
-        H20.name: future_regime(regime, H20.horizon),
-        H1.name: future_regime(regime, H1.horizon),
+        H20.name: regime.shift(-H20.horizon),
+        H1.name: regime.shift(-H1.horizon),
         H0.name: regime,
     }[model.name]
     samples = make_samples(

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import (
     SESSIONS_PER_YEAR,
@@ -34,17 +33,21 @@ from rnntrade.labels.regimes import Labels, Regimes, learn_regimes
 from rnntrade.models.baselines import baselines
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.predictions import prediction_table
 from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.costs import at_cost
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.trading.positions import allocate, confidence, decide, random_positions
+from rnntrade.trading.positions import (
+    allocate,
+    confidence,
+    decide,
+    random_positions,
+    regime_filter,
+)
 from rnntrade.trading.rules import RULES
-from rnntrade.training.latest import history, newest_window
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import (
+    Array,
     Backtest,
     Books,
     Boundary,
@@ -61,7 +64,6 @@ from rnntrade.types import (
 )
 
 Tables = Mapping[str, pd.DataFrame]
-Array = NDArray[np.float64]
 Execution = Literal["next_open", "close"]
 PARTS = ("validation", "test")  # those that are predicted
 RANDOM_SEED = 0  # of the positions at another time
@@ -101,6 +103,66 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     return predict(fit, samples, rows, device)
 
 
+def prediction_table(
+    source: str,
+    part: str,
+    objective: Objective,
+    samples: Samples,
+    targets: FoldTargets,
+    rows: Rows,
+    outputs: Array,
+) -> pd.DataFrame:
+    """One row a prediction: who, which part, where, when, what came, what was said.
+
+    rows     (n,) positions of samples; outputs (n, O) as `predict` and `baselines` give them
+    """
+    spans, truth = samples.spans[rows], samples.target[rows]
+    columns: dict[str, object] = {
+        "source": source,
+        "part": part,
+        "fold": targets.fold.number,
+        "ticker": spans.ticker,
+        "decision": spans.decision,
+        "label_end": spans.label_end,
+    }
+    columns |= objective.columns(truth, outputs, targets.current[rows])
+    return pd.DataFrame(columns)
+
+
+def newest_window(ticker: str, features: pd.DataFrame, lookback: int) -> pd.DataFrame:
+    """The last rows of features, every one of them known; DataError saying what to send."""
+    known = np.isfinite(features.to_numpy(dtype=float)).all(axis=1)
+    if known.sum() < lookback:
+        raise DataError(
+            f"{ticker}: fewer sessions than one window needs: {lookback} sessions on which every "
+            f"feature is known, after the features' own warm-up; there are {len(features)}.  "
+            "Send a longer history."
+        )
+    if not known[-lookback:].all():
+        raise DataError(
+            f"{ticker}: no complete window ends on its newest session, "
+            f"{features.index[-1]:%Y-%m-%d}.  Check that session's close."
+        )
+    return features.iloc[-lookback:]
+
+
+def history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Checked closes of one ticker, by date."""
+    dates = pd.DatetimeIndex(pd.to_datetime(table["date"])).normalize()
+    history = pd.DataFrame({"close": table["close"].to_numpy(dtype=float)}, index=dates)
+    history = history.sort_index().rename_axis("date")
+    if history.index.has_duplicates:
+        twice = history.index[history.index.duplicated()][0]
+        raise DataError(f"{ticker}: {twice:%Y-%m-%d} is there twice.  Give each session once.")
+    wrong = ~(np.isfinite(history["close"]) & (history["close"] > 0))
+    if wrong.any():
+        raise DataError(
+            f"{ticker}: close on {history.index[wrong][0]:%Y-%m-%d} is "
+            f"{history['close'][wrong].iloc[0]}.  Closes must be positive numbers."
+        )
+    return history
+
+
 def predict_latest(
     fits: Sequence[Fit], bars: pd.DataFrame, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> pd.DataFrame:
@@ -134,12 +196,8 @@ class Chain:
 
     prices: Callable[[Prices], Prices] = as_quoted
     features: Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame] = ticker_features
-    boundaries: Callable[
-        [pd.DatetimeIndex, SplitConfig, pd.Timestamp | None], tuple[Boundary, ...]
-    ] = boundaries
-    regimes: Callable[[pd.Series, LabelConfig, tuple[pd.Timestamp, pd.Timestamp]], Regimes] = (
-        learn_regimes
-    )
+    boundaries: Callable[..., tuple[Boundary, ...]] = boundaries
+    regimes: Callable[..., Regimes] = learn_regimes
     target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = target
     samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
     assign: Callable[[Spans, Boundary], Fold] = assign
@@ -214,9 +272,8 @@ class Chain:
 
         features  of any names that include the model's inputs
         """
-        tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
-        samples = self.samples(tables, targets, model.lookback, model.horizon)
-        regimes = [labels.regimes[ticker].reindex(table.index) for ticker, table in tables.items()]
+        samples = self.windows(features, model, targets)
+        regimes = [labels.regimes[t].reindex(table.index) for t, table in features.items()]
         now = pd.concat(regimes).to_numpy(dtype=float)[samples.last]
         asked = objective_of(model, labels.classes).needs_regimes
         return samples, FoldTargets(
@@ -248,11 +305,13 @@ class Chain:
             folds.append(fold)
         return Windows(samples, tuple(folds))
 
-    def windows(self, features: Tables, model: ModelConfig) -> Samples:
-        """The model's samples where nothing of the future is known, or asked for."""
+    def windows(
+        self, features: Tables, model: ModelConfig, targets: Tables | None = None
+    ) -> Samples:
+        """The model's samples; without targets nothing of the future is known, or asked for."""
         tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
         unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in tables.items()}
-        return self.samples(tables, unknown, model.lookback, model.horizon)
+        return self.samples(tables, targets or unknown, model.lookback, model.horizon)
 
     def fit(
         self,
@@ -486,9 +545,8 @@ class Chain:
         """
         if trading.regime_filter == "off":
             return None
-        return stitch_regimes(
-            [each.regimes for each in labels], [each.boundary.test for each in labels]
-        )
+        stitched = pd.concat([each.regimes.loc[each.boundary.test :] for each in labels])
+        return stitched[~stitched.index.duplicated(keep="last")]
 
 
 CHAIN = Chain()

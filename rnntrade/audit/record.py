@@ -161,7 +161,7 @@ def _fit(
     """
     objective, rows = objective_of(model, targets.classes), targets.fold.training
     trained = rows[np.isfinite(targets.target[rows]).all(axis=1)]
-    due = fit_scaler(samples, trained, scale_target=objective.scales_target)
+    due = fit_scaler(samples, trained, scale_target=not objective.classes)
     truth = targets.target[targets.fold.validation]
     losses = [epoch.validation_loss for epoch in fit.history]
     output = objective.output(answer, fit.scaler, fit.temperature)

@@ -16,9 +16,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import DataConfig
 from rnntrade.data import formats, splits, stamps
@@ -26,6 +24,7 @@ from rnntrade.data.bars import canonical, from_quotes
 from rnntrade.data.checks import NONE, SHOWN, TOLERANCE, Finding, named, warning
 from rnntrade.data.columns import WANTED, candidates, key
 from rnntrade.errors import DataError
+from rnntrade.types import Bools
 
 ENDING = re.compile(r"\.(?:parquet|(?:csv|txt|tsv)(?:\.gz|\.zip)?)$", re.IGNORECASE)
 PRICES = ["open", "high", "low", "close"]
@@ -228,7 +227,7 @@ def _require_prices(quotes: pd.DataFrame, dates: pd.DatetimeIndex, file: _File) 
 
 
 def _with_volume(
-    quotes: pd.DataFrame, dates: pd.DatetimeIndex, inside: NDArray[np.bool_], notes: list[Note]
+    quotes: pd.DataFrame, dates: pd.DatetimeIndex, inside: Bools, notes: list[Note]
 ) -> pd.DataFrame:
     """Take 0 where there is no volume."""
     effect = "taken as 0, so that slippage_impact counts an order as the volume of a whole session"

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rnntrade.data.bars import canonical
 from rnntrade.errors import ConfigError
+from rnntrade.types import Array, Bools
 
 P1_REPEATS = 0.60
 P2_PARITY = 0.65
@@ -38,7 +39,6 @@ LARGEST = 0.30  # log return: no session jumps by 40 %
 CHAINS, STEPS, WARM_UP = 1000, 2000, 300  # of the simulation behind P3's best accuracy
 
 Process = Literal["p1", "p2", "p3", "n1", "n2"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ class Best:
         return math.sqrt(self.variance / sessions + self.error**2)
 
 
-def generate(
-    process: Process, days: pd.DatetimeIndex, held: NDArray[np.bool_], entropy: int
-) -> pd.DataFrame:
+def generate(process: Process, days: pd.DatetimeIndex, held: Bools, entropy: int) -> pd.DataFrame:
     """Return bars of the days on which a session was held; the first is there to move from.
 
     process  name of the sign process
@@ -90,7 +88,7 @@ def generate(
     return canonical(bars)
 
 
-def garch_sizes(shocks: Floats) -> Floats:
+def garch_sizes(shocks: Array) -> Array:
     """Magnitudes of GARCH(1,1) returns, from its long-run variance on.
 
     shocks   (T,) of mean 0 and variance 1
@@ -123,7 +121,7 @@ def best_accuracy(process: str) -> Best:
     return Best(accuracy, 0.0, accuracy * (1.0 - accuracy))
 
 
-def filter_p3(signs: NDArray[np.int64]) -> Floats:
+def filter_p3(signs: NDArray[np.int64]) -> Array:
     """Probability that the next sign of p3 is up, by the forward filter with its true parameters.
 
     signs    (..., T) of +1 and -1
@@ -157,14 +155,14 @@ def _filtered_accuracy() -> Best:
     )
 
 
-def _repeated(luck: Floats) -> NDArray[np.int64]:
+def _repeated(luck: Array) -> NDArray[np.int64]:
     """p1: each flip of the sign is independent."""
     step = np.where(luck[0] < P1_REPEATS, 1, -1)
     step[0] = 1 if luck[1, 0] < 0.5 else -1
     return np.cumprod(step)
 
 
-def _parity(luck: Floats) -> NDArray[np.int64]:
+def _parity(luck: Array) -> NDArray[np.int64]:
     step = np.where(luck[0] < P2_PARITY, 1, -1)
     signs = np.where(luck[1] < 0.5, 1, -1)  # the first three are a coin's
     for t in range(3, len(signs)):
@@ -172,7 +170,7 @@ def _parity(luck: Floats) -> NDArray[np.int64]:
     return signs
 
 
-def _hidden_regimes(luck: Floats) -> NDArray[np.int64]:
+def _hidden_regimes(luck: Array) -> NDArray[np.int64]:
     """p3, (..., T) from (2, ..., T) draws."""
     moves = (luck[1] >= P3_STAYS).astype(np.int64)
     moves[..., 0] = luck[1, ..., 0] < 0.5  # the first state is a coin's
@@ -180,11 +178,11 @@ def _hidden_regimes(luck: Floats) -> NDArray[np.int64]:
     return np.where(luck[0] < P3_UP[state], 1, -1)
 
 
-def _coin(luck: Floats) -> NDArray[np.int64]:
+def _coin(luck: Array) -> NDArray[np.int64]:
     return np.where(luck[0] < 0.5, 1, -1)
 
 
-SIGNS: Mapping[Process, Callable[[Floats], NDArray[np.int64]]] = {
+SIGNS: Mapping[Process, Callable[[Array], NDArray[np.int64]]] = {
     "p1": _repeated,
     "p2": _parity,
     "p3": _hidden_regimes,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rnntrade.config import DataConfig
 from rnntrade.data import processes, sessions
 from rnntrade.data.bars import canonical
+from rnntrade.types import Array
 
 FIRST, LAST = date(sessions.FIRST_YEAR, 1, 1), date(sessions.LAST_YEAR, 12, 31)
 VOLATILITY = np.array([0.006, 0.011, 0.022])  # deviation of a day's log return, by regime
@@ -87,8 +88,8 @@ def _regimes(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
     return states
 
 
-def _steps(rng: np.random.Generator, deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+def _steps(rng: np.random.Generator, deviation: Array) -> Array:
     """Log returns with fat tails and the given deviation each."""
     steps = rng.standard_t(5, len(deviation)) / np.sqrt(5 / 3) * deviation
-    clipped: NDArray[np.float64] = np.clip(steps, -LARGEST_STEP, LARGEST_STEP)
+    clipped: Array = np.clip(steps, -LARGEST_STEP, LARGEST_STEP)
     return clipped

@@ -6,7 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from rnntrade.config import INDICATORS, SESSIONS_PER_YEAR
+from rnntrade.config import SESSIONS_PER_YEAR
 from rnntrade.errors import ConfigError
 from rnntrade.features import indicators as i
 
@@ -33,25 +33,8 @@ FEATURES: Mapping[str, Callable[..., pd.DataFrame]] = {
     "momentum_20": partial(i.simple_return, sessions=20),
     "return_sum_20": partial(i.return_sum, sessions=20),
 }
-
-
+INDICATORS = tuple(FEATURES)[:-1]  # published ones; the last is what regimes go by
 ANNUAL = ("volatility_10", "volatility_20")  # whose unit is a year
-
-
-def compute_features(
-    close: pd.DataFrame,
-    names: tuple[str, ...] = INDICATORS,
-    sessions_per_year: int = SESSIONS_PER_YEAR,
-) -> dict[str, pd.DataFrame]:
-    """Every named feature of all tickers at once.
-
-    close    (T, K) adjusted closes
-    returns  name -> (T, K), in the order of `names`
-    errors   ConfigError for a name that is not in FEATURES
-    """
-    check_names(names)
-    annual = {"sessions_per_year": sessions_per_year}
-    return {n: FEATURES[n](close, **(annual if n in ANNUAL else {})) for n in names}
 
 
 def ticker_features(
@@ -63,9 +46,12 @@ def ticker_features(
 
     bars     (T, 6) table of bars, on the sessions that the ticker traded
     returns  (T, F), columns in the order of `names`
+    errors   ConfigError for a name that is not in FEATURES
     """
-    features = compute_features(bars[["close"]], names, sessions_per_year)
-    return pd.DataFrame({name: table["close"] for name, table in features.items()}, bars.index)
+    check_names(names)
+    close, annual = bars[["close"]], {"sessions_per_year": sessions_per_year}
+    columns = {n: FEATURES[n](close, **(annual if n in ANNUAL else {}))["close"] for n in names}
+    return pd.DataFrame(columns, bars.index)
 
 
 def check_names(names: tuple[str, ...]) -> None:

@@ -7,14 +7,9 @@ returns  row t is about sessions after t; NaN, never 0, where that future is not
 import pandas as pd
 
 
-def next_return(close: pd.Series) -> pd.Series:
-    """(T,) return of session t+1."""
-    return _returns(close).shift(-1)
-
-
 def direction(close: pd.Series) -> pd.Series:
     """(T,) 1.0 if the return of session t+1 is positive, else 0.0."""
-    future = next_return(close)
+    future = _returns(close).shift(-1)
     return (future > 0.0).astype(float).where(future.notna())
 
 
@@ -23,18 +18,6 @@ def multi_step(close: pd.Series, horizon: int = 5) -> pd.DataFrame:
     r = _returns(close)
     steps = pd.DataFrame({step: r.shift(-step) for step in range(1, horizon + 1)})
     return steps.where(steps.notna().all(axis=1))
-
-
-def future_regime(regime: pd.Series, horizon: int) -> pd.Series:
-    """(T,) the regime `horizon` sessions ahead."""
-    return regime.shift(-horizon)
-
-
-def forward_risk_adjusted(close: pd.Series, horizon: int, lookback: int = 20) -> pd.Series:
-    """(T,) mean of the next h returns over their deviation as known at t, per session."""
-    r = _returns(close)
-    future = r[::-1].rolling(horizon).mean()[::-1].shift(-1)
-    return future / r.rolling(lookback).std()
 
 
 def _returns(close: pd.Series) -> pd.Series:

@@ -8,7 +8,6 @@ temperature from the validation part, as the network does.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
@@ -16,9 +15,7 @@ from rnntrade.models.calibration import fit_temperature, temper
 from rnntrade.protocols import Basis, Objective
 from rnntrade.samples.scaling import fit_scaler, standardise
 from rnntrade.samples.windows import gather
-from rnntrade.types import REGIMES, Fold, Rows, Samples
-
-Array = NDArray[np.float64]
+from rnntrade.types import REGIMES, Array, Fold, Rows, Samples
 
 INVERSE_PENALTY = 0.1  # of logistic regressions: neighbours in a window say nearly the same
 SMALLEST = 1e-6  # probability of what was never seen

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnntrade.types import Rows, Samples, Scaler
+from rnntrade.types import Array, Bools, Rows, Samples, Scaler
 
 
 def fit_scaler(samples: Samples, training: Rows, scale_target: bool) -> Scaler:
@@ -24,13 +24,13 @@ def fit_scaler(samples: Samples, training: Rows, scale_target: bool) -> Scaler:
     )
 
 
-def standardise(rows: NDArray[np.float64], scaler: Scaler) -> NDArray[np.float32]:
+def standardise(rows: Array, scaler: Scaler) -> NDArray[np.float32]:
     """(R, F) rows in units of the training part's deviations, as float32."""
     scaled: NDArray[np.float32] = ((rows - scaler.mean) / scaler.deviation).astype(np.float32)
     return scaled
 
 
-def _rows_of(samples: Samples, chosen: Rows) -> NDArray[np.bool_]:
+def _rows_of(samples: Samples, chosen: Rows) -> Bools:
     """(R,) true for every row inside a chosen window."""
     depth = np.zeros(len(samples.rows) + 1, np.int64)
     np.add.at(depth, samples.last[chosen] - samples.lookback + 1, 1)
@@ -38,6 +38,6 @@ def _rows_of(samples: Samples, chosen: Rows) -> NDArray[np.bool_]:
     return np.cumsum(depth)[:-1] > 0
 
 
-def _positive(deviation: NDArray[np.float64] | np.floating[Any]) -> NDArray[np.float64]:
+def _positive(deviation: Array | np.floating[Any]) -> Array:
     """A feature that never moved is left as it is."""
     return np.where(deviation > 0.0, deviation, 1.0)

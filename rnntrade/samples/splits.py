@@ -47,15 +47,8 @@ def boundaries(
         if not 0 <= first < validation < test < len(sessions):
             raise _too_few(len(sessions), config)
         end = tests[number + 1] if number + 1 < len(tests) else None
-        folds.append(
-            Boundary(
-                number,
-                sessions[first],
-                sessions[validation],
-                sessions[test],
-                None if end is None else sessions[end],
-            )
-        )
+        last = None if end is None else sessions[end]
+        folds.append(Boundary(number, *sessions[[first, validation, test]], last))
     if not folds:
         raise _too_few(len(sessions), config)
     return tuple(folds)

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rnntrade.errors import DataError
-from rnntrade.types import Rows, Samples, Spans
+from rnntrade.types import Array, Rows, Samples, Spans
 
 
 def make_samples(
@@ -30,13 +30,13 @@ def make_samples(
         sessions = table.index.to_numpy().astype("datetime64[ns]")
         values = table.to_numpy(dtype=float)
         ends = _complete(values, lookback)
-        spans.append(_spans(ticker, sessions, ends, lookback, horizon))
+        spans.append(vars(_spans(ticker, sessions, ends, lookback, horizon)).values())
         rows.append(values)
         last.append(ends + offset)
         target.append(targets[ticker].reindex(table.index).to_numpy(dtype=float)[ends])
         offset += len(values)
     samples = Samples(
-        spans=_concatenate(spans),
+        spans=Spans(*(np.concatenate(parts) for parts in zip(*spans, strict=True))),
         rows=np.concatenate(rows),
         last=np.concatenate(last),
         target=np.concatenate(target),
@@ -73,7 +73,7 @@ def gather(rows: NDArray[Any], last: Rows, lookback: int) -> NDArray[Any]:
     return batch
 
 
-def _complete(values: NDArray[np.float64], lookback: int) -> Rows:
+def _complete(values: Array, lookback: int) -> Rows:
     """Positions that end `lookback` rows in a row without a missing value."""
     known = np.isfinite(values).all(axis=1)
     run = np.concatenate([[0], np.cumsum(known)])
@@ -91,8 +91,3 @@ def _spans(ticker: str, sessions: NDArray[Any], ends: Rows, lookback: int, horiz
         label_start=np.where(np.isnat(label_end), label_end, future[ends + 1]),
         label_end=label_end,
     )
-
-
-def _concatenate(parts: list[Spans]) -> Spans:
-    names = ("ticker", "feature_start", "decision", "label_start", "label_end")
-    return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

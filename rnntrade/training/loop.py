@@ -53,7 +53,7 @@ def train(
     rows_trained = known_rows(samples, fold.training, f"{where}: training")
     rows_validated = known_rows(samples, fold.validation, f"{where}: validation")
     objective = objective_of(model, classes)
-    scaler = fit_scaler(samples, rows_trained, scale_target=objective.scales_target)
+    scaler = fit_scaler(samples, rows_trained, scale_target=not objective.classes)
     device = resolve_device(device)
     training, validation = to_device(samples, (rows_trained, rows_validated), scaler, device)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnntrade.errors import DataError, TrainingError
@@ -18,9 +17,7 @@ from rnntrade.models.build import build
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
-from rnntrade.types import Fit, Fold, Rows, Samples
-
-Array = NDArray[np.float64]
+from rnntrade.types import Array, Fit, Fold, Rows, Samples
 
 
 def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:

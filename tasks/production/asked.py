@@ -13,10 +13,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.types import FailFast
 
+from rnntrade.chain import history
 from rnntrade.data.sessions import last_settled
 from rnntrade.errors import DataError
 from rnntrade.production.signal import Seat, make_signal
-from rnntrade.training.latest import history
 from rnntrade.types import FIELDS, Prices
 from tasks.production.signals import TRADED
 

@@ -96,7 +96,7 @@ def check_champion(
     errors  ConfigError when there is no bar up to that day
     """
     failed = missing or {}
-    from rnntrade.data.revisions import last_revision
+    from rnntrade.data.archive import last_revision
     from rnntrade.production import upkeep
     from rnntrade.production.decisions import ask, observe
     from rnntrade.production.drift import feature_drift

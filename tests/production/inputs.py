@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import INDICATORS
 from rnntrade.data.processes import generate
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.sets import INDICATORS, ticker_features
 
 WARM_UP, TRAINING, RECENT = 60, 1260, 60
 SETS = {

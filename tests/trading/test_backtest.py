@@ -412,7 +412,7 @@ def test_slippage_forgets_a_jump_that_left_its_window():
     volume = np.where(np.arange(60) < 20, 1e12, 1e-3)
     bars = {name: close for name in ("open", "high", "low", "close", "raw_close")}
     prices = Prices.join({"X": pd.DataFrame({**bars, "volume": volume}, days)})
-    known = liquidity(prices, days)
-    assert known.volatility[20, 0] > 0.0
-    assert (known.volatility[41:] == 0.0).all()
-    assert known.volume[41:, 0] == pytest.approx(1e-3, rel=1e-12)
+    volatility, mean_volume = liquidity(prices, days)
+    assert volatility[20, 0] > 0.0
+    assert (volatility[41:] == 0.0).all()
+    assert mean_volume[41:, 0] == pytest.approx(1e-3, rel=1e-12)
