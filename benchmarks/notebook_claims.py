@@ -56,10 +56,9 @@ from rnntrade.evaluation.metrics import sharpe_ratio, total_return
 from rnntrade.features.indicators import simple_return
 from rnntrade.features.sets import ticker_features
 from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
-from rnntrade.labels.targets import direction
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.objectives.direction import direction
 from rnntrade.samples.splits import assign, boundaries
-from rnntrade.samples.windows import make_samples
+from rnntrade.samples.windows import fit_scaler, make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import decide
 from rnntrade.training.loop import train

@@ -32,19 +32,19 @@ from rnntrade.features.sets import FEATURES, check_names, ticker_features
 from rnntrade.labels.regimes import Labels, Regimes, learn_regimes
 from rnntrade.models.baselines import baselines
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.protocols import Objective
+from rnntrade.protocols import Basis, Objective
 from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.positions import (
+    RULES,
     allocate,
     confidence,
     decide,
     random_positions,
     regime_filter,
 )
-from rnntrade.trading.rules import RULES
 from rnntrade.training.seeds import derive_seed
 from rnntrade.types import (
     Array,
@@ -67,26 +67,6 @@ Tables = Mapping[str, pd.DataFrame]
 Execution = Literal["next_open", "close"]
 PARTS = ("validation", "test")  # those that are predicted
 RANDOM_SEED = 0  # of the positions at another time
-
-
-def target(objective: Objective, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    """What a model is asked of one ticker, (T_k, O)."""
-    return objective.target(close, regime)
-
-
-def as_quoted(prices: Prices) -> Prices:
-    """The prices as the store gives them: adjusting is the vendor's, and already done."""
-    return prices
-
-
-def as_configured(
-    predictions: pd.DataFrame, prices: Prices, trading: TradingConfig
-) -> TradingConfig:
-    """The trading rule as it was configured: nothing of it is tuned on predictions today.
-
-    predictions  (n, …) table of one fold, both parts
-    """
-    return trading
 
 
 def train(*given: Any, **named: Any) -> Fit:
@@ -194,17 +174,21 @@ def predict_latest(
 class Chain:
     """The steps, in their order; the library's own unless replaced."""
 
-    prices: Callable[[Prices], Prices] = as_quoted
+    prices: Callable[[Prices], Prices] = lambda prices: prices  # adjusted by the vendor
     features: Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame] = ticker_features
     boundaries: Callable[..., tuple[Boundary, ...]] = boundaries
     regimes: Callable[..., Regimes] = learn_regimes
-    target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = target
+    target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = (
+        lambda objective, close, regime: objective.target(close, regime)
+    )
     samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
     assign: Callable[[Spans, Boundary], Fold] = assign
     train: Callable[..., Fit] = train
     predict: Callable[..., Array] = predict
     baselines: Callable[..., dict[str, Array]] = baselines
-    tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = as_configured
+    tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = (
+        lambda predictions, prices, trading: trading  # as configured: nothing is tuned today
+    )
     decide: Callable[[pd.DataFrame, TradingConfig], pd.DataFrame] = decide
     filter: Callable[..., pd.DataFrame] = regime_filter
     allocate: Callable[[pd.DataFrame], pd.DataFrame] = allocate
@@ -346,14 +330,13 @@ class Chain:
         fits: Sequence[Fit],
         samples: Samples,
         targets: FoldTargets,
-        parts: tuple[str, ...] = PARTS,
         device: str = "cpu",
     ) -> Predictions:
         """One fold's predictions, by all members together and by each alone."""
         model = fits[0].model
         objective = objective_of(model, fits[0].classes)
         tables, alone = [], []
-        for part in parts:
+        for part in PARTS:
             rows = getattr(targets.fold, part)
             answers = [self.predict(fit, samples, rows, device) for fit in fits]
             by_member = [
@@ -389,27 +372,19 @@ class Chain:
         targets: FoldTargets,
         objective: Objective,
         seed: int,
-        parts: tuple[str, ...] = PARTS,
     ) -> pd.DataFrame:
         """The table of all baselines' predictions of a fold; `seed` is the run's."""
+        own_seed = derive_seed(seed, "baselines", targets.fold.number, 0)
         returns = None
         if "returns" in samples.features:
             returns = samples.rows[samples.last, samples.features.index("returns")]
         tables = []
-        for part in parts:
+        for part in PARTS:
             rows = getattr(targets.fold, part)
-            found = self.baselines(
-                objective,
-                samples,
-                targets.fold,
-                rows,
-                current=targets.current,
-                last_return=returns,
-                seed=derive_seed(seed, "baselines", targets.fold.number, 0),
-            )
+            basis = Basis(samples, targets.fold, rows, targets.current, returns, own_seed)
             tables += [
                 prediction_table(name, part, objective, samples, targets, rows, outputs)
-                for name, outputs in found.items()
+                for name, outputs in self.baselines(objective, basis).items()
             ]
         return pd.concat(tables, ignore_index=True)
 

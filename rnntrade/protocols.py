@@ -6,6 +6,7 @@ N samples, O outputs of a network, C classes, h horizon, T sessions.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
 from rnntrade.types import Array, Fold, Rows, Samples, Scaler
@@ -20,11 +21,16 @@ class Basis:
 
     samples: Samples
     fold: Fold
-    training: Rows  # of the fold, those whose future is known
     rows: Rows  # (n,) whose targets are not read
-    current: Array | None  # (N,) regime of each sample's decision, NaN where unknown
-    last_return: Array | None  # (N,) return of each sample's decision
-    seed: int  # of gradient boosting, below 2^32
+    current: Array  # (N,) regime of each sample's decision, NaN where unknown
+    last_return: Array | None = None  # (N,) of each decision; AR(1) is left out without it
+    seed: int = 0  # of gradient boosting, below 2^32
+
+    @property
+    def training(self) -> Rows:
+        """Of the fold, those whose future is known."""
+        known = np.isfinite(self.samples.target[self.fold.training]).all(axis=1)
+        return self.fold.training[known]
 
     @property
     def target(self) -> Array:

@@ -18,8 +18,7 @@ from rnntrade.report.contents import (
     ReportContents,
     StrategyContents,
 )
-from rnntrade.samples.scaling import standardise
-from rnntrade.samples.windows import gather
+from rnntrade.samples.windows import gather, standardise
 from tasks.caching import step
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, publish, read_prices
 from tasks.tracking.runs import commit

@@ -31,7 +31,7 @@ from rnntrade.production.decisions import make_windows
 from rnntrade.production.desk import Desk
 from rnntrade.production.promotion import Candidate, judge
 from rnntrade.trading.backtest import backtest, buy_and_hold
-from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
+from rnntrade.trading.positions import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices
 from tests.configs import DIRECTION
 from tests.evaluation.books import evaluate_strategy

@@ -20,7 +20,7 @@ from rnntrade.config import Experiment, ModelConfig
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,

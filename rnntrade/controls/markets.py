@@ -18,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import DataConfig
-from rnntrade.data.processes import Best, Process, best_accuracy
 from rnntrade.data.sources import fetch
+from rnntrade.data.synthetic import Best, Process, best_accuracy
 from rnntrade.errors import ConfigError
-from rnntrade.labels.targets import direction
+from rnntrade.objectives.direction import direction
 
 NEAREST = 252  # sessions, that N3 moves a label at least
 BLOCK = 20  # sessions, of N4

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from scipy.stats import binom
 
 from rnntrade.codec import plain
-from rnntrade.data.processes import Best
+from rnntrade.data.synthetic import Best
 
 Verdict = Literal["found", "missed", "quiet", "rejected", "leak"]
 

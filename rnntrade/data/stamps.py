@@ -191,13 +191,26 @@ def _days(text: pd.Series, column: pd.Series, path: Path) -> pd.Series:
     read = {order: _dates(plain, layout) for order, layout in layouts.items()}
     fitting = {order: days for order, days in read.items() if days.notna().all()}
     if short:  # 15/1/19 is not of 2015 if the rows would then be out of order
-        fitting = {order: days for order, days in fitting.items() if _ordered(days)} or fitting
+        ordered = {
+            order: days
+            for order, days in fitting.items()
+            if days.is_monotonic_increasing or days.is_monotonic_decreasing
+        }
+        fitting = ordered or fitting
     elif text.str.contains(".", regex=False).all() and "day first" in fitting:
         return fitting["day first"]  # 02.01.2019 means the same wherever it is written
     if len(fitting) > 1:
-        raise _two_readings(column, fitting, path)
-    if not fitting:
-        raise _no_date(column, _unread(plain), path)
+        (one_order, one), (other_order, other), *_ = fitting.items()
+        row = first(one.ne(other))
+        raise DataError(
+            f"{path}: {str(column[row])!r} in row {row} can be read as {one[row]:%Y-%m-%d} "
+            f"({one_order}) or as {other[row]:%Y-%m-%d} ({other_order}), and no other row decides "
+            "it.  Write dates as YYYY-MM-DD."
+        )
+    if not fitting:  # show a row that the layout of most of the others does not fit
+        every = (*YEAR_FIRST, *MONTH_NAMED, *DAY_OR_MONTH_FIRST.values())
+        unread = [_dates(plain, layout).isna() for layout in every]
+        raise _no_date(column, min(unread, key=lambda wrong: wrong.sum()), path)
     return next(iter(fitting.values()))
 
 
@@ -206,27 +219,6 @@ def _dates(plain: pd.Series, layout: str) -> pd.Series:
         plain = plain.where(plain.str.fullmatch(r"\d{8}"), "")
     days = pd.to_datetime(plain, format=layout, errors="coerce")
     return days.where(days.dt.year.between(*YEARS)).astype("datetime64[ns]")
-
-
-def _ordered(days: pd.Series) -> bool:
-    return days.is_monotonic_increasing or days.is_monotonic_decreasing
-
-
-def _unread(plain: pd.Series) -> pd.Series:
-    """Mark the rows that the layout of most of the others does not fit."""
-    layouts = (*YEAR_FIRST, *MONTH_NAMED, *DAY_OR_MONTH_FIRST.values())
-    return min((_dates(plain, layout).isna() for layout in layouts), key=lambda wrong: wrong.sum())
-
-
-def _two_readings(column: pd.Series, fitting: dict[str, pd.Series], path: Path) -> DataError:
-    names = list(fitting)[:2]
-    one, other = (fitting[name] for name in names)
-    row = first(one.ne(other))
-    return DataError(
-        f"{path}: {str(column[row])!r} in row {row} can be read as {one[row]:%Y-%m-%d} "
-        f"({names[0]}) or as {other[row]:%Y-%m-%d} ({names[1]}), and no other row decides it.  "
-        "Write dates as YYYY-MM-DD."
-    )
 
 
 def _no_date(column: pd.Series, wrong: pd.Series, path: Path) -> DataError:

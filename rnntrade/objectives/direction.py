@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from rnntrade.labels.targets import direction
 from rnntrade.models.baselines import direction_baselines
 from rnntrade.models.calibration import fit_temperature
 from rnntrade.protocols import Basis
@@ -16,6 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST = 1e-30  # probability whose logarithm is taken
+
+
+def direction(close: pd.Series) -> pd.Series:
+    """(T,) 1.0 if the return of session t+1 is positive, else 0.0; NaN where it is not known."""
+    future = close.shift(-1) / close - 1.0
+    return (future > 0.0).astype(float).where(future.notna())
 
 
 @dataclass(frozen=True)

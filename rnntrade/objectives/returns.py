@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from rnntrade.labels.targets import multi_step
 from rnntrade.models.baselines import return_baselines
 from rnntrade.protocols import Basis
 from rnntrade.types import Array, Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def multi_step(close: pd.Series, horizon: int) -> pd.DataFrame:
+    """(T, h) returns of sessions t+1 .. t+h; a row is known whole or not at all, then NaN."""
+    r = close / close.shift(1) - 1.0
+    steps = pd.DataFrame({step: r.shift(-step) for step in range(1, horizon + 1)})
+    return steps.where(steps.notna().all(axis=1))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Windows: lazy views of feature rows, and the spans of time that each covers."""
+"""Windows: lazy views of feature rows, the spans of time that each covers, and standardisation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rnntrade.errors import DataError
-from rnntrade.types import Array, Rows, Samples, Spans
+from rnntrade.types import Array, Bools, Rows, Samples, Scaler, Spans
 
 
 def make_samples(
@@ -71,6 +71,41 @@ def gather(rows: NDArray[Any], last: Rows, lookback: int) -> NDArray[Any]:
     """
     batch: NDArray[Any] = rows[last[:, None] + np.arange(1 - lookback, 1)]
     return batch
+
+
+def fit_scaler(samples: Samples, training: Rows, scale_target: bool) -> Scaler:
+    """Mean and deviation of every row that some training window holds, each row once.
+
+    training      (n,) positions of the training samples
+    scale_target  also standardise the target: for returns, not for classes
+    """
+    rows = samples.rows[_rows_of(samples, training)]
+    target = samples.target[training]
+    return Scaler(
+        mean=rows.mean(axis=0),
+        deviation=_positive(rows.std(axis=0)),
+        target_mean=float(np.nanmean(target)) if scale_target else 0.0,
+        target_deviation=float(_positive(np.nanstd(target))) if scale_target else 1.0,
+    )
+
+
+def standardise(rows: Array, scaler: Scaler) -> NDArray[np.float32]:
+    """(R, F) rows in units of the training part's deviations, as float32."""
+    scaled: NDArray[np.float32] = ((rows - scaler.mean) / scaler.deviation).astype(np.float32)
+    return scaled
+
+
+def _rows_of(samples: Samples, chosen: Rows) -> Bools:
+    """(R,) true for every row inside a chosen window."""
+    depth = np.zeros(len(samples.rows) + 1, np.int64)
+    np.add.at(depth, samples.last[chosen] - samples.lookback + 1, 1)
+    np.add.at(depth, samples.last[chosen] + 1, -1)
+    return np.cumsum(depth)[:-1] > 0
+
+
+def _positive(deviation: Array | np.floating[Any]) -> Array:
+    """A feature that never moved is left as it is."""
+    return np.where(deviation > 0.0, deviation, 1.0)
 
 
 def _complete(values: Array, lookback: int) -> Rows:

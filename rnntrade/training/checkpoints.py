@@ -61,13 +61,13 @@ def resume(path: Path, identity: str, progress: Progress, device: str) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, OSError) as error:
+        text = metadata.get("state", "")
+        if metadata.get("digest") != _digest(text, tensors):
+            raise ValueError("its digest differs")
+    except (SafetensorError, OSError, ValueError) as error:
         log.warning("%s is damaged (%s): training starts over", path, error)
         return
-    if metadata.get("digest") != _digest(metadata.get("state", ""), tensors):
-        log.warning("%s is damaged (its digest differs): training starts over", path)
-        return
-    state: dict[str, Any] = json.loads(metadata["state"])
+    state: dict[str, Any] = json.loads(text)
     if state["identity"] != identity:
         log.warning("%s is of another model, data or seed: training starts over", path)
         return
@@ -86,7 +86,7 @@ def _tensors(progress: Progress, device: str) -> dict[str, Tensor]:
         **{f"best.{name}": value for name, value in progress.best_weights.items()},
         **{f"adam.{i}.{key}": value for i, each in adam.items() for key, value in each.items()},
         "random.shuffle": progress.shuffle.get_state(),
-        **{f"random.{name}": value for name, value in _random_states(device).items()},
+        **{name: module.get_rng_state() for name, module in _generators(device).items()},
     }
 
 
@@ -107,21 +107,14 @@ def _restore(
     progress.amp.load_state_dict(state["amp"])
     progress.history.extend(Epoch(**epoch) for epoch in state["history"])
     progress.shuffle.set_state(tensors["random.shuffle"])
-    torch.set_rng_state(tensors["random.cpu"])
-    if device == "cuda":
-        torch.cuda.set_rng_state(tensors["random.cuda"])
-    if device == "mps":
-        torch.mps.set_rng_state(tensors["random.mps"])
+    for name, module in _generators(device).items():
+        module.set_rng_state(tensors[name])
 
 
-def _random_states(device: str) -> dict[str, Tensor]:
-    """Return the states of the global generators that dropout and teacher forcing draw from."""
-    states = {"cpu": torch.get_rng_state()}
-    if device == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state()
-    if device == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
+def _generators(device: str) -> dict[str, Any]:
+    """Modules of the global generators that dropout and teacher forcing draw from."""
+    modules = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}
+    return {f"random.{name}": modules[name] for name in {"cpu", device}}
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

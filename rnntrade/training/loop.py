@@ -14,7 +14,7 @@ from rnntrade.errors import TrainingError
 from rnntrade.models.build import build
 from rnntrade.models.seq2seq import teacher_forcing_ratio
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
 from rnntrade.training.devices import reproducible, resolve_device
 from rnntrade.training.parts import answer, answers, check_inputs, known_rows, to_device

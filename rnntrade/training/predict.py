@@ -36,18 +36,13 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     return _run(fit, samples, rows, device, ask)
 
 
-def attends(fit: Fit) -> bool:
-    """Whether the network tells how much each session of a window counted."""
-    return hasattr(build(fit.model), "attend")
-
-
-def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
+def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array | None:
     """Return how much each session of a window counted, (n, L), oldest first; rows sum to 1.
 
-    errors  TrainingError for an architecture without attention
+    None for an architecture without attention.
     """
-    if not attends(fit):
-        raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
+    if not hasattr(build(fit.model), "attend"):
+        return None
 
     def ask(network: nn.Module, x: Tensor) -> Tensor:
         return torch.as_tensor(network.attend(x))  # type: ignore[operator] # it is there
@@ -57,11 +52,11 @@ def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Ar
 
 def newest_attention(fit: Fit, samples: Samples, fold: Fold) -> pd.DataFrame | None:
     """(K, L) attention in the newest test window of each ticker; None for other architectures."""
-    if not attends(fit):
-        return None
     test = fold.test[::-1]
     tickers, newest = np.unique(samples.spans.ticker[test], return_index=True)
     weights = attention(fit, samples, test[newest])
+    if weights is None:
+        return None
     return pd.DataFrame(weights, index=tickers, columns=[str(i) for i in range(weights.shape[1])])
 
 

@@ -27,11 +27,11 @@ from rnntrade.labels.regimes import (
     learn_thresholds,
     regime_inputs,
 )
-from rnntrade.labels.targets import direction, multi_step
 from rnntrade.models.calibration import fit_temperature
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.objectives.direction import direction
+from rnntrade.objectives.returns import multi_step
 from rnntrade.samples.splits import assign
-from rnntrade.samples.windows import make_samples
+from rnntrade.samples.windows import fit_scaler, make_samples
 from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
 from rnntrade.trading.positions import regime_filter

@@ -7,7 +7,7 @@ import pytest
 from rnntrade.controls.markets import CONTROLS, make_market, shift_around, shuffle_blocks
 from rnntrade.controls.run import VERSIONS, prepare
 from rnntrade.errors import ConfigError
-from rnntrade.labels.targets import direction
+from rnntrade.objectives.direction import direction
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
 MODEL = VERSIONS["fast"].model

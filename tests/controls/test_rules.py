@@ -9,7 +9,7 @@ from scipy.stats import binom
 from rnntrade.controls.markets import CONTROLS, majority
 from rnntrade.controls.rules import CAPTURED, ControlResult, judge, judge_fit, most_rejected
 from rnntrade.controls.table import insert, markdown
-from rnntrade.data.processes import Best, best_accuracy
+from rnntrade.data.synthetic import Best, best_accuracy
 from rnntrade.errors import ConfigError
 
 COIN = best_accuracy("n1")

@@ -10,8 +10,7 @@ import pytest
 from prefect.client.schemas.schedules import MAX_RRULE_LENGTH
 from prefect.server.schemas.schedules import RRuleSchedule
 
-from rnntrade.data.schedule import action_times, recurrence
-from rnntrade.data.sessions import closes, timezone
+from rnntrade.data.sessions import action_times, closes, recurrence, timezone
 
 pytestmark = [  # exchange_calendars' own
     pytest.mark.filterwarnings("ignore:Series.values returning"),

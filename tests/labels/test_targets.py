@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.labels.targets import direction, multi_step
+from rnntrade.objectives.direction import direction
+from rnntrade.objectives.returns import multi_step
 
 CLOSE = pd.Series([100.0, 110.0, 110.0, 99.0, 108.9], index=pd.bdate_range("2024-01-01", periods=5))
 

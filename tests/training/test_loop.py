@@ -9,7 +9,7 @@ from rnntrade.errors import ConfigError, DataError, TrainingError
 from rnntrade.objectives.direction import Direction
 from rnntrade.objectives.regime import Regime
 from rnntrade.objectives.returns import Returns
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training import devices, loop
 from rnntrade.training.devices import resolve_device
 from rnntrade.training.loop import train
