@@ -18,7 +18,7 @@ import pandas as pd
 from benchmarks.machine import describe_machine
 from rnntrade.config import DataConfig, ProductionConfig
 from rnntrade.data.sources import SAMPLE, load_sample
-from rnntrade.features.sets import INDICATORS, ticker_features
+from rnntrade.features.indicators import INDICATORS, ticker_features
 from rnntrade.production.drift import Reference, feature_drift
 from tests.production.inputs import RECENT, SETS, TRAINING, WARM_UP, columns, inputs
 

@@ -20,7 +20,7 @@ from machine import describe_machine
 from numpy.typing import NDArray
 
 from rnntrade.config import LabelConfig
-from rnntrade.features.sets import FEATURES, INDICATORS, ticker_features
+from rnntrade.features.indicators import FEATURES, INDICATORS, ticker_features
 from rnntrade.labels.regimes import classify, learn_thresholds, regime_inputs
 from rnntrade.samples.windows import gather, windows
 from rnntrade.types import Thresholds

@@ -28,7 +28,7 @@ from rnntrade.config import (
     TradingConfig,
 )
 from rnntrade.errors import DataError
-from rnntrade.features.sets import FEATURES, check_names, ticker_features
+from rnntrade.features.indicators import FEATURES, check_names, ticker_features
 from rnntrade.labels.regimes import Labels, Regimes, learn_regimes
 from rnntrade.models.baselines import baselines
 from rnntrade.objectives.lookup import objective_of
@@ -45,7 +45,7 @@ from rnntrade.trading.positions import (
     random_positions,
     regime_filter,
 )
-from rnntrade.training.seeds import derive_seed
+from rnntrade.training.devices import derive_seed
 from rnntrade.types import (
     Array,
     Backtest,
@@ -89,13 +89,10 @@ def prediction_table(
     objective: Objective,
     samples: Samples,
     targets: FoldTargets,
-    rows: Rows,
     outputs: Array,
 ) -> pd.DataFrame:
-    """One row a prediction: who, which part, where, when, what came, what was said.
-
-    rows     (n,) positions of samples; outputs (n, O) as `predict` and `baselines` give them
-    """
+    """One row a prediction of a part: `outputs` is (n, O), as `predict` and `baselines` give it."""
+    rows = getattr(targets.fold, part)
     spans, truth = samples.spans[rows], samples.target[rows]
     columns: dict[str, object] = {
         "source": source,
@@ -326,11 +323,7 @@ class Chain:
         )
 
     def predict_fold(
-        self,
-        fits: Sequence[Fit],
-        samples: Samples,
-        targets: FoldTargets,
-        device: str = "cpu",
+        self, fits: Sequence[Fit], samples: Samples, targets: FoldTargets, device: str = "cpu"
     ) -> Predictions:
         """One fold's predictions, by all members together and by each alone."""
         model = fits[0].model
@@ -340,7 +333,7 @@ class Chain:
             rows = getattr(targets.fold, part)
             answers = [self.predict(fit, samples, rows, device) for fit in fits]
             by_member = [
-                prediction_table(model.name, part, objective, samples, targets, rows, outputs)
+                prediction_table(model.name, part, objective, samples, targets, outputs)
                 for outputs in [np.mean(answers, axis=0), *answers]
             ]
             tables.append(by_member[0])
@@ -367,11 +360,7 @@ class Chain:
         )
 
     def predict_baselines(
-        self,
-        samples: Samples,
-        targets: FoldTargets,
-        objective: Objective,
-        seed: int,
+        self, samples: Samples, targets: FoldTargets, objective: Objective, seed: int
     ) -> pd.DataFrame:
         """The table of all baselines' predictions of a fold; `seed` is the run's."""
         own_seed = derive_seed(seed, "baselines", targets.fold.number, 0)
@@ -383,7 +372,7 @@ class Chain:
             rows = getattr(targets.fold, part)
             basis = Basis(samples, targets.fold, rows, targets.current, returns, own_seed)
             tables += [
-                prediction_table(name, part, objective, samples, targets, rows, outputs)
+                prediction_table(name, part, objective, samples, targets, outputs)
                 for name, outputs in self.baselines(objective, basis).items()
             ]
         return pd.concat(tables, ignore_index=True)

@@ -25,7 +25,7 @@ from rnntrade.data.sessions import sessions_per_year, with_sessions_per_year
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import figures, rolling_sharpe, sharpe_ratio
 from rnntrade.evaluation.statistics import sharpe_interval
-from rnntrade.features.sets import FEATURES, ticker_features
+from rnntrade.features.indicators import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
 from rnntrade.production.decisions import make_windows
 from rnntrade.production.desk import Desk

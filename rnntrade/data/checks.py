@@ -84,10 +84,7 @@ def warning(name: str, what: str, sessions: pd.Index = NONE) -> Finding:
 
 
 def _error(
-    name: str,
-    what: str,
-    sessions: pd.Index = NONE,
-    severity: Literal["error", "warning"] = "error",
+    name: str, what: str, sessions: pd.Index = NONE, severity: Literal["error", "warning"] = "error"
 ) -> Finding:
     days = tuple(str(day)[:10] for day in sessions)
     more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""

@@ -31,11 +31,7 @@ EPOCHS = ((10, "s"), (13, "ms"), (16, "us"), (19, "ns"))  # digits at most
 YEAR_FIRST = ("%Y %m %d", "%Y%m%d", "%Y %b %d", "%Y %B %d")
 MONTH_NAMED = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d%b%Y", "%d %b %y", "%d%b%y")
 DAY_OR_MONTH_FIRST = {"day first": "%d %m %Y", "month first": "%m %d %Y"}
-TWO_DIGIT_YEARS = {
-    "day first": "%d %m %y",
-    "month first": "%m %d %y",
-    "year first": "%y %m %d",
-}
+TWO_DIGIT_YEARS = {"day first": "%d %m %y", "month first": "%m %d %y", "year first": "%y %m %d"}
 ZONES = {  # calendars to name for a zone
     "America/New_York": ("XNYS",),
     "Europe/London": ("XLON",),

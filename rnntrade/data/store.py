@@ -203,12 +203,7 @@ def _stored(root: Path, source: str, ticker: str) -> Stored | None:
 
 
 def _keep(
-    root: Path,
-    stored: Stored | None,
-    state: _State,
-    config: DataConfig,
-    ticker: str,
-    now: datetime,
+    root: Path, stored: Stored | None, state: _State, config: DataConfig, ticker: str, now: datetime
 ) -> dict[str, Any]:
     """Check and save the bars, unless they and their range are those stored; return provenance."""
     known = stored.provenance if stored is not None else {}

@@ -71,10 +71,7 @@ def assign(spans: Spans, boundary: Boundary) -> Fold:
     trains = (spans.feature_start >= first) & (decision < validation) & (label_end <= validation)
     validates = (decision >= validation) & (decision < test) & (label_end <= test)
     return Fold(
-        boundary.number,
-        np.flatnonzero(trains),
-        np.flatnonzero(validates),
-        np.flatnonzero(inside),
+        boundary.number, np.flatnonzero(trains), np.flatnonzero(validates), np.flatnonzero(inside)
     )
 
 

@@ -169,23 +169,14 @@ def _trade(
 
 def _on_sessions(target: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The target on every session from its first to its last, checked against the prices."""
-    if target.empty:
-        raise DataError("there is nothing to backtest: the target has no sessions or no tickers.")
-    if not (target.index.is_monotonic_increasing and target.index.is_unique):
-        raise DataError("the target's sessions must be ascending and unique.")
-    unknown = target.columns.difference(prices.close.columns)
-    if len(unknown) or not target.columns.is_unique:
+    sessions, tickers = target.index, target.columns
+    ordered = sessions.is_monotonic_increasing and sessions.is_unique and tickers.is_unique
+    strangers = [*sessions.difference(prices.sessions), *tickers.difference(prices.tickers)]
+    if target.empty or not ordered or strangers or np.isinf(target.to_numpy(dtype=float)).any():
         raise DataError(
-            f"the target's tickers must be among the prices' ({', '.join(prices.tickers)}), "
-            f"once each; it has {', '.join(map(str, target.columns))}."
+            "this target cannot be backtested: it needs ascending sessions and tickers, once each, "
+            f"of the prices (not among them: {', '.join(map(str, strangers[:5])) or 'none'}), and "
+            "finite weights."
         )
-    missing = target.index.difference(prices.sessions)
-    if len(missing):
-        raise DataError(
-            f"the target has {len(missing)} sessions without prices, the first {missing[0]}: "
-            "take its sessions from the prices."
-        )
-    if np.isinf(target.to_numpy(dtype=float)).any():
-        raise DataError("a target weight is infinite: check the sizing.")
-    first, last = prices.sessions.get_indexer(target.index[[0, -1]])
+    first, last = prices.sessions.get_indexer(sessions[[0, -1]])
     return target.reindex(prices.sessions[first : last + 1])

@@ -57,12 +57,7 @@ def at_cost(config: BacktestConfig, bps: float) -> BacktestConfig:
     )
 
 
-def trade_rates(
-    shares: Array,
-    volatility: Array,
-    volume: Array,
-    config: BacktestConfig,
-) -> Array:
+def trade_rates(shares: Array, volatility: Array, volume: Array, config: BacktestConfig) -> Array:
     """(3, E) commission, spread and slippage of each order, as fractions of its value.
 
     slippage = bps / 10,000 + volatility × (share + impact × sqrt(ordered / volume of a session)),

@@ -74,11 +74,7 @@ def restore(fit: Fit) -> nn.Module:
 
 @torch.no_grad()
 def _run(
-    fit: Fit,
-    samples: Samples,
-    rows: Rows,
-    device: str,
-    ask: Callable[[nn.Module, Tensor], Tensor],
+    fit: Fit, samples: Samples, rows: Rows, device: str, ask: Callable[[nn.Module, Tensor], Tensor]
 ) -> Array:
     """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
     check_inputs(fit.model, samples)

@@ -19,7 +19,7 @@ from rnntrade.audit.oracles import audit_engine
 from rnntrade.audit.replay import audit_served
 from rnntrade.chain import CHAIN, Chain, predict_latest
 from rnntrade.config import Experiment, TradingConfig
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import ticker_features
 from rnntrade.labels.regimes import (
     Regimes,
     classify,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnntrade.errors import ConfigError
-from rnntrade.features.sets import FEATURES, INDICATORS, ticker_features
+from rnntrade.features.indicators import FEATURES, INDICATORS, ticker_features
 
 ROWS = 120
 

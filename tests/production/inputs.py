@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.data.synthetic import generate_process
-from rnntrade.features.sets import INDICATORS, ticker_features
+from rnntrade.features.indicators import INDICATORS, ticker_features
 
 WARM_UP, TRAINING, RECENT = 60, 1260, 60
 SETS = {
