@@ -54,23 +54,13 @@ def make_samples(
 
 
 def windows(rows: NDArray[Any], lookback: int) -> NDArray[Any]:
-    """Every window of an array, as a view that copies nothing.
-
-    rows     (R, F)
-    returns  (R-L+1, L, F), read-only; window i ends at row i+L-1
-    """
+    """(R-L+1, L, F) every window of (R, F) rows, a read-only view; window i ends at row i+L-1."""
     return np.moveaxis(sliding_window_view(rows, lookback, axis=0), -1, 1)
 
 
 def gather(rows: NDArray[Any], last: Rows, lookback: int) -> NDArray[Any]:
-    """A batch of windows, copied out.
-
-    rows     (R, F)
-    last     (B,) row on which each window ends
-    returns  (B, L, F)
-    """
-    batch: NDArray[Any] = rows[last[:, None] + np.arange(1 - lookback, 1)]
-    return batch
+    """(B, L, F) a batch of windows of (R, F) rows, copied out; they end on rows `last` (B,)."""
+    return np.asarray(rows[last[:, None] + np.arange(1 - lookback, 1)])
 
 
 def fit_scaler(samples: Samples, training: Rows, scale_target: bool) -> Scaler:
