@@ -29,7 +29,7 @@ import pyarrow.parquet as parquet
 
 from rnntrade.data.bars import canonical, digest
 from rnntrade.errors import DataError
-from rnntrade.storage import atomic_file
+from rnntrade.storage import atomic_file, explained
 
 LOG = logging.getLogger("rnntrade.data")
 KEY = b"rnntrade"
@@ -81,15 +81,14 @@ def exclusive(root: Path, source: str, ticker: str) -> Iterator[None]:
     place = folder(root, source, ticker)
     lock = FileLock(place / ".lock", timeout=PATIENCE)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        with explained(place):
+            place.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
     except Timeout as error:
         raise DataError(
             f"another process has been updating {place} for {PATIENCE} seconds.  "
             "End it, or wait for it."
         ) from error
-    except OSError as error:
-        raise DataError(f"cannot write to {place}: {error.strerror}.  Make it writable.") from error
     try:
         yield
     finally:

@@ -5,9 +5,13 @@ alike.  A date, open, high, low and close are needed; `columns` knows their spel
 how text and numbers are written, `stamps` which day a date or a time belongs to.
 
 With an adjusted close the prices are multiplied by adjusted / close; with a raw close beside the
-close they are taken as adjusted already; with neither, as given, apart from `splits` the file
+close they are taken as adjusted already; with neither, as given, apart from splits that the file
 states.  What is not used, left out or changed is a finding.  Newest-first files are turned round;
 any other disorder is left to the checks.
+
+A stated 4:1 split is expected to be in the prices already: then they do not move with it.  Where
+the open falls to about a quarter of the close before, they are as quoted, and every earlier price
+is divided by 4, every earlier volume multiplied.  A move in between fits neither and is refused.
 """
 
 import re
@@ -16,10 +20,11 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rnntrade.config import DataConfig
-from rnntrade.data import formats, splits, stamps
+from rnntrade.data import formats, stamps
 from rnntrade.data.bars import canonical, from_quotes
 from rnntrade.data.checks import NONE, SHOWN, TOLERANCE, Finding, named, warning
 from rnntrade.data.columns import WANTED, candidates, key
@@ -30,6 +35,9 @@ ENDING = re.compile(r"\.(?:parquet|(?:csv|txt|tsv)(?:\.gz|\.zip)?)$", re.IGNOREC
 PRICES = ["open", "high", "low", "close"]
 ADJUSTED = ["adj_open", "adj_high", "adj_low", "adj_close"]
 NUMBERS = [*PRICES, "volume", "raw_close", *ADJUSTED, "adj_volume"]
+RATIO = r"^(\d+(?:\.\d+)?)(?:\s*(?::|/|-?for-?)\s*(\d+(?:\.\d+)?))?$"  # of a split
+SMALL = 1.25  # a smaller split cannot be told from the move of a day
+IN_PRICES, AS_QUOTED = 0.25, 0.75  # log of the move over log of the split: below, above
 
 Note = tuple[str, str, pd.DatetimeIndex | None]  # check, message, sessions; None: the whole file
 
@@ -68,7 +76,7 @@ def load(
     _require_prices(quotes[inside], dates[inside], file)
     quotes = _with_volume(quotes, dates, inside, notes).set_axis(dates)
     if "split" in file.column:
-        ratios = splits.read(file.cells[file.column["split"]])
+        ratios = _ratios(file.cells[file.column["split"]])
         quotes = quotes if ratios is None else quotes.assign(split=ratios.to_numpy())
     unused = _unused(file, quotes, dates, config.calendar)
     if dates.is_monotonic_decreasing and len(dates) > 1:
@@ -250,15 +258,61 @@ def _bars(quotes: pd.DataFrame, file: _File, notes: list[Note]) -> pd.DataFrame:
         if set(ADJUSTED) <= set(quotes):
             own = {name: quotes[f"adj_{name}"] for name in PRICES}
             bars = canonical(bars.assign(**own, volume=quotes.get("adj_volume", quotes["volume"])))
-        jumps = splits.unadjusted(bars["open"], bars["close"], ratios, file.path, strict=False)
-        splits.refuse_unadjusted(jumps, file.name("adj_close"), file.path)
+        jumps = _jumps(bars["open"], bars["close"], ratios)
+        if len(jumps):
+            split, day = _words(jumps.iloc[0]), jumps.index[0]
+            raise DataError(
+                f"{file.path}: column {file.name('adj_close')} is not adjusted for the {split} "
+                f"split that the file states on {day:%Y-%m-%d}.  Correct the column, or remove it: "
+                "then the prices are adjusted for the splits stated."
+            )
         return bars
-    jumps = splits.unadjusted(quotes["open"], quotes["close"], ratios, file.path)
+    jumps = _jumps(quotes["open"], quotes["close"], ratios, refused_in=file.path)
     if len(jumps):
         what = "prices adjusted for the splits that the file states and the prices jump with, on"
         notes.append(("split", what, pd.DatetimeIndex(jumps.index)))
     raw = quotes.get("raw_close", quotes["close"])
-    return canonical(splits.apply(quotes, jumps).assign(raw_close=raw))
+    later = jumps.reindex(quotes.index).fillna(1.0)[::-1].cumprod()[::-1].shift(-1, fill_value=1.0)
+    prices = quotes[PRICES].div(later, axis=0)
+    return canonical(quotes.assign(**prices, volume=quotes["volume"] * later, raw_close=raw))
+
+
+def _ratios(cells: pd.Series) -> pd.Series | None:
+    """Return new shares per old one, 1 where nothing is stated; None if the cells are no ratios."""
+    text = cells.astype("str").str.strip().str.lower()
+    ratios = text.str.extract(RATIO).astype("float64")
+    stated = ratios[0] / ratios[1].fillna(1.0)
+    if (stated.isna() & cells.notna() & ~text.isin(["", "nan", "none", "null", "-"])).any():
+        return None
+    return stated.where(stated > 0.0, 1.0).fillna(1.0)
+
+
+def _jumps(
+    opens: pd.Series, closes: pd.Series, ratios: pd.Series, refused_in: Path | None = None
+) -> pd.Series:
+    """Return the stated splits, by date, that the prices jump with.
+
+    Splits below SMALL go the way of the larger ones.
+    refused_in   the file, where a price must move either with the split or without: DataError
+    """
+    before = closes.shift()
+    stated = ratios[ratios.ne(1.0) & before.gt(0.0) & opens.gt(0.0)]
+    moved = np.log(opens[stated.index] / before[stated.index]) / -np.log(stated)
+    large = np.log(stated).abs() >= np.log(SMALL)
+    jumps = large & (moved >= AS_QUOTED) & (moved <= 2 - AS_QUOTED)
+    unclear = large & ~jumps & (moved > IN_PRICES)
+    if refused_in and unclear.any():
+        day = formats.first(unclear)
+        raise DataError(
+            f"{refused_in} states a {_words(stated[day])} split on {day:%Y-%m-%d}, but the price "
+            f"moves from {before[day]:g} to {opens[day]:g}: it is neither adjusted for the split "
+            "nor as quoted.  Correct the split, or add an adjusted close."
+        )
+    return pd.Series(stated[jumps | (~large & jumps.any())])
+
+
+def _words(ratio: float) -> str:
+    return f"{ratio:g}:1" if ratio >= 1 else f"1:{1 / ratio:g}"
 
 
 def _unused(

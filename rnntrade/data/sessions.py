@@ -59,17 +59,6 @@ def expected_sessions(calendar: str, start: date, end: date) -> pd.DatetimeIndex
     return held.as_unit("ns").rename("date")
 
 
-def closes(calendar: str, start: date, end: date) -> list[datetime]:
-    """Return when each session in [start, end) closes: the exchange's wall time, without a zone.
-
-    Errors: as expected_sessions.
-    """
-    sessions = expected_sessions(calendar, start, end)
-    known = _exchange(calendar, max(min(start.year, FIRST_YEAR), EARLIEST_YEAR)).calendar
-    local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
-    return [close.to_pydatetime() for close in local]
-
-
 def last_settled(calendar: str, now: datetime) -> pd.Timestamp:
     """Return the last session whose close lies more than SETTLING before `now` (tz-aware)."""
     if now.tzinfo is None:
@@ -106,9 +95,11 @@ def action_times(calendar: str, minutes: int) -> list[datetime]:
     A session that closes early is acted on early.
     Errors: ConfigError for an unknown calendar.
     """
-    wait = timedelta(minutes=minutes)
     last = reach(calendar)[1]
-    return [close + wait for close in closes(calendar, FIRST, last + timedelta(days=1))]
+    known = _exchange(calendar, FIRST_YEAR).calendar
+    sessions = expected_sessions(calendar, FIRST, last + timedelta(days=1))
+    local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
+    return [close.to_pydatetime() + timedelta(minutes=minutes) for close in local]
 
 
 def recurrence(calendar: str, minutes: int) -> str:

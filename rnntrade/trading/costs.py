@@ -63,10 +63,9 @@ def trade_rates(shares: Array, volatility: Array, volume: Array, config: Backtes
     slippage = bps / 10,000 + volatility × (share + impact × sqrt(ordered / volume of a session)),
     the volume an average known at the decision; where none is known, the order counts as a whole
     session's volume.
-    shares       (E,) ordered, positive
-    volatility   (E,) of returns, per session, as known at the decision
-    volume       (E,) shares a session, as known at the decision
-    source       square-root impact: Almgren et al. (2005), Direct Estimation of Market Impact
+    shares              (E,) ordered, positive
+    volatility, volume  (E,) of returns, and in shares; per session, as known at the decision
+    source              square-root impact: Almgren et al. (2005), Direct Estimation of Market Impact
     """
     part = np.where(volume > 0.0, shares / np.where(volume > 0.0, volume, 1.0), 1.0)
     slippage = config.slippage_bps / 1e4 + volatility * (
