@@ -65,7 +65,8 @@ def trade_rates(shares: Array, volatility: Array, volume: Array, config: Backtes
     session's volume.
     shares              (E,) ordered, positive
     volatility, volume  (E,) of returns, and in shares; per session, as known at the decision
-    source              square-root impact: Almgren et al. (2005), Direct Estimation of Market Impact
+    source              square-root impact: Almgren et al. (2005), Direct Estimation of Market
+                        Impact
     """
     part = np.where(volume > 0.0, shares / np.where(volume > 0.0, volume, 1.0), 1.0)
     slippage = config.slippage_bps / 1e4 + volatility * (
