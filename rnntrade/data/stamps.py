@@ -49,20 +49,24 @@ ZONES = {  # calendars to name for a zone
     "UTC": ("24/7",),
 }
 YEARS = (1700, 2200)  # of prices
+INSTANT = "datetime64[ns, UTC]"
 
 
 def read(column: pd.Series, calendar: str, path: Path) -> pd.DatetimeIndex:
     """Return session dates; DataError shows the row and the readings there are."""
-    day, clock, instant = _parsed(column, path)
-    stated = day + clock
-    timed = clock.ne(pd.Timedelta(0))
+    own, instant = _parsed(column, path)
+    if own.isna().any():
+        raise _no_date(column, own.isna(), path)
+    own = own.astype("datetime64[ns]")
+    day = own.dt.normalize()
+    timed = own.ne(day)
     if not timed.any():
-        return pd.DatetimeIndex(day).as_unit("ns")
+        return pd.DatetimeIndex(day)
     naive = instant.isna()
-    instants = instant.where(~naive, stated.dt.tz_localize("UTC"))
+    instants = instant.where(~naive, own.dt.tz_localize("UTC"))
     zone = sessions.timezone(calendar)
     local = instants.dt.tz_convert(zone).dt.tz_localize(None)
-    if _midnights(local) and not _midnights(stated):
+    if _midnights(local) and not _midnights(own):
         return pd.DatetimeIndex(local.dt.normalize()).as_unit("ns")
     moved = local.dt.normalize()
     by_itself = day.where(~timed | naive, moved)
@@ -82,14 +86,12 @@ def _midnights(stamps: pd.Series) -> bool:
 
 def _outside(dates: pd.Series, calendar: str) -> int:
     """Count bars on days that are not sessions."""
-    begin, last = dates.min().date(), dates.max().date()
     earliest, latest = sessions.reach(calendar)
-    begin, last = max(begin, earliest), min(last, latest)
-    inside = dates[(dates >= pd.Timestamp(begin)) & (dates <= pd.Timestamp(last))]
-    if begin > last:
+    inside = dates[(dates >= str(earliest)) & (dates <= str(latest))]
+    if inside.empty:
         return 0
-    held = sessions.expected_sessions(calendar, begin, last + timedelta(days=1))
-    return int((~inside.isin(held)).sum())
+    first, last = inside.min().date(), inside.max().date() + timedelta(days=1)
+    return int((~inside.isin(sessions.expected_sessions(calendar, first, last))).sum())
 
 
 def _refuse_zone(
@@ -112,29 +114,27 @@ def _refuse_zone(
             )
 
 
-def _parsed(column: pd.Series, path: Path) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """Return date and time of day as written, and the UTC instant (NaT where no zone is given)."""
+def _parsed(column: pd.Series, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Return the stamps as written, and as UTC instants; NaT for no date, and where no zone is."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return _split(column.dt.tz_localize(None), column.dt.tz_convert("UTC"), column, path)
-    none = pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
+        return column.dt.tz_localize(None), column.dt.tz_convert("UTC").astype(INSTANT)
+    none = pd.Series(pd.NaT, index=column.index, dtype=INSTANT)
     if column.dtype.kind == "M":
-        return _split(column, none, column, path)
+        return column, none
     text = column.astype("str").str.strip()
     if column.dtype.kind in "iuf":
         text = text.str.replace(r"\.0$", "", regex=True)
     if text.str.fullmatch(r"\d{9,19}(?:\.\d*)?").all():
-        instant = text.map(_epoch)
-        return _split(instant.dt.tz_localize(None), instant, column, path)
-    return _from_text(text, column, none, path)
-
-
-def _split(
-    own: pd.Series, instant: pd.Series, column: pd.Series, path: Path
-) -> tuple[pd.Series, pd.Series, pd.Series]:
-    if own.isna().any():
-        raise _no_date(column, own.isna(), path)
-    day = own.dt.normalize().astype("datetime64[ns]")
-    return day, own.astype("datetime64[ns]") - day, instant.astype("datetime64[ns, UTC]")
+        instant = text.map(_epoch).astype(INSTANT)
+        return instant.dt.tz_localize(None), instant
+    parts = text.str.extract(CLOCK)
+    own = _days(parts["day"], column, path) + _clocks(parts["clock"])
+    zone = parts["zone"].str.replace(r"^ |(?:UTC|GMT)(?=.)|:", "", regex=True)
+    hours = zone.str.extract(r"^([+-]\d\d)(\d\d)$").astype("float64")
+    offset = hours[0] * 60 + hours[1] * hours[0].lt(0).map({True: -1, False: 1})
+    offset = offset.where(~zone.isin(["Z", "UTC", "GMT"]), 0.0)
+    instant = (own - pd.to_timedelta(offset, unit="min")).dt.tz_localize("UTC").astype(INSTANT)
+    return own, instant.where(parts["zone"].notna(), none)
 
 
 def _epoch(text: str) -> pd.Timestamp:
@@ -142,23 +142,6 @@ def _epoch(text: str) -> pd.Timestamp:
     digits = text.partition(".")[0]
     unit = next(unit for most, unit in EPOCHS if len(digits) <= most)
     return pd.Timestamp(int(digits), unit=unit, tz="UTC")
-
-
-def _from_text(
-    text: pd.Series, column: pd.Series, none: pd.Series, path: Path
-) -> tuple[pd.Series, pd.Series, pd.Series]:
-    parts = text.str.extract(CLOCK)
-    day = _days(parts["day"], column, path)
-    clock = _clocks(parts["clock"])
-    if clock.isna().any():
-        raise _no_date(column, clock.isna(), path)
-    zone = parts["zone"].str.replace(r"^ |(?:UTC|GMT)(?=.)|:", "", regex=True)
-    hours = zone.str.extract(r"^([+-]\d\d)(\d\d)$").astype("float64")
-    offset = hours[0] * 60 + hours[1] * hours[0].lt(0).map({True: -1, False: 1})
-    offset = offset.where(~zone.isin(["Z", "UTC", "GMT"]), 0.0)
-    own = day + clock
-    instant = (own - pd.to_timedelta(offset, unit="min")).dt.tz_localize("UTC")
-    return day, clock, instant.astype("datetime64[ns, UTC]").where(parts["zone"].notna(), none)
 
 
 def _clocks(text: pd.Series) -> pd.Series:
