@@ -147,10 +147,8 @@ def generate_process(
 ) -> pd.DataFrame:
     """Return bars of the days on which a session was held; the first is there to move from.
 
-    process  name of the sign process
     days     (D,) all days; each has its own draws, so that a calendar moves no draw
     held     (D,) true for sessions, on which alone the process goes on
-    entropy  of everything drawn
     """
     for_sign, for_size, for_rest = (
         np.random.default_rng(each) for each in np.random.SeedSequence(entropy).spawn(3)
@@ -168,10 +166,8 @@ def generate_process(
 
 
 def garch_sizes(shocks: Array) -> Array:
-    """Magnitudes of GARCH(1,1) returns, from its long-run variance on.
+    """(T,) absolute GARCH(1,1) log returns by (T,) shocks of variance 1, from the long run's on.
 
-    shocks   (T,) of mean 0 and variance 1
-    returns  (T,) absolute log returns
     source   Bollerslev (1986), Generalized Autoregressive Conditional Heteroskedasticity
     """
     sizes = np.empty(len(shocks))
@@ -201,10 +197,9 @@ def best_accuracy(process: str) -> Best:
 
 
 def filter_p3(signs: NDArray[np.int64]) -> Array:
-    """Probability that the next sign of p3 is up, by the forward filter with its true parameters.
+    """(..., T) chance that the next sign of p3 is up, by the filter with its true parameters.
 
-    signs    (..., T) of +1 and -1
-    returns  (..., T) row t knows the signs until t
+    signs    (..., T) of +1 and -1; row t knows those until t
     source   Hamilton (1989), A New Approach to the Economic Analysis of Nonstationary Time Series
     """
     told = np.empty(signs.shape)

@@ -29,9 +29,8 @@ def baselines(objective: Objective, basis: Basis) -> dict[str, Array]:
 def transition_matrix(current: Array, future: Array, classes: int) -> Array:
     """Return P[i, j], the chance of class j in h sessions after class i today.
 
-    current, future  (n,) classes; pairs with a NaN are left out
-    returns          (classes, classes), rows sum to 1; one made-up count in each cell (Laplace), so
-                     that nothing is impossible, and a class never left is uniform
+    Pairs of (n,) classes with a NaN are left out; one made-up count in each cell (Laplace), so that
+    nothing is impossible, and a class never left is uniform.
     """
     known = np.isfinite(current) & np.isfinite(future)
     counts = np.ones((classes, classes))

@@ -23,7 +23,6 @@ def boundaries(
 ) -> tuple[Boundary, ...]:
     """Where the parts of each fold begin.
 
-    sessions   (T,) all sessions of the run, ascending
     test_from  of the final holdout, when it is opened: one fold, whose test part begins there
     returns    in order of time: one boundary, or for walk-forward one a test part
     errors     DataError when there are too few sessions
@@ -81,7 +80,6 @@ def require_samples(
     """Raise DataError unless every part of the fold has a sample with a known target.
 
     target  (N, O) of all samples; NaN where the future is not known yet
-    name    of the model, for the message
     judged  whether the test part needs one too
     """
     known = np.isfinite(target).all(axis=1)  # (N,)

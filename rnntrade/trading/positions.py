@@ -87,8 +87,7 @@ def random_positions(position: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Exposure, sizes and spells stay as they are, and so does turnover, but for the one seam where
     the last session meets the first.  A baseline without timing skill.
-    position  (T, K); NaN is first replaced by the decision that stands (flat before any)
-    returns   (T, K) without NaN
+    NaN in (T, K) is first replaced by the decision that stands (flat before any).
     """
     generator = np.random.default_rng(seed)
     standing = position.ffill().fillna(0.0)

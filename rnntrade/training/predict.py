@@ -24,8 +24,7 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     """Return what the fit expects of the chosen samples.
 
     rows     (n,) positions of samples; their targets are not read
-    returns  regime: (n, 4) probabilities; direction: (n, 1) probability of up; return and forecast:
-             (n, O) returns
+    returns  (n, C) probabilities or returns, see `protocols.Objective.answer`
     errors   DataError when a window holds a missing value, or not the features the fit reads
     """
     objective = objective_of(fit.model, fit.classes)
