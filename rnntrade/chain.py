@@ -291,8 +291,9 @@ class Chain:
     ) -> Samples:
         """The model's samples; without targets nothing of the future is known, or asked for."""
         tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
-        unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in tables.items()}
-        return self.samples(tables, targets or unknown, model.lookback, model.horizon)
+        if targets is None:
+            targets = {t: pd.DataFrame({"target": np.nan}, own.index) for t, own in tables.items()}
+        return self.samples(tables, targets, model.lookback, model.horizon)
 
     def fit(
         self,
