@@ -123,7 +123,8 @@ def _explained(exceptions: Any, ticker: str, error: Exception) -> DownloadError:
     elif isinstance(error, exceptions.YFException):
         cause = f"Yahoo has trouble ({line})"
     elif isinstance(error, UNREADABLE):  # JSON errors are OSErrors, too
-        cause = f"Yahoo's answer cannot be read ({line}): a server error or a broken download"
+        what = "a server error or a download that broke off"
+        cause = f"Yahoo's answer cannot be read ({line}): {what}"
     else:  # every error of the connection
         late = "timeout" in type(error).__name__.lower()
         what = f"Yahoo did not answer within {TIMEOUT:g} seconds"
