@@ -1,6 +1,7 @@
 # One command each; `make` alone lists them.  Everything happens inside .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+TOGETHER := --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 help:   ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## */\t/'
@@ -9,10 +10,10 @@ run: .venv/ready   ## the experiment `quick`, on real prices that need no networ
 	$(BIN)/rnntrade run quick
 
 test: .venv/ready   ## every guarantee, in minutes; no network
-	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest $(TOGETHER)
 
 soak: .venv/ready   ## what needs an hour: kills by the dozen, requests by the thousand, whole controls
-	$(BIN)/pytest --numprocesses auto --dist worksteal -m soak
+	$(BIN)/pytest $(TOGETHER) -m soak
 
 check: .venv/ready   ## style, types, architecture
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,5 +1,7 @@
 """The ten commands of docs/operations.md, typed by a script; then the schedule does the rest.
 
+All but the counting of them is soak: minutes of servers, workers and real retrainings.
+
 A server, a worker and a home of their own.  Only a run that a real scheduler started shows that the
 versions of Prefect, FastAPI and SQLAlchemy fit each other.
 """
@@ -177,6 +179,7 @@ def test_there_are_ten_commands_each_with_its_reason():
     assert len(numbers) == 10
 
 
+@pytest.mark.soak
 def test_the_ten_commands_lead_to_a_first_retraining(installation: Installation):
     found = installation.ask("/deployments/filter", {})
     flows = {each["id"]: each["name"] for each in installation.ask("/flows/filter", {})}
@@ -189,6 +192,7 @@ def test_the_ten_commands_lead_to_a_first_retraining(installation: Installation)
     assert "champion" in followed
 
 
+@pytest.mark.soak
 def test_the_scheduler_has_planned_the_next_sessions(installation: Installation):
     name = "retrain/after-close"
     [schedule] = installation.deployment(name)["schedules"]
@@ -209,6 +213,7 @@ def test_the_scheduler_has_planned_the_next_sessions(installation: Installation)
         installation.pause(each)
 
 
+@pytest.mark.soak
 def test_a_scheduled_retraining_runs_and_one_beside_it_is_cancelled(installation: Installation):
     name = "retrain/after-close"
     before = {run["id"] for run in installation.runs(name)}
@@ -249,6 +254,7 @@ def test_a_scheduled_run_trains_and_registers(installation: Installation):
     assert len([task for task in tasks if task["name"].startswith("register-")]) == 1
 
 
+@pytest.mark.soak
 def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
     name = "retrain/after-close"
     before = {run["id"] for run in installation.runs(name)}
@@ -272,6 +278,7 @@ def test_drift_of_the_champion_starts_a_retraining(installation: Installation):
     assert new["state"]["type"] == "COMPLETED", new["state"]
 
 
+@pytest.mark.soak
 def test_the_same_flows_are_served_by_one_process(installation: Installation):
     """Without a worker: its pool is paused here."""
     name = "signal/after-close"

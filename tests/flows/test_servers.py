@@ -196,7 +196,8 @@ def test_a_run_is_kept_by_both_servers(servers, first):
     )
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("seconds", [2, 20])
 def test_servers_gone_for_a_while_cost_time_and_nothing_else(servers, first, seconds):
     """Both are killed at once and started again; a run that is going on asks until they answer."""
     known = servers.known()

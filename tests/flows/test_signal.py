@@ -136,6 +136,23 @@ def test_the_versions_are_those_that_mlflow_lists(followed):
     assert {"champion", "challenger"} <= {alias for each in listed for alias in each.aliases}
 
 
+def test_a_promotion_in_the_database_is_the_one_that_mlflow_makes(followed, monkeypatch):
+    before = champions.holder("direction")
+    rival = next(v for v in champions.versions("direction") if v.number != before.number)
+    ends = []
+    try:
+        for registry in (champions._database(), champions._database(), None):  # all tags are there
+            monkeypatch.setattr(champions, "_database", lambda registry=registry: registry)
+            champions.promote(rival, "better", {"sessions": 126})
+            ends.append(champions._listed())
+            champions.promote(before, "back again")
+            ends.append(champions._listed())
+    finally:
+        monkeypatch.undo()
+    assert ends[2:4] == ends[4:]
+    assert ends[2] != ends[3]
+
+
 def test_a_signal_before_the_close_speaks_of_the_session_before(followed, monkeypatch):
     """New York closes at 21:00 UTC in winter and at 20:00 in summer; the bar settles later."""
     folder, _ = followed
@@ -238,6 +255,7 @@ def test_a_promotion_cut_short_anywhere_is_finished_by_the_next(followed, monkey
         stopping = Stopping(champions.client(), changes)
         with monkeypatch.context() as patch:
             patch.setattr(champions, "client", lambda s=stopping: s)
+            patch.setattr(champions, "_database", lambda: None)  # as on a server
             try:
                 champions.promote(rival, "better", {"difference": 0.1, "sessions": 126.0})
                 ends.append("whole")
