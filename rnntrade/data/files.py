@@ -25,7 +25,7 @@ import pandas as pd
 
 from rnntrade.config import DataConfig
 from rnntrade.data import formats, stamps
-from rnntrade.data.bars import canonical, from_quotes
+from rnntrade.data.bars import between, canonical, from_quotes
 from rnntrade.data.checks import NONE, SHOWN, TOLERANCE, Finding, named, warning
 from rnntrade.data.columns import WANTED, candidates, key
 from rnntrade.errors import DataError
@@ -72,7 +72,7 @@ def load(
     if blank.any():
         notes.append(_blank(stamped[blank], config.calendar, file.path))
     file, quotes = replace(file, cells=file.cells[~blank]), quotes[~blank]
-    inside = (dates >= pd.Timestamp(start)) & (dates < pd.Timestamp(end))
+    inside = between(dates, start, end)
     _require_prices(quotes[inside], dates[inside], file)
     quotes = _with_volume(quotes, dates, inside, notes).set_axis(dates)
     if "split" in file.column:
@@ -84,7 +84,7 @@ def load(
     bars = _bars(quotes, file, notes)
     findings = []
     for check, what, days in (*unused, *notes):
-        shown = NONE if days is None else days[(days >= str(start)) & (days < str(end))]
+        shown = NONE if days is None else days[between(days, start, end)]
         if days is None or len(shown):
             findings.append(warning(check, what, shown))
     return bars, tuple(named(ticker, findings))
@@ -187,7 +187,7 @@ def _best(
 
 def _without_empty(quotes: pd.DataFrame, file: _File, notes: list[Note]) -> pd.DataFrame:
     """Leave out columns without a single number; a price must have some."""
-    empty = [field for field in quotes if quotes[field].isna().all()]
+    empty = [f for f in file.column if f in quotes and quotes[f].isna().all()]
     for name, field in ((file.name(field), field) for field in empty):
         if field in PRICES:
             raise DataError(f"{file.path}: column {name} is empty.  Fill it, or remove the file.")

@@ -87,7 +87,7 @@ def _midnights(stamps: pd.Series) -> bool:
 def _outside(dates: pd.Series, calendar: str) -> int:
     """Count bars on days that are not sessions."""
     earliest, latest = sessions.reach(calendar)
-    inside = dates[(dates >= str(earliest)) & (dates <= str(latest))]
+    inside = dates[(dates >= pd.Timestamp(earliest)) & (dates <= pd.Timestamp(latest))]
     if inside.empty:
         return 0
     first, last = inside.min().date(), inside.max().date() + timedelta(days=1)

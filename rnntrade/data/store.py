@@ -29,7 +29,7 @@ import pandas as pd
 from rnntrade.config import DataConfig
 from rnntrade.data import archive, sources
 from rnntrade.data.archive import Stored
-from rnntrade.data.bars import cut, digest
+from rnntrade.data.bars import between, cut, digest
 from rnntrade.data.checks import Finding, check, leave_out, raise_errors
 from rnntrade.data.sessions import expected_sessions, last_day_over, last_settled
 from rnntrade.errors import ConfigError, DataError
@@ -96,9 +96,8 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
         state = _refresh(stored, config, ticker, start, end, now)
         provenance = _keep(root, stored, state, config, ticker, now)
     bars = sources.inside(state.bars, ticker, start, end, config.source)
-    days = state.left_out
-    days = days[(days >= str(start)) & (days < str(end))]
-    findings = check(bars, ticker, config.calendar, start, end, days)
+    left_out = state.left_out[between(state.left_out, start, end)]
+    findings = check(bars, ticker, config.calendar, start, end, left_out)
     raise_errors(findings)
     noticed = (*findings, *state.findings)
     return Update(ticker, bars, noticed, state.fetched, state.revised, state.rebased, provenance)

@@ -39,7 +39,7 @@ class Progress:
 def save_checkpoint(path: Path, identity: str, progress: Progress, device: str) -> None:
     """Put the checkpoint in place of the one before it."""
     adam = progress.optimizer.state_dict()["state"]
-    parts = {
+    parts: dict[str, Mapping[str, Tensor]] = {
         "model": progress.network.state_dict(),
         "best": progress.best_weights,
         "adam": {f"{i}.{key}": value for i, each in adam.items() for key, value in each.items()},
