@@ -79,7 +79,8 @@ def _parquet(path: Path) -> Table:
     frame = pd.read_parquet(path)
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
-    names = [tuple(map(str, n)) if isinstance(n, tuple) else (str(n),) for n in frame.columns]
+    labels = [name if isinstance(name, tuple) else (name,) for name in frame.columns]
+    names = [tuple(map(str, parts)) for parts in labels]
     cells = frame.set_axis(range(frame.shape[1]), axis=1).set_axis(range(1, len(frame) + 1))
     return Table(names, cells)
 

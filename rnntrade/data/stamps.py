@@ -13,6 +13,7 @@ another exchange, and the sessions of `data.calendar` do not fit, the file is re
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -49,7 +50,7 @@ ZONES = {  # calendars to name for a zone
     "UTC": ("24/7",),
 }
 YEARS = (1700, 2200)  # of prices
-INSTANT = "datetime64[ns, UTC]"
+INSTANT: Final = "datetime64[ns, UTC]"
 
 
 def read(column: pd.Series, calendar: str, path: Path) -> pd.DatetimeIndex:

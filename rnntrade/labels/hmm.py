@@ -96,7 +96,7 @@ def filter_hmm(model: HiddenMarkov, returns: Array) -> Array:
         joint = expected + density[t]
         states[t] = joint - np.logaddexp.reduce(joint)
         expected = np.logaddexp.reduce(states[t][:, None] + transition, axis=0)
-    return np.exp(states)
+    return np.asarray(np.exp(states))
 
 
 def _search(standard: Array, start: dict[str, Array]) -> tuple[float, Any]:

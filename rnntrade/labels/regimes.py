@@ -163,11 +163,11 @@ def filter_states(close: pd.Series, states: StateModel) -> pd.Series:
     """
     returns = _returns(close)
     if isinstance(states, HiddenMarkov):
-        known, state = returns, filter_hmm(states, returns.to_numpy(float)).argmax(axis=1)
+        days, state = returns.index, filter_hmm(states, returns.to_numpy(float)).argmax(axis=1)
     else:
-        known = jump_features(returns).dropna()
-        state = filter_jump(states, known.to_numpy(float))
-    return pd.Series(state, known.index, float, "regime").reindex(close.index)
+        features = jump_features(returns).dropna()
+        days, state = features.index, filter_jump(states, features.to_numpy(float))
+    return pd.Series(state, days, float, "regime").reindex(close.index)
 
 
 def _returns(close: pd.Series) -> pd.Series:

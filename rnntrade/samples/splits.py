@@ -47,7 +47,7 @@ def boundaries(
             raise _too_few(len(sessions), config)
         end = tests[number + 1] if number + 1 < len(tests) else None
         last = None if end is None else sessions[end]
-        folds.append(Boundary(number, *sessions[[first, validation, test]], last))
+        folds.append(Boundary(number, sessions[first], sessions[validation], sessions[test], last))
     if not folds:
         raise _too_few(len(sessions), config)
     return tuple(folds)
