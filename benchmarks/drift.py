@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.machine import describe_machine
-from rnntrade.config import INDICATORS, DataConfig, ProductionConfig
-from rnntrade.data.sample import FILES, load
-from rnntrade.features.sets import ticker_features
+from rnntrade.config import DataConfig, ProductionConfig
+from rnntrade.data.sources import SAMPLE, load_sample
+from rnntrade.features.indicators import INDICATORS, ticker_features
 from rnntrade.production.drift import Reference, feature_drift
 from tests.production.inputs import RECENT, SETS, TRAINING, WARM_UP, columns, inputs
 
@@ -81,7 +81,7 @@ def one_market(seed: int) -> pd.DataFrame:
 def real_prices() -> str:
     """Return the share of looks, one a month, in which drift is called by number of inputs."""
     config = DataConfig(source="sample")
-    bars = [load(ticker, date(1999, 1, 1), date(2019, 1, 1), config) for ticker in FILES]
+    bars = [load_sample(ticker, date(1999, 1, 1), date(2019, 1, 1), config) for ticker in SAMPLE]
     values = np.stack([ticker_features(each, INDICATORS).to_numpy()[WARM_UP:] for each in bars], 1)
     session = np.repeat(np.arange(TRAINING), len(bars))
     called = []

@@ -53,18 +53,16 @@ from rnntrade.data.bars import digest
 from rnntrade.data.sources import fetch
 from rnntrade.errors import RnntradeError
 from rnntrade.evaluation.metrics import sharpe_ratio, total_return
-from rnntrade.features.indicators import simple_return
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import simple_return, ticker_features
 from rnntrade.labels.regimes import BEAR, BULL, learn_regimes
-from rnntrade.labels.targets import direction, future_regime
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.objectives.direction import direction
 from rnntrade.samples.splits import assign, boundaries
-from rnntrade.samples.windows import make_samples
+from rnntrade.samples.windows import fit_scaler, make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.positions import decide
+from rnntrade.training.devices import derive_seed
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
-from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Boundary, Fit, Fold, Prices, Rows, Samples, Scaler
 from tests.configs import DIRECTION, REGIME
 
@@ -235,8 +233,8 @@ def judge(model: ModelConfig, job: Job, bars: pd.DataFrame) -> Figures:
     regime = regimes(close, boundary, procedure)
     target = {
         UP.name: direction(close),
-        H20.name: future_regime(regime, H20.horizon),
-        H1.name: future_regime(regime, H1.horizon),
+        H20.name: regime.shift(-H20.horizon),
+        H1.name: regime.shift(-H1.horizon),
         H0.name: regime,
     }[model.name]
     samples = make_samples(

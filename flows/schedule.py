@@ -6,8 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rnntrade.config import DataConfig
-from rnntrade.data.schedule import action_times, recurrence
-from rnntrade.data.sessions import timezone
+from rnntrade.data.sessions import action_times, recurrence, timezone
 
 FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 NAME = re.compile(r"close-plus-(\d+)")

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import (
     SESSIONS_PER_YEAR,
@@ -29,22 +28,26 @@ from rnntrade.config import (
     TradingConfig,
 )
 from rnntrade.errors import DataError
-from rnntrade.features.sets import FEATURES, check_names, ticker_features
+from rnntrade.features.indicators import FEATURES, check_names, ticker_features
 from rnntrade.labels.regimes import Labels, Regimes, learn_regimes
 from rnntrade.models.baselines import baselines
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.protocols import Objective
-from rnntrade.samples.predictions import prediction_table
+from rnntrade.protocols import Basis, Objective
 from rnntrade.samples.splits import assign, boundaries, require_samples
 from rnntrade.samples.windows import make_samples
 from rnntrade.trading.backtest import backtest, buy_and_hold
 from rnntrade.trading.costs import at_cost
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.trading.positions import allocate, confidence, decide, random_positions
-from rnntrade.trading.rules import RULES
-from rnntrade.training.latest import history, newest_window
-from rnntrade.training.seeds import derive_seed
+from rnntrade.trading.positions import (
+    RULES,
+    allocate,
+    confidence,
+    decide,
+    random_positions,
+    regime_filter,
+)
+from rnntrade.training.devices import derive_seed
 from rnntrade.types import (
+    Array,
     Backtest,
     Books,
     Boundary,
@@ -61,30 +64,9 @@ from rnntrade.types import (
 )
 
 Tables = Mapping[str, pd.DataFrame]
-Array = NDArray[np.float64]
 Execution = Literal["next_open", "close"]
 PARTS = ("validation", "test")  # those that are predicted
 RANDOM_SEED = 0  # of the positions at another time
-
-
-def target(objective: Objective, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    """What a model is asked of one ticker, (T_k, O)."""
-    return objective.target(close, regime)
-
-
-def as_quoted(prices: Prices) -> Prices:
-    """The prices as the store gives them: adjusting is the vendor's, and already done."""
-    return prices
-
-
-def as_configured(
-    predictions: pd.DataFrame, prices: Prices, trading: TradingConfig
-) -> TradingConfig:
-    """The trading rule as it was configured: nothing of it is tuned on predictions today.
-
-    predictions  (n, …) table of one fold, both parts
-    """
-    return trading
 
 
 def train(*given: Any, **named: Any) -> Fit:
@@ -99,6 +81,63 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     from rnntrade.training.predict import predict
 
     return predict(fit, samples, rows, device)
+
+
+def prediction_table(
+    source: str,
+    part: str,
+    objective: Objective,
+    samples: Samples,
+    targets: FoldTargets,
+    outputs: Array,
+) -> pd.DataFrame:
+    """One row a prediction of a part: `outputs` is (n, O), as `predict` and `baselines` give it."""
+    rows = getattr(targets.fold, part)
+    spans, truth = samples.spans[rows], samples.target[rows]
+    columns: dict[str, object] = {
+        "source": source,
+        "part": part,
+        "fold": targets.fold.number,
+        "ticker": spans.ticker,
+        "decision": spans.decision,
+        "label_end": spans.label_end,
+    }
+    columns |= objective.columns(truth, outputs, targets.current[rows])
+    return pd.DataFrame(columns)
+
+
+def newest_window(ticker: str, features: pd.DataFrame, lookback: int) -> pd.DataFrame:
+    """The last rows of features, every one of them known; DataError saying what to send."""
+    known = np.isfinite(features.to_numpy(dtype=float)).all(axis=1)
+    if known.sum() < lookback:
+        raise DataError(
+            f"{ticker}: fewer sessions than one window needs: {lookback} sessions on which every "
+            f"feature is known, after the features' own warm-up; there are {len(features)}.  "
+            "Send a longer history."
+        )
+    if not known[-lookback:].all():
+        raise DataError(
+            f"{ticker}: no complete window ends on its newest session, "
+            f"{features.index[-1]:%Y-%m-%d}.  Check that session's close."
+        )
+    return features.iloc[-lookback:]
+
+
+def history(ticker: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Checked closes of one ticker, by date."""
+    dates = pd.DatetimeIndex(pd.to_datetime(table["date"])).normalize()
+    history = pd.DataFrame({"close": table["close"].to_numpy(dtype=float)}, index=dates)
+    history = history.sort_index().rename_axis("date")
+    if history.index.has_duplicates:
+        twice = history.index[history.index.duplicated()][0]
+        raise DataError(f"{ticker}: {twice:%Y-%m-%d} is there twice.  Give each session once.")
+    wrong = ~(np.isfinite(history["close"]) & (history["close"] > 0))
+    if wrong.any():
+        raise DataError(
+            f"{ticker}: close on {history.index[wrong][0]:%Y-%m-%d} is "
+            f"{history['close'][wrong].iloc[0]}.  Closes must be positive numbers."
+        )
+    return history
 
 
 def predict_latest(
@@ -132,21 +171,21 @@ def predict_latest(
 class Chain:
     """The steps, in their order; the library's own unless replaced."""
 
-    prices: Callable[[Prices], Prices] = as_quoted
+    prices: Callable[[Prices], Prices] = lambda prices: prices  # adjusted by the vendor
     features: Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame] = ticker_features
-    boundaries: Callable[
-        [pd.DatetimeIndex, SplitConfig, pd.Timestamp | None], tuple[Boundary, ...]
-    ] = boundaries
-    regimes: Callable[[pd.Series, LabelConfig, tuple[pd.Timestamp, pd.Timestamp]], Regimes] = (
-        learn_regimes
+    boundaries: Callable[..., tuple[Boundary, ...]] = boundaries
+    regimes: Callable[..., Regimes] = learn_regimes
+    target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = (
+        lambda objective, close, regime: objective.target(close, regime)
     )
-    target: Callable[[Objective, pd.Series, pd.Series], pd.DataFrame] = target
     samples: Callable[[Tables, Tables, int, int], Samples] = make_samples
     assign: Callable[[Spans, Boundary], Fold] = assign
     train: Callable[..., Fit] = train
     predict: Callable[..., Array] = predict
     baselines: Callable[..., dict[str, Array]] = baselines
-    tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = as_configured
+    tune: Callable[[pd.DataFrame, Prices, TradingConfig], TradingConfig] = (
+        lambda predictions, prices, trading: trading  # as configured: nothing is tuned today
+    )
     decide: Callable[[pd.DataFrame, TradingConfig], pd.DataFrame] = decide
     filter: Callable[..., pd.DataFrame] = regime_filter
     allocate: Callable[[pd.DataFrame], pd.DataFrame] = allocate
@@ -214,9 +253,8 @@ class Chain:
 
         features  of any names that include the model's inputs
         """
-        tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
-        samples = self.samples(tables, targets, model.lookback, model.horizon)
-        regimes = [labels.regimes[ticker].reindex(table.index) for ticker, table in tables.items()]
+        samples = self.windows(features, model, targets)
+        regimes = [labels.regimes[t].reindex(table.index) for t, table in features.items()]
         now = pd.concat(regimes).to_numpy(dtype=float)[samples.last]
         asked = objective_of(model, labels.classes).needs_regimes
         return samples, FoldTargets(
@@ -248,11 +286,14 @@ class Chain:
             folds.append(fold)
         return Windows(samples, tuple(folds))
 
-    def windows(self, features: Tables, model: ModelConfig) -> Samples:
-        """The model's samples where nothing of the future is known, or asked for."""
+    def windows(
+        self, features: Tables, model: ModelConfig, targets: Tables | None = None
+    ) -> Samples:
+        """The model's samples; without targets nothing of the future is known, or asked for."""
         tables = {ticker: table[list(model.inputs)] for ticker, table in features.items()}
-        unknown = {t: pd.DataFrame({"target": np.nan}, table.index) for t, table in tables.items()}
-        return self.samples(tables, unknown, model.lookback, model.horizon)
+        if targets is None:
+            targets = {t: pd.DataFrame({"target": np.nan}, own.index) for t, own in tables.items()}
+        return self.samples(tables, targets, model.lookback, model.horizon)
 
     def fit(
         self,
@@ -283,22 +324,17 @@ class Chain:
         )
 
     def predict_fold(
-        self,
-        fits: Sequence[Fit],
-        samples: Samples,
-        targets: FoldTargets,
-        parts: tuple[str, ...] = PARTS,
-        device: str = "cpu",
+        self, fits: Sequence[Fit], samples: Samples, targets: FoldTargets, device: str = "cpu"
     ) -> Predictions:
         """One fold's predictions, by all members together and by each alone."""
         model = fits[0].model
         objective = objective_of(model, fits[0].classes)
         tables, alone = [], []
-        for part in parts:
+        for part in PARTS:
             rows = getattr(targets.fold, part)
             answers = [self.predict(fit, samples, rows, device) for fit in fits]
             by_member = [
-                prediction_table(model.name, part, objective, samples, targets, rows, outputs)
+                prediction_table(model.name, part, objective, samples, targets, outputs)
                 for outputs in [np.mean(answers, axis=0), *answers]
             ]
             tables.append(by_member[0])
@@ -325,32 +361,20 @@ class Chain:
         )
 
     def predict_baselines(
-        self,
-        samples: Samples,
-        targets: FoldTargets,
-        objective: Objective,
-        seed: int,
-        parts: tuple[str, ...] = PARTS,
+        self, samples: Samples, targets: FoldTargets, objective: Objective, seed: int
     ) -> pd.DataFrame:
         """The table of all baselines' predictions of a fold; `seed` is the run's."""
+        own_seed = derive_seed(seed, "baselines", targets.fold.number, 0)
         returns = None
         if "returns" in samples.features:
             returns = samples.rows[samples.last, samples.features.index("returns")]
         tables = []
-        for part in parts:
+        for part in PARTS:
             rows = getattr(targets.fold, part)
-            found = self.baselines(
-                objective,
-                samples,
-                targets.fold,
-                rows,
-                current=targets.current,
-                last_return=returns,
-                seed=derive_seed(seed, "baselines", targets.fold.number, 0),
-            )
+            basis = Basis(samples, targets.fold, rows, targets.current, returns, own_seed)
             tables += [
-                prediction_table(name, part, objective, samples, targets, rows, outputs)
-                for name, outputs in found.items()
+                prediction_table(name, part, objective, samples, targets, outputs)
+                for name, outputs in self.baselines(objective, basis).items()
             ]
         return pd.concat(tables, ignore_index=True)
 
@@ -486,9 +510,8 @@ class Chain:
         """
         if trading.regime_filter == "off":
             return None
-        return stitch_regimes(
-            [each.regimes for each in labels], [each.boundary.test for each in labels]
-        )
+        stitched = pd.concat([each.regimes.loc[each.boundary.test :] for each in labels])
+        return stitched[~stitched.index.duplicated(keep="last")]
 
 
 CHAIN = Chain()

@@ -4,13 +4,14 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, replace
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -33,12 +34,19 @@ LONGEST_NAME = 60  # characters of an experiment's, model's or ticker's: it beco
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Task = Literal["regime", "direction", "return", "forecast"]
 
-INDICATORS = (
-    *("returns", "log_returns", "sma_10", "sma_20", "sma_50", "ema_12", "ema_26"),
-    *("macd", "macd_signal", "macd_hist", "rsi"),
-    *("bb_upper", "bb_lower", "bb_width", "bb_position", "volatility_10", "volatility_20"),
-    *("momentum_5", "momentum_10", "momentum_20"),
-)  # in model input order
+
+def _name(name: str) -> str:
+    """Return a name that may be part of a path on every system; ValueError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"{name!r} is no name; use letters without accents, digits, _ and -")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name of {len(name)} characters; use at most {LONGEST_NAME}")
+    if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name.lower()):
+        raise ValueError(f"{name!r} is a device on Windows; use another name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -118,7 +126,7 @@ class SplitConfig:
 class ModelConfig:
     """One network, and what it is asked."""
 
-    name: str
+    name: Name
     architecture: Literal["regime_lstm", "many_to_one_lstm", "seq2seq_lstm", "attention_bilstm"]
     task: Task
     inputs: tuple[str, ...]
@@ -129,11 +137,6 @@ class ModelConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     class_weights: bool = False  # weigh classes by inverse frequency; regime only
     max_epochs: PositiveInt = 50
-
-    @field_validator("name")
-    @classmethod
-    def _safe_in_paths(cls, name: str) -> str:
-        return _name(name)
 
     @model_validator(mode="after")
     def _one_session_ahead(self) -> Self:
@@ -229,7 +232,7 @@ class ProductionConfig:
 class Experiment:
     """One complete, reproducible run."""
 
-    name: str
+    name: Name
     description: str = ""
     data: DataConfig = DataConfig()
     labels: LabelConfig = LabelConfig()
@@ -244,11 +247,6 @@ class Experiment:
     report: ReportConfig = ReportConfig()
     audit: AuditConfig = AuditConfig()
     production: ProductionConfig = ProductionConfig()
-
-    @field_validator("name")
-    @classmethod
-    def _safe_in_paths(cls, name: str) -> str:
-        return _name(name)
 
     @field_validator("models")
     @classmethod
@@ -265,17 +263,6 @@ class Experiment:
                 value = replace(getattr(self, section), sessions_per_year=year)
                 object.__setattr__(self, section, value)
         return self
-
-
-def _name(name: str) -> str:
-    """Return a name that may be part of a path on every system; ValueError otherwise."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ValueError(f"{name!r} is no name; use letters without accents, digits, _ and -")
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"a name of {len(name)} characters; use at most {LONGEST_NAME}")
-    if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name.lower()):
-        raise ValueError(f"{name!r} is a device on Windows; use another name")
-    return name
 
 
 def _repeated(names: Iterable[str]) -> str:
@@ -308,7 +295,7 @@ def override(experiment: Experiment, changes: Mapping[str, object]) -> Experimen
     A path names a section and a field; in `models` the model's name (or * for all) comes between.
     Values may be strings, which are read as the field's type.  ConfigError names what is wrong.
     """
-    return _changed(_tree(experiment), {tuple(path.split(".")): changes[path] for path in changes})
+    return _changed(asdict(experiment), {tuple(path.split(".")): changes[path] for path in changes})
 
 
 def _read(file: Path, *heirs: Path) -> Experiment:
@@ -322,7 +309,7 @@ def _read(file: Path, *heirs: Path) -> Experiment:
             parent = _read(file.parent / base, file, *heirs)
         elif base:
             parent = find_experiment(base)
-        tree = _tree(parent) | {"name": file.stem}
+        tree = asdict(parent) | {"name": file.stem}
         models = content.get("models")
         if isinstance(models, list) and all(isinstance(model, dict) for model in models):
             inherited = {model["name"]: model for model in tree["models"]}
@@ -382,7 +369,8 @@ def _assign(node: dict[str, Any], path: Sequence[str], value: object, whole: str
         raise ConfigError(f"no field {name!r} in {whole!r}.{_hint(name, list(node))}")
     for key in list(node) if name == "*" else [name]:
         child = node[key]
-        models = isinstance(child, list) and bool(child) and isinstance(child[0], dict)
+        several = isinstance(child, (list, tuple))
+        models = several and bool(child) and isinstance(child[0], dict)
         if (models or isinstance(child, dict)) and not rest:
             cure = "use models.NAME.field=value" if models else f"name one of {', '.join(child)}"
             raise ConfigError(f"{whole!r} is a section: {cure}.")
@@ -392,18 +380,10 @@ def _assign(node: dict[str, Any], path: Sequence[str], value: object, whole: str
             _assign(child, rest, value, whole)
         elif rest:
             raise ConfigError(f"{key!r} in {whole!r} is a field, not a section.")
-        elif isinstance(child, list) and isinstance(value, str):
+        elif several and isinstance(value, str):
             node[key] = [part.strip() for part in value.split(",") if part.strip()]
         else:
             node[key] = value
-
-
-def _tree(value: object) -> Any:
-    if is_dataclass(value):
-        return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [_tree(part) for part in value]
-    return value
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

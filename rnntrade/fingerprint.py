@@ -77,13 +77,13 @@ def step_digest(step: str) -> str:
     """
     tree = ast.parse(_file(CHAIN).read_text(encoding="utf-8"))
     (table,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Chain")
-    plain: dict[str, ast.AST] = {n.name: n for n in tree.body if isinstance(n, NAMED)}
-    plain |= {ast.unparse(n.targets[0]): n for n in tree.body if isinstance(n, ast.Assign)}
-    steps: dict[str, ast.AST] = {n.name: n for n in table.body if isinstance(n, ast.FunctionDef)}
-    steps |= {
-        n.target.id: n.value
+    parts: dict[str, ast.AST] = {n.name: n for n in tree.body if isinstance(n, NAMED)}
+    parts |= {ast.unparse(n.targets[0]): n for n in tree.body if isinstance(n, ast.Assign)}
+    parts |= {f"self.{n.name}": n for n in table.body if isinstance(n, ast.FunctionDef)}
+    parts |= {
+        f"self.{ast.unparse(n.target)}": n.value
         for n in table.body
-        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and n.value is not None
+        if isinstance(n, ast.AnnAssign) and n.value is not None
     }
     modules = {
         alias.asname or alias.name: node.module
@@ -93,21 +93,19 @@ def step_digest(step: str) -> str:
     }
     lines: dict[str, str] = {}
     used: set[str] = set()
-    waiting = [(steps, step)]
+    waiting = [f"self.{step}"]
     while waiting:
-        parts, name = waiting.pop()
-        if (key := f"{parts is steps} {name}") in lines:
+        if (part := waiting.pop()) in lines:
             continue
-        lines[key] = ast.unparse(parts[name])
-        for node in _body(parts[name]):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
-                waiting.append((steps, node.attr))
+        lines[part] = ast.unparse(parts[part])
+        for node in _body(parts[part]):
+            name = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+            if name in parts:
+                waiting.append(name)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 used.add(node.module)
-            elif isinstance(node, ast.Name) and modules.get(node.id, "").startswith("rnntrade."):
-                used.add(modules[node.id])
-            elif isinstance(node, ast.Name) and node.id in plain:
-                waiting.append((plain, node.id))
+            elif modules.get(name, "").startswith("rnntrade."):
+                used.add(modules[name])
     return fingerprint((lines, [source_digest(module) for module in sorted(used)]))
 
 

@@ -4,18 +4,15 @@ N samples, O outputs of a network, C classes, h horizon, T sessions.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from rnntrade.types import Fold, Rows, Samples, Scaler
+from rnntrade.types import Array, Fold, Rows, Samples, Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +21,16 @@ class Basis:
 
     samples: Samples
     fold: Fold
-    training: Rows  # of the fold, those whose future is known
     rows: Rows  # (n,) whose targets are not read
-    current: Array | None  # (N,) regime of each sample's decision, NaN where unknown
-    last_return: Array | None  # (N,) return of each sample's decision
-    seed: int  # of gradient boosting, below 2^32
+    current: Array  # (N,) regime of each sample's decision, NaN where unknown
+    last_return: Array | None = None  # (N,) of each decision; AR(1) is left out without it
+    seed: int = 0  # of gradient boosting, below 2^32
+
+    @property
+    def training(self) -> Rows:
+        """Of the fold, those whose future is known."""
+        known = np.isfinite(self.samples.target[self.fold.training]).all(axis=1)
+        return self.fold.training[known]
 
     @property
     def target(self) -> Array:
@@ -42,33 +44,18 @@ class Objective(Protocol):
     rows  of a prediction table: one source, one part
     """
 
+    traded: ClassVar[bool]  # whether the answer is the probability of a rise: strategies trade it
+    needs_regimes: ClassVar[bool]  # whether the target is made of what a fold learned of regimes
+    score: ClassVar[Literal["accuracy", "rmse"]]  # of the mean cost; decides tables and tests
+    rivals: ClassVar[tuple[str, ...]]  # baselines that a classifier is tested against
+
     @property
     def horizon(self) -> int:
         """Sessions that the target reaches ahead."""
 
     @property
-    def traded(self) -> bool:
-        """Whether the answer is the probability of a rise, which strategies trade."""
-
-    @property
-    def needs_regimes(self) -> bool:
-        """Whether the target is made of a fold's regimes, so that what the fold learned matters."""
-
-    @property
-    def scales_target(self) -> bool:
-        """Whether targets are standardised for training."""
-
-    @property
-    def score(self) -> Literal["accuracy", "rmse"]:
-        """What the mean cost is reported as, which also decides the tables and tests beside it."""
-
-    @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that occur, in their order; empty for numbers."""
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """Baselines that a classifier is tested against."""
+        """Names of the classes that occur, in their order; empty for numbers, which are scaled."""
 
     @property
     def names(self) -> tuple[str, ...]:

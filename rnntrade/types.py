@@ -38,6 +38,8 @@ def turbulent_classes(labels: LabelConfig) -> frozenset[int]:
 
 Dates = NDArray[np.datetime64]  # datetime64[ns], midnight, tz-naive
 Rows = NDArray[np.int64]
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +127,8 @@ class Spans:
     def __len__(self) -> int:
         return len(self.decision)
 
-    def __getitem__(self, rows: Rows | slice | NDArray[np.bool_]) -> "Spans":
-        return Spans(
-            self.ticker[rows],
-            self.feature_start[rows],
-            self.decision[rows],
-            self.label_start[rows],
-            self.label_end[rows],
-        )
+    def __getitem__(self, rows: Rows | slice | Bools) -> "Spans":
+        return Spans(*(values[rows] for values in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +140,9 @@ class Samples:
     """
 
     spans: Spans
-    rows: NDArray[np.float64]  # (R, F) features of all tickers, one ticker after the other
+    rows: Array  # (R, F) features of all tickers, one ticker after the other
     last: Rows  # (N,) position in `rows` of the decision session
-    target: NDArray[np.float64]  # (N, O): class, 0/1, return, or h returns; NaN: not known yet
+    target: Array  # (N, O): class, 0/1, return, or h returns; NaN: not known yet
     lookback: int
     features: tuple[str, ...]  # (F,) names, in the order the model reads them
 
@@ -179,8 +175,8 @@ class Fold:
 class Scaler:
     """Standardisation learned on the training part alone."""
 
-    mean: NDArray[np.float64]  # (F,)
-    deviation: NDArray[np.float64]  # (F,) 1 where a feature never moved
+    mean: Array  # (F,)
+    deviation: Array  # (F,) 1 where a feature never moved
     target_mean: float = 0.0
     target_deviation: float = 1.0  # 1 unless the target is a return
 
@@ -198,8 +194,8 @@ class FoldTargets:
     """A fold, the targets as its training part defines them, and what is known at the decision."""
 
     fold: Fold
-    target: NDArray[np.float64]  # (N, O)
-    current: NDArray[np.float64]  # (N,) regime at the decision; NaN where none is predicted
+    target: Array  # (N, O)
+    current: Array  # (N,) regime at the decision; NaN where none is predicted
     thresholds: Mapping[str, Thresholds]  # by ticker, as the training part defines them
     classes: tuple[str, ...] = REGIMES  # what the regimes are called
 
@@ -256,9 +252,7 @@ class Backtest:
     returns: pd.Series  # (T,) simple, net of everything
     weights: pd.DataFrame  # (T, K) fraction of equity held at the close
     turnover: pd.Series  # (T,) traded value / equity
-    costs: (
-        pd.DataFrame
-    )  # (T, kinds) money: commission, spread, slippage, borrow, financing, interest
+    costs: pd.DataFrame  # (T, kinds) money, columns `rnntrade.trading.costs.COST_KINDS`
     trades: pd.DataFrame  # the ledger, one row a trade
 
 

@@ -23,7 +23,7 @@ from rnntrade.evaluation.paths import (
     path_ratios,
     stitch,
 )
-from rnntrade.features.sets import check_names
+from rnntrade.features.indicators import check_names
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.report.catalogue import markdown_table
 from rnntrade.samples.combinatorial import combinatorial_folds, first_sessions, paths, spans_read

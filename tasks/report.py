@@ -14,8 +14,7 @@ from rnntrade.config import OPEN_END, Experiment
 from rnntrade.evaluation.compare import Comparison
 from rnntrade.fingerprint import fingerprint
 from rnntrade.report.contents import AttentionExample, ReportContents, StrategyContents
-from rnntrade.samples.scaling import standardise
-from rnntrade.samples.windows import gather
+from rnntrade.samples.windows import gather, standardise
 from tasks.caching import step
 from tasks.refs import ModelRefs, Ref, Tables, data_fingerprint, load_all, publish, read_prices
 from tasks.tracking.runs import commit

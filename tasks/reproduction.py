@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rnntrade.codec import save
 from rnntrade.config import DataConfig, Experiment
-from rnntrade.data import store
+from rnntrade.data import archive
 from rnntrade.data.bars import cut
 from rnntrade.errors import DataError, RnntradeError
 from rnntrade.fingerprint import folder_digest
@@ -171,9 +171,9 @@ def copy_inputs(recorded: Provenance, scratch: Path) -> None:
 
 def _rebuild(data: DataConfig, ticker: str, ref: Ref[Any], place: Path) -> None:
     """Write the bars of the vintage whose cut has that digest, newest first."""
-    known = store.vintages(data_folder(), data.source, ticker)
-    for vintage in reversed(known):
-        bars = store.read_vintage(data_folder(), data.source, ticker, vintage.id)
+    known = archive.vintages(data_folder(), data.source, ticker)
+    for _, vintage in reversed(known):
+        bars = archive.read_vintage(data_folder(), data.source, ticker, vintage)
         with TemporaryDirectory() as folder:
             save(cut(bars, data.start, data.end), Path(folder))
             if folder_digest(Path(folder)) == ref.digest:

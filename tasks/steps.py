@@ -32,12 +32,12 @@ from rnntrade.evaluation.compare import Comparison, compare_all
 from rnntrade.evaluation.models import ModelEvaluation, evaluate_model
 from rnntrade.evaluation.strategies import StrategyEvaluation, evaluate_strategy
 from rnntrade.evaluation.verdict import Trials
-from rnntrade.features.sets import FEATURES, ticker_features
+from rnntrade.features.indicators import FEATURES, ticker_features
 from rnntrade.fingerprint import fingerprint, source_digest
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import find_objective
 from rnntrade.production.desk import Desk, newest_desk
-from rnntrade.training.seeds import derive_seed
+from rnntrade.training.devices import derive_seed
 from rnntrade.training.workers import Workers
 from rnntrade.types import Books, Epoch, Fit, Predictions, Windows
 from tasks.caching import source_of, step

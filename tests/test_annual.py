@@ -25,13 +25,13 @@ from rnntrade.data.sessions import sessions_per_year, with_sessions_per_year
 from rnntrade.errors import ConfigError
 from rnntrade.evaluation.metrics import figures, rolling_sharpe, sharpe_ratio
 from rnntrade.evaluation.statistics import bootstrap_interval
-from rnntrade.features.sets import FEATURES, ticker_features
+from rnntrade.features.indicators import FEATURES, ticker_features
 from rnntrade.labels.regimes import regime_inputs
 from rnntrade.production.decisions import make_windows
 from rnntrade.production.desk import Desk
 from rnntrade.production.promotion import Candidate, judge
 from rnntrade.trading.backtest import backtest, buy_and_hold
-from rnntrade.trading.rules import momentum_12_1, volatility_targeted_hold
+from rnntrade.trading.positions import momentum_12_1, volatility_targeted_hold
 from rnntrade.types import Prices
 from tests.configs import DIRECTION
 from tests.evaluation.books import evaluate_strategy

@@ -40,7 +40,7 @@ from rnntrade.audit.stages import (
 )
 from rnntrade.chain import Chain, chain_of
 from rnntrade.config import Experiment
-from rnntrade.features.sets import FEATURES as EVERY_FEATURE
+from rnntrade.features.indicators import FEATURES as EVERY_FEATURE
 from rnntrade.types import Boundary, Fold, Predictions, Prices, Spans
 
 SMALL = {"hidden_size": 4, "num_layers": 1, "dropout": 0.0, "max_epochs": 2}

@@ -15,7 +15,7 @@ from rnntrade.audit.findings import Probe
 from rnntrade.audit.perturb import WAYS, replace_answers, replace_future, replace_rows
 from rnntrade.chain import Chain
 from rnntrade.config import Experiment, ModelConfig
-from rnntrade.features.sets import FEATURES
+from rnntrade.features.indicators import FEATURES
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
 from rnntrade.types import Boundary, FoldTargets, Prices, Samples, turbulent_classes

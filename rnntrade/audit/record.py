@@ -20,7 +20,7 @@ from rnntrade.config import Experiment, ModelConfig
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,
@@ -157,7 +157,7 @@ def _fit(
     """
     objective, rows = objective_of(model, targets.classes), targets.fold.training
     trained = rows[np.isfinite(targets.target[rows]).all(axis=1)]
-    due = fit_scaler(samples, trained, scale_target=objective.scales_target)
+    due = fit_scaler(samples, trained, scale_target=not objective.classes)
     truth = targets.target[targets.fold.validation]
     losses = [epoch.validation_loss for epoch in fit.history]
     output = objective.output(answer, fit.scaler, fit.temperature)

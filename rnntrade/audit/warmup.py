@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rnntrade.audit.findings import Audited, Finding
-from rnntrade.config import INDICATORS
-from rnntrade.features.sets import FEATURES
+from rnntrade.features.indicators import FEATURES, INDICATORS
 
 FIRST_USABLE = 50  # closes after which every indicator is there
 WARM_UP = 60  # closes that a served model is promised to need before its window

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.config import DataConfig
-from rnntrade.data.processes import Best, Process, best_accuracy
 from rnntrade.data.sources import fetch
+from rnntrade.data.synthetic import Best, Process, best_accuracy
 from rnntrade.labels.targets import direction
 
 NEAREST = 252  # sessions, that N3 moves a label at least

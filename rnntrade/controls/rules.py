@@ -24,7 +24,7 @@ from typing import Any, Literal
 from scipy.stats import binom
 
 from rnntrade.codec import plain
-from rnntrade.data.processes import Best
+from rnntrade.data.synthetic import Best
 from rnntrade.errors import ConfigError
 from rnntrade.storage import atomic_file
 

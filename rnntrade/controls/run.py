@@ -14,8 +14,8 @@ from rnntrade.controls.markets import CONTROLS, Control, best_of, make_market
 from rnntrade.controls.rules import SEEDS, ControlResult, ControlsReport, judge, judge_fit
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.samples.splits import require_samples
+from rnntrade.training.devices import derive_seed
 from rnntrade.training.parts import known_rows
-from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Fold, Samples
 
 Features = Callable[[pd.DataFrame, tuple[str, ...]], pd.DataFrame]

@@ -7,6 +7,11 @@ Provenance is JSON under the key `rnntrade` of the file's metadata: source, tick
 (UTC), library, adjusted, calendar, asked (the range the source was asked for), vintage, left_out
 (days whose bars were left out, having no session), warnings.
 The folders can be read as a partitioned data set.
+
+A dividend or a split multiplies a whole history by a number, which changes nothing that a model
+sees.  So a session counts as revised when its return, or its open, high or low as a multiple of its
+close, is another one than in the vintage before, by more than REVISED.  A new close changes two
+returns, hence two sessions.
 """
 
 import json
@@ -15,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
@@ -24,22 +29,13 @@ import pyarrow.parquet as parquet
 
 from rnntrade.data.bars import canonical, digest
 from rnntrade.errors import DataError
-from rnntrade.storage import atomic_file
+from rnntrade.storage import atomic_file, explained
 
 LOG = logging.getLogger("rnntrade.data")
 KEY = b"rnntrade"
 PATIENCE = 600  # seconds to wait for another process
+REVISED = 1e-4
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")  # safe in every file system
-
-
-class Vintage(NamedTuple):
-    """One state of a ticker's bars."""
-
-    id: str
-    fetched_at: str  # UTC
-    first: str  # session, YYYY-MM-DD
-    last: str
-    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +44,16 @@ class Stored:
 
     bars: pd.DataFrame
     provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The current bars of one ticker beside those before."""
+
+    ticker: str
+    sessions: int  # in both vintages
+    revised: int  # of these
+    since: str  # when the vintage before was fetched, UTC; "": there is none
 
 
 class CorruptError(DataError):
@@ -75,15 +81,14 @@ def exclusive(root: Path, source: str, ticker: str) -> Iterator[None]:
     place = folder(root, source, ticker)
     lock = FileLock(place / ".lock", timeout=PATIENCE)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        with explained(place):
+            place.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
     except Timeout as error:
         raise DataError(
             f"another process has been updating {place} for {PATIENCE} seconds.  "
             "End it, or wait for it."
         ) from error
-    except OSError as error:
-        raise DataError(f"cannot write to {place}: {error.strerror}.  Make it writable.") from error
     try:
         yield
     finally:
@@ -129,79 +134,75 @@ def read_vintage(root: Path, source: str, ticker: str, vintage: str) -> pd.DataF
     try:
         return load(_vintage_path(root, source, ticker, vintage)).bars
     except FileNotFoundError as error:
-        known = ", ".join(entry.id for entry in vintages(root, source, ticker)) or "none"
+        known = ", ".join(id for _, id in vintages(root, source, ticker)) or "none"
         raise DataError(
             f"{ticker}: no vintage {vintage!r} of {source} is stored; there are: {known}."
         ) from error
 
 
-def vintages(root: Path, source: str, ticker: str) -> list[Vintage]:
-    """Return all states of a ticker's bars, oldest first."""
-    files = (folder(root, source, ticker) / "vintages").glob("*.parquet")
-    return sorted(
-        (_vintage(stored) for _, stored in _readable(files)),
-        key=lambda vintage: (vintage.fetched_at, vintage.id),
-    )
-
-
-def fetched_before(root: Path, source: str, ticker: str, vintage: str) -> tuple[str, str] | None:
-    """Return id and fetched_at of the vintage fetched last, other than this one; None: no other.
+def vintages(root: Path, source: str, ticker: str) -> list[tuple[str, str]]:
+    """Return when each state of a ticker's bars was fetched (UTC), and its id; oldest first.
 
     Only metadata are read: a daily update leaves hundreds of files in a year.
     """
-    known = []
+    states = []
     for path in (folder(root, source, ticker) / "vintages").glob("*.parquet"):
-        if path.stem == vintage:
-            continue
         try:
-            told = json.loads(parquet.read_schema(path).metadata[KEY])
-            known.append((told["fetched_at"], told["vintage"]))
+            provenance = json.loads(parquet.read_schema(path).metadata[KEY])
+            states.append((provenance["fetched_at"], provenance["vintage"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             LOG.warning("%s is damaged (%s): left out", path, type(error).__name__)
-    if not known:
-        return None
-    at, name = max(known)
-    return name, at
+    return sorted(states)
+
+
+def last_revision(root: Path, source: str, ticker: str, until: pd.Timestamp) -> Revision:
+    """Compare the current bars with the vintage fetched last before them, up to a session.
+
+    errors  DataError when no bars are stored, or the files are damaged
+    """
+    current = read(root, source, ticker)
+    earlier = [v for v in vintages(root, source, ticker) if v[1] != digest(current)]
+    if not earlier:
+        return Revision(ticker, 0, 0, "")
+    at, vintage = earlier[-1]
+    before = read_vintage(root, source, ticker, vintage)
+    changed = revised_sessions(before.loc[:until], current.loc[:until])
+    return Revision(ticker, len(changed), int(changed.sum()), at)
+
+
+def revised_sessions(before: pd.DataFrame, after: pd.DataFrame) -> pd.Series:
+    """(sessions in both,) whether each was revised.
+
+    before, after  tables of bars; the first session in both has no return to compare
+    """
+    both = before.index.intersection(after.index)
+    then, now = _shape(before.loc[both]), _shape(after.loc[both])
+    return ((now - then).abs() > REVISED).any(axis=1)
+
+
+def _shape(bars: pd.DataFrame) -> pd.DataFrame:
+    """(T, 4): growth of the close since the session before, open, high and low over the close."""
+    shape = bars[["close", "open", "high", "low"]].div(bars["close"], axis=0)
+    return shape.assign(close=(bars["close"] / bars["close"].shift()).fillna(1.0))
 
 
 def catalogue(root: Path) -> pd.DataFrame:
     """Return what is stored, one row per source and ticker; damaged files are logged, left out."""
+    columns = ["source", "ticker", "first", "last", "rows", "fetched_at", "vintages", "warnings"]
     rows = []
-    for path, stored in _readable(sorted(root.glob("source=*/ticker=*/bars.parquet"))):
-        vintage = _vintage(stored)
-        rows.append(
-            {
-                "source": unquote(path.parent.parent.name.removeprefix("source=")),
-                "ticker": unquote(path.parent.name.removeprefix("ticker=")),
-                "first": vintage.first,
-                "last": vintage.last,
-                "rows": vintage.rows,
-                "fetched_at": vintage.fetched_at,
-                "vintages": len(list((path.parent / "vintages").glob("*.parquet"))),
-                "warnings": len(stored.provenance["warnings"]),
-            }
-        )
-    columns = ["source", "ticker", *Vintage._fields[2:], "fetched_at", "vintages", "warnings"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _readable(files: Iterator[Path] | list[Path]) -> Iterator[tuple[Path, Stored]]:
-    for path in files:
+    for path in sorted(root.glob("source=*/ticker=*/bars.parquet")):
         try:
-            yield path, load(path)
+            stored = load(path)
         except CorruptError as error:
             LOG.warning("%s", error)
-
-
-def _vintage(stored: Stored) -> Vintage:
-    index = stored.bars.index
-    return Vintage(
-        stored.provenance["vintage"],
-        stored.provenance["fetched_at"],
-        f"{index[0]:%Y-%m-%d}",
-        f"{index[-1]:%Y-%m-%d}",
-        len(index),
-    )
+            continue
+        source, ticker = (unquote(part.partition("=")[2]) for part in path.parts[-3:-1])
+        index, about = stored.bars.index, stored.provenance
+        states = len(list((path.parent / "vintages").glob("*.parquet")))
+        first, last = f"{index[0]:%Y-%m-%d}", f"{index[-1]:%Y-%m-%d}"
+        counts = states, len(about["warnings"])
+        rows.append((source, ticker, first, last, len(index), about["fetched_at"], *counts))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _vintage_path(root: Path, source: str, ticker: str, vintage: str) -> Path:

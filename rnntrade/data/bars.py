@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from rnntrade.types import FIELDS
+from rnntrade.types import FIELDS, Bools
 
 QUOTES = ("open", "high", "low", "close", "adj_close", "volume")
 
@@ -38,10 +38,14 @@ def canonical(bars: pd.DataFrame) -> pd.DataFrame:
     return bars.rename_axis(columns=None)
 
 
+def between(days: pd.Index, start: date, end: date) -> Bools:
+    """Whether each day is in [start, end)."""
+    return np.asarray((days >= pd.Timestamp(start)) & (days < pd.Timestamp(end)))
+
+
 def cut(bars: pd.DataFrame, start: date, end: date) -> pd.DataFrame:
     """Return the bars dated in [start, end), in whatever order they are."""
-    inside = (bars.index >= pd.Timestamp(start)) & (bars.index < pd.Timestamp(end))
-    return bars.loc[inside]
+    return bars.loc[between(bars.index, start, end)]
 
 
 def digest(bars: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ end early, a close that jumps by more than JUMP, a close as quoted that stays un
 sessions in a row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
@@ -62,16 +62,34 @@ def check(
 
     left_out  days whose bars `leave_out` took away
     """
-    findings = _dates(bars, ticker) + _numbers(bars, ticker)
+    findings = [*_dates(bars), *_numbers(bars)]
     if not bars.empty and not any(finding.check == "dates" for finding in findings):
-        sound = not findings
-        findings += _calendar(bars, ticker, calendar, left_out)
-        findings += _leaps(bars, ticker) if sound else []
-        findings += _coverage(bars, ticker, calendar, start, end) + _moves(bars, ticker)
+        leaps = [] if findings else _leaps(bars)
+        findings += _calendar(bars, calendar, left_out)
+        findings += [*leaps, *_coverage(bars, calendar, start, end), *_moves(bars)]
     if len(left_out):
-        what = f"{_bars(left_out)} left out, on days without a session of {calendar}:"
-        findings.append(_about("warning", "left_out", ticker, what, left_out))
-    return [replace(finding, message=f"{ticker}: {finding.message}.") for finding in findings]
+        what = f"{_count(left_out, 'bar')} left out, on days without a session of {calendar}:"
+        findings.append(warning("left_out", what, left_out))
+    return named(ticker, findings)
+
+
+def named(ticker: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings as sentences about a ticker."""
+    return [replace(f, ticker=ticker, message=f"{ticker}: {f.message}.") for f in findings]
+
+
+def warning(name: str, what: str, sessions: pd.Index = NONE) -> Finding:
+    """Return what a reader should know about some sessions, for `named`."""
+    return _error(name, what, sessions, "warning")
+
+
+def _error(
+    name: str, what: str, sessions: pd.Index = NONE, severity: Literal["error", "warning"] = "error"
+) -> Finding:
+    days = tuple(str(day)[:10] for day in sessions)
+    more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
+    message = f"{what} {', '.join(days[:SHOWN])}{more}".rstrip()
+    return Finding(severity, name, "", message, days)
 
 
 def leave_out(bars: pd.DataFrame, calendar: str, every: bool) -> pd.DataFrame:
@@ -79,7 +97,7 @@ def leave_out(bars: pd.DataFrame, calendar: str, every: bool) -> pd.DataFrame:
 
     every  leave out those that do not repeat a bar, too: dates are known to be right
     """
-    if bars.empty or _dates(bars, ""):
+    if bars.empty or any(_dates(bars)):
         return bars
     first, last = bars.index[0].date(), bars.index[-1].date()
     sessions = expected_sessions(calendar, first, last + timedelta(days=1))
@@ -106,75 +124,64 @@ def raise_errors(findings: Iterable[Finding]) -> None:
         )
 
 
-def _dates(bars: pd.DataFrame, ticker: str) -> list[Finding]:
+def _dates(bars: pd.DataFrame) -> Iterator[Finding]:
     index = bars.index
     if not isinstance(index, pd.DatetimeIndex) or index.tz is not None or index.hasnans:
-        return [Finding("error", "dates", ticker, "the index is not of plain dates", ())]
-    findings = []
+        yield _error("dates", "the index is not of plain dates")
+        return
     if len(double := index[index.duplicated()].unique()):
-        findings.append(_about("error", "dates", ticker, "more than one bar on", double))
+        yield _error("dates", "more than one bar on", double)
     elif not index.is_monotonic_increasing:
-        back = index[1:][index[1:] < index[:-1]]
-        findings.append(_about("error", "dates", ticker, "dates go back at", back))
-    if (index != index.normalize()).any():
-        clock = index[index != index.normalize()]
-        findings.append(_about("error", "dates", ticker, "a time of day on", clock))
-    return findings
+        yield _error("dates", "dates go back at", index[1:][index[1:] < index[:-1]])
+    if len(clock := index[index != index.normalize()]):
+        yield _error("dates", "a time of day on", clock)
 
 
-def _numbers(bars: pd.DataFrame, ticker: str) -> list[Finding]:
-    prices = bars[["open", "high", "low", "close"]]
+def _numbers(bars: pd.DataFrame) -> Iterator[Finding]:
+    prices, high, low = bars[["open", "high", "low", "close"]], bars["high"], bars["low"]
     missing = ~np.isfinite(bars[list(FIELDS)].to_numpy("float64")).all(axis=1)
-    highest, lowest = prices.max(axis="columns"), prices.min(axis="columns")
-    wrong = {
-        "missing or infinite numbers on": missing,
-        "prices that are not above 0 on": (bars.drop(columns="volume") <= 0).any(axis="columns"),
-        "a high below another price on": highest > bars["high"] + TOLERANCE * bars["high"].abs(),
-        "a low above another price on": lowest < bars["low"] - TOLERANCE * bars["low"].abs(),
-        "a negative volume on": bars["volume"] < 0,
-    }
-    names = ("missing_number", "price", "high", "low", "volume")
-    findings = [
-        _about("error", name, ticker, what, bars.index[rows])
-        for name, (what, rows) in zip(names, wrong.items(), strict=True)
-        if rows.any()
-    ]
+    below = (bars.drop(columns="volume") <= 0).any(axis="columns")
+    for name, what, rows in (
+        ("missing_number", "missing or infinite numbers on", missing),
+        ("price", "prices that are not above 0 on", below),
+        ("high", "a high below another price on", prices.max(axis=1) > high + _rounding(high)),
+        ("low", "a low above another price on", prices.min(axis=1) < low - _rounding(low)),
+        ("volume", "a negative volume on", bars["volume"] < 0),
+    ):
+        if rows.any():
+            yield _error(name, what, bars.index[rows])
     if len(bars) >= CONSTANT and (bars["raw_close"] == bars["raw_close"].iloc[0]).all():
         level = f"the close is {bars['raw_close'].iloc[0]:g} in all {len(bars)} sessions"
-        findings.append(Finding("error", "constant", ticker, level, ()))
-    return findings
+        yield _error("constant", level)
 
 
-def _calendar(
-    bars: pd.DataFrame, ticker: str, calendar: str, left_out: pd.DatetimeIndex
-) -> list[Finding]:
+def _rounding(prices: pd.Series) -> pd.Series:
+    return TOLERANCE * prices.abs()
+
+
+def _calendar(bars: pd.DataFrame, calendar: str, left_out: pd.DatetimeIndex) -> Iterator[Finding]:
     """Refuse dates that contradict the calendar as a whole; name what fits."""
     days = pd.DatetimeIndex(bars.index)
-    if sparse := rhythm(days, calendar):
-        what = (
-            f"bars are {sparse}: {len(days)} from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}; "
-            "daily bars are needed"
-        )
-        return [Finding("error", "sparse", ticker, what, ())]
     weekends = bars.index[days.day_of_week >= 5]
     copies = weekends[repeated(bars)[weekends]]
-    if len(copies) >= max(SHOWN, FILLED * len(weekends)):
+    if sparse := rhythm(days, calendar):
+        span = f"{len(days)} from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
+        yield _error("sparse", f"bars are {sparse}: {span}; daily bars are needed")
+    elif len(copies) >= max(SHOWN, FILLED * len(weekends)):
         what = (
             f"{len(copies)} bars at weekends repeat the bar beside them: set data.calendar to the "
             "exchange's own, which is closed then; such bars are"
         )
-        return [_about("error", "filled", ticker, what, copies)]
-    found = misfit(days, left_out, calendar)
-    if found is None:
-        return []
-    differences, fits = found
-    strays = differences.intersection(days)
-    what = (
-        f"dates contradict calendar {calendar}: {_bars(strays)} where it has no session, "
-        f"{len(differences) - len(strays)} sessions without a bar; {_cure(fits, calendar)}; they "
-        "differ on"
-    )
-    return [_about("error", "calendar", ticker, what, differences)]
+        yield _error("filled", what, copies)
+    elif found := misfit(days, left_out, calendar):
+        differences, fits = found
+        strays = differences.intersection(days)
+        what = (
+            f"dates contradict calendar {calendar}: {_count(strays, 'bar')} where it has no "
+            f"session, {len(differences) - len(strays)} sessions without a bar; "
+            f"{_cure(fits, calendar)}; they differ on"
+        )
+        yield _error("calendar", what, differences)
 
 
 def _cure(fits: list[Fit], calendar: str) -> str:
@@ -194,7 +201,7 @@ def _cure(fits: list[Fit], calendar: str) -> str:
     )
 
 
-def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
+def _leaps(bars: pd.DataFrame) -> list[Finding]:
     """Refuse prices that leap and come straight back, and changes of unit."""
     close, volume = bars["close"].to_numpy(), bars["volume"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -209,22 +216,20 @@ def _leaps(bars: pd.DataFrame, ticker: str) -> list[Finding]:
             continue
         back = leaps[(leaps > row) & (leaps <= row + BACK)]
         back = back[np.abs(np.log10(close[back] / before)) <= np.log10(NEAR)]
+        power = abs(size[row])
         if len(back):
             astray += range(row, back[0])
             done = back[0] + 1
-        elif abs(size[row]) >= 2 - np.log10(NEAR) and _is_whole(size[row]):
+        elif power >= 2 - np.log10(NEAR) and abs(power - round(power)) <= np.log10(NEAR):
             crash = size[row] < 0 and volume[row] > BUSY * usual
             units += [] if crash else [int(row)]
-    wrong = {
+    spike = (
         f"prices leap by more than {SPIKE:g} times and come straight back (another unit, or a "
-        "wrong price) on": ("spike", astray),
-        "prices change by a power of ten, as from pence to pounds, on": ("unit", units),
-    }
-    return [
-        _about("error", name, ticker, what, bars.index[rows])
-        for what, (name, rows) in wrong.items()
-        if rows
-    ]
+        "wrong price) on"
+    )
+    unit = "prices change by a power of ten, as from pence to pounds, on"
+    wrong = (("spike", spike, astray), ("unit", unit, units))
+    return [_error(name, what, bars.index[rows]) for name, what, rows in wrong if rows]
 
 
 def _is_coarse(close: np.ndarray, low: float) -> bool:
@@ -234,68 +239,37 @@ def _is_coarse(close: np.ndarray, low: float) -> bool:
     return bool(recurs and len(ticks) and low < COARSE * ticks.min())
 
 
-def _is_whole(power: float) -> bool:
-    return bool(abs(power - round(power)) <= np.log10(NEAR))
-
-
-def _coverage(
-    bars: pd.DataFrame, ticker: str, calendar: str, start: date, end: date
-) -> list[Finding]:
+def _coverage(bars: pd.DataFrame, calendar: str, start: date, end: date) -> Iterator[Finding]:
     expected = expected_sessions(calendar, start, end)
     index = pd.DatetimeIndex(bars.index)
     missing, extra = expected.difference(index), index.difference(expected)
-    late, early = missing[missing < index[0]], missing[missing > index[-1]]
-    inside = missing[(missing > index[0]) & (missing < index[-1])]
-    findings = []
     for name, edge, outside in (
-        ("late_start", f"begin on {index[0]:%Y-%m-%d}", late),
-        ("early_end", f"end on {index[-1]:%Y-%m-%d}", early),
+        ("late_start", f"begin on {index[0]:%Y-%m-%d}", missing[missing < index[0]]),
+        ("early_end", f"end on {index[-1]:%Y-%m-%d}", missing[missing > index[-1]]),
     ):
         if len(outside):
             first, last = str(outside[0])[:10], str(outside[-1])[:10]
-            count = _sessions(len(outside))
-            what = f"bars {edge}; {count} of {calendar}, {first} to {last}, have none"
-            findings.append(Finding("warning", name, ticker, what, (first, last)))
+            span = f"{_count(outside, 'session')} of {calendar}, {first} to {last}"
+            yield Finding("warning", name, "", f"bars {edge}; {span}, have none", (first, last))
+    inside = missing[(missing > index[0]) & (missing < index[-1])]
     if len(inside):
-        what = f"no bar on {_sessions(len(inside))} of {calendar}:"
-        findings.append(_about("warning", "missing_session", ticker, what, inside))
+        what = f"no bar on {_count(inside, 'session')} of {calendar}:"
+        yield warning("missing_session", what, inside)
     if len(extra):
-        what = f"{_bars(extra)} on days without a session of {calendar}:"
-        findings.append(_about("warning", "extra_session", ticker, what, extra))
-    return findings
+        what = f"{_count(extra, 'bar')} on days without a session of {calendar}:"
+        yield warning("extra_session", what, extra)
 
 
-def _moves(bars: pd.DataFrame, ticker: str) -> list[Finding]:
-    findings = []
+def _moves(bars: pd.DataFrame) -> Iterator[Finding]:
     change = bars["close"].pct_change(fill_method=None)
-    jumps = bars.index[change.abs() > JUMP]
-    if len(jumps):
-        what = f"the close moves by more than {JUMP:.0%} on"
-        findings.append(_about("warning", "jump", ticker, what, jumps))
+    if (jumps := change.abs() > JUMP).any():
+        yield warning("jump", f"the close moves by more than {JUMP:.0%} on", bars.index[jumps])
     still = bars["raw_close"].diff().eq(0)
     run = still.groupby((~still).cumsum()).cumsum()  # sessions without a change so far
-    stale = bars.index[run >= STALE]
-    if len(stale):
+    if (stale := run >= STALE).any():
         what = f"the close has not changed for {STALE} or more sessions on"
-        findings.append(_about("warning", "stale", ticker, what, stale))
-    return findings
+        yield warning("stale", what, bars.index[stale])
 
 
-def _bars(days: pd.Index) -> str:
-    return f"{len(days)} bar{'' if len(days) == 1 else 's'}"
-
-
-def _sessions(count: int) -> str:
-    return f"{count} session{'' if count == 1 else 's'}"
-
-
-def _about(
-    severity: Literal["error", "warning"],
-    name: str,
-    ticker: str,
-    what: str,
-    sessions: pd.Index,
-) -> Finding:
-    days = tuple(str(day)[:10] for day in sessions)
-    more = f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
-    return Finding(severity, name, ticker, f"{what} {', '.join(days[:SHOWN])}{more}", days)
+def _count(days: pd.Index, noun: str) -> str:
+    return f"{len(days)} {noun}{'' if len(days) == 1 else 's'}"

@@ -5,9 +5,13 @@ alike.  A date, open, high, low and close are needed; `columns` knows their spel
 how text and numbers are written, `stamps` which day a date or a time belongs to.
 
 With an adjusted close the prices are multiplied by adjusted / close; with a raw close beside the
-close they are taken as adjusted already; with neither, as given, apart from `splits` the file
+close they are taken as adjusted already; with neither, as given, apart from splits that the file
 states.  What is not used, left out or changed is a finding.  Newest-first files are turned round;
 any other disorder is left to the checks.
+
+A stated 4:1 split is expected to be in the prices already: then they do not move with it.  Where
+the open falls to about a quarter of the close before, they are as quoted, and every earlier price
+is divided by 4, every earlier volume multiplied.  A move in between fits neither and is refused.
 """
 
 import re
@@ -18,32 +22,35 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import DataConfig
-from rnntrade.data import formats, splits, stamps
-from rnntrade.data.bars import canonical, from_quotes
-from rnntrade.data.checks import SHOWN, TOLERANCE, Finding
+from rnntrade.data import formats, stamps
+from rnntrade.data.bars import between, canonical, from_quotes
+from rnntrade.data.checks import NONE, SHOWN, TOLERANCE, Finding, named, warning
 from rnntrade.data.columns import WANTED, candidates, key
 from rnntrade.errors import DataError
+from rnntrade.types import Bools
 
 ENDING = re.compile(r"\.(?:parquet|(?:csv|txt|tsv)(?:\.gz|\.zip)?)$", re.IGNORECASE)
 PRICES = ["open", "high", "low", "close"]
 ADJUSTED = ["adj_open", "adj_high", "adj_low", "adj_close"]
 NUMBERS = [*PRICES, "volume", "raw_close", *ADJUSTED, "adj_volume"]
+RATIO = r"^(\d+(?:\.\d+)?)(?:\s*(?::|/|-?for-?)\s*(\d+(?:\.\d+)?))?$"  # of a split
+SMALL = 1.25  # a smaller split cannot be told from the move of a day
+IN_PRICES, AS_QUOTED = 0.25, 0.75  # log of the move over log of the split: below, above
+
+Note = tuple[str, str, pd.DatetimeIndex | None]  # check, message, sessions; None: the whole file
 
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """One ticker's rows; `quotes` has the numbers of the fields in `column`, by row."""
+    """One ticker's rows, and which column is what."""
 
     path: Path
     names: list[str]  # of all columns
     cells: pd.DataFrame
     column: dict[str, int]  # field -> number of its column
     dates: list[int]  # columns of dates, the best one first
-    quotes: pd.DataFrame
-    findings: tuple[Finding, ...] = ()  # the ticker is filled in at the end
 
     def name(self, field: str) -> str:
         return self.names[self.column[field]]
@@ -56,24 +63,31 @@ def load(
 
     Errors: DataError names the file, the cause and the cure.
     """
-    file = _with_close(_without_empty(_open(_find(config.folder, ticker), ticker)))
-    file, dates = _dated(file, config.calendar)
-    inside = (dates >= pd.Timestamp(start)) & (dates < pd.Timestamp(end))
-    file = _with_volume(_whole(file, dates, inside), dates, inside)
-    ratios = splits.read(file.cells[file.column["split"]]) if "split" in file.column else None
-    quotes = file.quotes.set_axis(dates)
-    if ratios is not None:
-        quotes["split"] = ratios.to_numpy()
+    notes: list[Note] = []
+    file, quotes = _open(_find(config.folder, ticker), ticker, notes)
+    quotes = _with_close(_without_empty(quotes, file, notes), file)
+    blank = quotes[PRICES].isna().all(axis=1)
+    stamped = file.cells[file.dates[0]]
+    dates = stamps.read(stamped[~blank], config.calendar, file.path)
+    if blank.any():
+        notes.append(_blank(stamped[blank], config.calendar, file.path))
+    file, quotes = replace(file, cells=file.cells[~blank]), quotes[~blank]
+    inside = between(dates, start, end)
+    _require_prices(quotes[inside], dates[inside], file)
+    quotes = _with_volume(quotes, dates, inside, notes).set_axis(dates)
+    if "split" in file.column:
+        ratios = _ratios(file.cells[file.column["split"]])
+        quotes = quotes if ratios is None else quotes.assign(split=ratios.to_numpy())
+    unused = _unused(file, quotes, dates, config.calendar)
     if dates.is_monotonic_decreasing and len(dates) > 1:
         quotes = quotes.iloc[::-1]
-    bars, split_findings = _bars(quotes, file)
-    findings = (*_unused(file, quotes, dates, config.calendar), *file.findings, *split_findings)
-    shown = [_in_range(finding, start, end) for finding in findings]
-    return bars, tuple(
-        replace(finding, ticker=ticker, message=f"{ticker}: {_sentence(finding)}.")
-        for finding in shown
-        if finding is not None
-    )
+    bars = _bars(quotes, file, notes)
+    findings = []
+    for check, what, days in (*unused, *notes):
+        shown = NONE if days is None else days[between(days, start, end)]
+        if days is None or len(shown):
+            findings.append(warning(check, what, shown))
+    return bars, tuple(named(ticker, findings))
 
 
 def _find(folder: str, ticker: str) -> Path:
@@ -100,8 +114,8 @@ def _find(folder: str, ticker: str) -> Path:
     return found[0]
 
 
-def _open(path: Path, ticker: str) -> _File:
-    """Read the file, and find out which column is what."""
+def _open(path: Path, ticker: str, notes: list[Note]) -> tuple[_File, pd.DataFrame]:
+    """Find out which column is what; return the file, and the numbers of its fields by row."""
     table = formats.read(path)
     found, owner = candidates(table.names, ticker)
     names = [" ".join(part for part in parts if part) for parts in table.names]
@@ -112,12 +126,15 @@ def _open(path: Path, ticker: str) -> _File:
     if missing:
         seen = ", ".join(names)[:200]
         raise DataError(f"{path} has no column {missing[0]}; it has {seen}.  Wanted: {WANTED}.")
-    cells, findings = _rows_of(ticker, found.get("symbol"), table.cells, names, path)
+    cells = table.cells
+    if "symbol" in found:
+        cells = _rows_of(ticker, found["symbol"][0][1], cells, names, path, notes)
     if owner not in {"", key(ticker)}:
-        findings += _finding("symbol", f"the columns of its file are named after {owner.upper()}")
+        what = f"the columns of its file are named after {owner.upper()}"
+        notes.append(("symbol", what, None))
     if table.above:
         lines = f"{len(table.above)} line(s) above the header, {table.above[0][:60]!r}"
-        findings += _finding("text", f"not used: {lines}")
+        notes.append(("text", f"not used: {lines}", None))
     columns = [number for field in NUMBERS for _, number in found.get(field, [])]
     numbers = formats.numbers(cells[columns], names, table.separator, path)
     column = {
@@ -125,31 +142,24 @@ def _open(path: Path, ticker: str) -> _File:
         for field, ranked in found.items()
     }
     quotes = pd.DataFrame({field: numbers[column[field]] for field in NUMBERS if field in column})
-    dates = [number for _, number in found["date"]]
-    return _File(path, names, cells, column, dates, quotes, findings)
+    return _File(path, names, cells, column, [number for _, number in found["date"]]), quotes
 
 
 def _rows_of(
-    ticker: str,
-    symbols: list[tuple[int, int]] | None,
-    cells: pd.DataFrame,
-    names: list[str],
-    path: Path,
-) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+    ticker: str, column: int, cells: pd.DataFrame, names: list[str], path: Path, notes: list[Note]
+) -> pd.DataFrame:
     """Return the ticker's rows of a file that has several tickers below each other."""
-    if not symbols:
-        return cells, ()
-    column = symbols[0][1]
     stated = cells[column].astype("str").str.strip()
     mine = stated.map(lambda name: key(ticker) in {key(name), key(name.rpartition(".")[0])})
     if mine.all():
-        return cells, ()
+        return cells
+    others = ", ".join(stated[~mine].unique()[:SHOWN])
     if mine.any():
-        others = ", ".join(stated[~mine].unique()[:SHOWN])
-        return cells[mine], _finding("symbol", f"rows of {others} in its file not used")
+        notes.append(("symbol", f"rows of {others} in its file not used", None))
+        return cells[mine]
     if (stated == stated.iloc[0]).all():
-        return cells, _finding("symbol", f"column {names[column]} says {stated.iloc[0]}")
-    others = ", ".join(stated.unique()[:SHOWN])
+        notes.append(("symbol", f"column {names[column]} says {stated.iloc[0]}", None))
+        return cells
     raise DataError(
         f"{path} has rows of {others}, but none of {ticker}.  Name the ticker as in column "
         f"{names[column]}, or change data.tickers."
@@ -175,27 +185,20 @@ def _best(
     return first
 
 
-def _without_empty(file: _File) -> _File:
+def _without_empty(quotes: pd.DataFrame, file: _File, notes: list[Note]) -> pd.DataFrame:
     """Leave out columns without a single number; a price must have some."""
-    empty = [
-        field for field in file.column if field in file.quotes and file.quotes[field].isna().all()
-    ]
-    for field in empty:
+    empty = [f for f in file.column if f in quotes and quotes[f].isna().all()]
+    for name, field in ((file.name(field), field) for field in empty):
         if field in PRICES:
-            raise DataError(
-                f"{file.path}: column {file.name(field)} is empty.  Fill it, or remove the file."
-            )
-    findings = file.findings
-    for field in empty:
-        findings += _finding("empty_column", f"column {file.name(field)} is empty and not used")
-    return replace(file, quotes=file.quotes.drop(columns=empty), findings=findings)
+            raise DataError(f"{file.path}: column {name} is empty.  Fill it, or remove the file.")
+        notes.append(("empty_column", f"column {name} is empty and not used", None))
+    return quotes.drop(columns=empty)
 
 
-def _with_close(file: _File) -> _File:
+def _with_close(quotes: pd.DataFrame, file: _File) -> pd.DataFrame:
     """Take the adjusted close for the close where that is the only one, and fits high and low."""
-    quotes = file.quotes
     if "close" in quotes:
-        return file
+        return quotes
     close = quotes.get("raw_close", quotes["adj_close"])
     low, high = quotes["low"] * (1 - TOLERANCE), quotes["high"] * (1 + TOLERANCE)
     outside = (close < low) | (close > high)
@@ -204,65 +207,48 @@ def _with_close(file: _File) -> _File:
             f"{file.path} has no column close, and {file.name('adj_close')} does not fit the high "
             f"and low in row {formats.first(outside)}.  Wanted: {WANTED}."
         )
-    return replace(file, quotes=quotes.assign(close=close))
+    return quotes.assign(close=close)
 
 
-def _dated(file: _File, calendar: str) -> tuple[_File, pd.DatetimeIndex]:
-    """Leave out rows without any price, and return the dates of the others."""
-    column = file.cells[file.dates[0]]
-    blank = file.quotes[PRICES].isna().all(axis=1)
-    dates = stamps.read(column[~blank], calendar, file.path)
-    findings = file.findings
-    if blank.any():
-        findings += _blank(column[blank], calendar, file.path)
-    kept = replace(file, cells=file.cells[~blank], quotes=file.quotes[~blank], findings=findings)
-    return kept, dates
-
-
-def _blank(cells: pd.Series, calendar: str, path: Path) -> tuple[Finding, ...]:
+def _blank(cells: pd.Series, calendar: str, path: Path) -> Note:
     what = "rows without prices left out:"
     try:
-        return _finding("empty_row", what, stamps.read(cells, calendar, path))
+        return "empty_row", what, stamps.read(cells, calendar, path)
     except DataError:  # a line of text below the prices
         shown = ", ".join(cells.astype("str").iloc[:SHOWN])
-        return _finding("empty_row", f"{what} {shown[:100]}")
+        return "empty_row", f"{what} {shown[:100]}", None
 
 
-def _whole(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]) -> _File:
+def _require_prices(quotes: pd.DataFrame, dates: pd.DatetimeIndex, file: _File) -> None:
     """Raise DataError where a price is missing in a row that has others."""
-    holes = file.quotes.drop(columns="volume", errors="ignore").isna()
-    holes = holes[inside]
+    holes = quotes.drop(columns="volume", errors="ignore").isna()
     if holes.any(axis=None):
         field = formats.first(holes.any())
         row = formats.first(holes[field])
-        day = dates[file.quotes.index.get_loc(row)]
+        day = dates[quotes.index.get_loc(row)]
         others = int(holes[field].sum()) - 1
         more = f", and on {others} other day{'s' * (others > 1)}" if others else ""
         raise DataError(
             f"{file.path}: column {file.name(field)} has no number on {day:%Y-%m-%d} (row {row})"
             f"{more}.  Fill the gaps, or remove the column if you can do without it."
         )
-    return file
 
 
-def _with_volume(file: _File, dates: pd.DatetimeIndex, inside: NDArray[np.bool_]) -> _File:
+def _with_volume(
+    quotes: pd.DataFrame, dates: pd.DatetimeIndex, inside: Bools, notes: list[Note]
+) -> pd.DataFrame:
     """Take 0 where there is no volume."""
     effect = "taken as 0, so that slippage_impact counts an order as the volume of a whole session"
-    if "volume" not in file.quotes:
-        finding = _finding("no_volume", f"its file has no volume: {effect}")
-        return replace(
-            file, quotes=file.quotes.assign(volume=0.0), findings=file.findings + finding
-        )
-    volume = file.quotes["volume"]
-    none = volume.isna().to_numpy()
-    findings = file.findings
-    if (none & inside).any():
-        days = dates[none & inside]
-        findings += _finding("no_volume", f"no volume, {effect}, on", days)
-    return replace(file, quotes=file.quotes.assign(volume=volume.fillna(0.0)), findings=findings)
+    if "volume" not in quotes:
+        notes.append(("no_volume", f"its file has no volume: {effect}", None))
+        return quotes.assign(volume=0.0)
+    none = quotes["volume"].isna().to_numpy()
+    if none.any():
+        notes.append(("no_volume", f"no volume, {effect}, on", dates[none]))
+    return quotes.fillna({"volume": 0.0})
 
 
-def _bars(quotes: pd.DataFrame, file: _File) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def _bars(quotes: pd.DataFrame, file: _File, notes: list[Note]) -> pd.DataFrame:
     """Adjust the quotes; the splits that the file states are checked on the way."""
     ratios = quotes.get("split", pd.Series(1.0, index=quotes.index))
     if not quotes.index.is_unique:  # the checks refuse such bars
@@ -272,39 +258,82 @@ def _bars(quotes: pd.DataFrame, file: _File) -> tuple[pd.DataFrame, tuple[Findin
         if set(ADJUSTED) <= set(quotes):
             own = {name: quotes[f"adj_{name}"] for name in PRICES}
             bars = canonical(bars.assign(**own, volume=quotes.get("adj_volume", quotes["volume"])))
-        jumps = splits.unadjusted(bars["open"], bars["close"], ratios, file.path, strict=False)
-        splits.refuse_unadjusted(jumps, file.name("adj_close"), file.path)
-        return bars, ()
-    jumps = splits.unadjusted(quotes["open"], quotes["close"], ratios, file.path)
+        jumps = _jumps(bars["open"], bars["close"], ratios)
+        if len(jumps):
+            split, day = _words(jumps.iloc[0]), jumps.index[0]
+            raise DataError(
+                f"{file.path}: column {file.name('adj_close')} is not adjusted for the {split} "
+                f"split that the file states on {day:%Y-%m-%d}.  Correct the column, or remove it: "
+                "then the prices are adjusted for the splits stated."
+            )
+        return bars
+    jumps = _jumps(quotes["open"], quotes["close"], ratios, refused_in=file.path)
+    if len(jumps):
+        what = "prices adjusted for the splits that the file states and the prices jump with, on"
+        notes.append(("split", what, pd.DatetimeIndex(jumps.index)))
     raw = quotes.get("raw_close", quotes["close"])
-    bars = canonical(splits.apply(quotes, jumps).assign(raw_close=raw))
-    if jumps.empty:
-        return bars, ()
-    what = "prices adjusted for the splits that the file states and the prices jump with, on"
-    return bars, _finding("split", what, pd.DatetimeIndex(jumps.index))
+    later = jumps.reindex(quotes.index).fillna(1.0)[::-1].cumprod()[::-1].shift(-1, fill_value=1.0)
+    prices = quotes[PRICES].div(later, axis=0)
+    return canonical(quotes.assign(**prices, volume=quotes["volume"] * later, raw_close=raw))
+
+
+def _ratios(cells: pd.Series) -> pd.Series | None:
+    """Return new shares per old one, 1 where nothing is stated; None if the cells are no ratios."""
+    text = cells.astype("str").str.strip().str.lower()
+    ratios = text.str.extract(RATIO).astype("float64")
+    stated = ratios[0] / ratios[1].fillna(1.0)
+    if (stated.isna() & cells.notna() & ~text.isin(["", "nan", "none", "null", "-"])).any():
+        return None
+    return stated.where(stated > 0.0, 1.0).fillna(1.0)
+
+
+def _jumps(
+    opens: pd.Series, closes: pd.Series, ratios: pd.Series, refused_in: Path | None = None
+) -> pd.Series:
+    """Return the stated splits, by date, that the prices jump with.
+
+    Splits below SMALL go the way of the larger ones.
+    refused_in   the file, where a price must move either with the split or without: DataError
+    """
+    before = closes.shift()
+    stated = ratios[ratios.ne(1.0) & before.gt(0.0) & opens.gt(0.0)]
+    moved = np.log(opens[stated.index] / before[stated.index]) / -np.log(stated)
+    large = np.log(stated).abs() >= np.log(SMALL)
+    jumps = large & (moved >= AS_QUOTED) & (moved <= 2 - AS_QUOTED)
+    unclear = large & ~jumps & (moved > IN_PRICES)
+    if refused_in and unclear.any():
+        day = formats.first(unclear)
+        raise DataError(
+            f"{refused_in} states a {_words(stated[day])} split on {day:%Y-%m-%d}, but the price "
+            f"moves from {before[day]:g} to {opens[day]:g}: it is neither adjusted for the split "
+            "nor as quoted.  Correct the split, or add an adjusted close."
+        )
+    return pd.Series(stated[jumps | (~large & jumps.any())])
+
+
+def _words(ratio: float) -> str:
+    return f"{ratio:g}:1" if ratio >= 1 else f"1:{1 / ratio:g}"
 
 
 def _unused(
     file: _File, quotes: pd.DataFrame, dates: pd.DatetimeIndex, calendar: str
-) -> tuple[Finding, ...]:
+) -> list[Note]:
     """Name the columns that say something and are not used."""
     whole = set(ADJUSTED) <= set(quotes)
     skipped = set() if whole else {"adj_open", "adj_high", "adj_low", "adj_volume"}
     skipped |= {"volume"} if whole and "adj_volume" in quotes else set()
     skipped |= {"raw_close"} if {"adj_close", "close"} <= set(file.column) else set()
+    skipped |= set() if "split" in quotes else {"split"}
     used = {file.column[field] for field in set(file.column) - skipped}
     used |= {c for c in file.dates if _agrees(file.cells[c], dates, calendar, file.path)}
-    if "split" in file.column and "split" not in quotes:
-        used.discard(file.column["split"])
     unused = [
         name
         for number, name in enumerate(file.names)
         if number not in used
         and not (name.endswith("(no name)") and file.cells[number].map(formats.is_null).all())
     ]
-    if not unused:
-        return ()
-    return _finding("unused_column", f"not used of its file: {', '.join(unused)}")
+    what = f"not used of its file: {', '.join(unused)}"
+    return [("unused_column", what, None)] if unused else []
 
 
 def _agrees(cells: pd.Series, dates: pd.DatetimeIndex, calendar: str, path: Path) -> bool:
@@ -315,22 +344,3 @@ def _agrees(cells: pd.Series, dates: pd.DatetimeIndex, calendar: str, path: Path
         return bool((stamps.read(cells, calendar, path) == dates).all())
     except DataError:
         return False
-
-
-def _finding(check: str, what: str, days: pd.DatetimeIndex | None = None) -> tuple[Finding, ...]:
-    sessions = () if days is None else tuple(f"{day:%Y-%m-%d}" for day in days)
-    return (Finding("warning", check, "", what, sessions),)
-
-
-def _in_range(finding: Finding, start: date, end: date) -> Finding | None:
-    """Keep what is about the file, or about a session in [start, end)."""
-    sessions = tuple(day for day in finding.sessions if start <= date.fromisoformat(day) < end)
-    return replace(finding, sessions=sessions) if sessions or not finding.sessions else None
-
-
-def _sentence(finding: Finding) -> str:
-    if not finding.sessions:
-        return finding.message
-    more = len(finding.sessions) - SHOWN
-    days = ", ".join(finding.sessions[:SHOWN])
-    return f"{finding.message} {days}{f' and {more} more' if more > 0 else ''}"

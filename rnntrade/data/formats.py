@@ -12,7 +12,7 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zlib import error as ZlibError
@@ -60,7 +60,7 @@ def read(path: Path) -> Table:
     cells = cells if cells.empty else cells[~cells.map(is_null).all(axis=1)]
     if cells.empty:
         raise DataError(f"{path} has no rows.  It must have a line per day.")
-    return Table(table.names, cells, table.above, table.separator)
+    return replace(table, cells=cells)
 
 
 def is_null(cell: object) -> bool:
@@ -79,10 +79,8 @@ def _parquet(path: Path) -> Table:
     frame = pd.read_parquet(path)
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
-    names = [
-        tuple(str(part) for part in (name if isinstance(name, tuple) else (name,)))
-        for name in frame.columns
-    ]
+    labels = [name if isinstance(name, tuple) else (name,) for name in frame.columns]
+    names = [tuple(map(str, parts)) for parts in labels]
     cells = frame.set_axis(range(frame.shape[1]), axis=1).set_axis(range(1, len(frame) + 1))
     return Table(names, cells)
 

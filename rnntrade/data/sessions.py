@@ -1,17 +1,21 @@
 """The sessions an exchange held, or will hold, and which of them are over.
 
-Holidays and early closes come from exchange_calendars.  Every date is tz-naive; every clock is not.
+Holidays and early closes come from exchange_calendars.  Every date is tz-naive; every clock is not,
+but for those of a schedule (RFC 5545, as in calendars): they show the exchange's own wall time, and
+the scheduler applies the zone, so that daylight saving moves nothing.
 
 exchange_calendars 4.13 defines its own offsets through `_apply`, which pandas 3.1 has renamed to
 `_add_datetime`: without `_import_calendars` Athens, Belgrade, Bucharest, Nicosia and Tel Aviv
 cannot be built, and Bombay, Seoul and Moscow lose their sessions on Saturdays and Sundays.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.metadata import version
+from itertools import groupby
 from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +26,9 @@ import pandas as pd
 from rnntrade.config import Experiment
 from rnntrade.errors import ConfigError, DataError
 
+FIRST = date(2026, 1, 1)  # of a schedule; fixed, or the rules would change every day
+STAMP = "%Y%m%dT%H%M%S"
+DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 FIRST_YEAR = 1990  # of a calendar, unless earlier sessions are asked for
 LAST_YEAR = 2035
 COUNTED = (date(2010, 1, 1), date(2020, 1, 1))  # years whose sessions make the mean one's
@@ -52,17 +59,6 @@ def expected_sessions(calendar: str, start: date, end: date) -> pd.DatetimeIndex
     return held.as_unit("ns").rename("date")
 
 
-def closes(calendar: str, start: date, end: date) -> list[datetime]:
-    """Return when each session in [start, end) closes: the exchange's wall time, without a zone.
-
-    Errors: as expected_sessions.
-    """
-    sessions = expected_sessions(calendar, start, end)
-    known = _exchange(calendar, max(min(start.year, FIRST_YEAR), EARLIEST_YEAR)).calendar
-    local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
-    return [close.to_pydatetime() for close in local]
-
-
 def last_settled(calendar: str, now: datetime) -> pd.Timestamp:
     """Return the last session whose close lies more than SETTLING before `now` (tz-aware)."""
     if now.tzinfo is None:
@@ -91,6 +87,48 @@ def reach(calendar: str) -> tuple[date, date]:
     """Return the first and last day whose sessions are known."""
     exchange = _exchange(calendar, FIRST_YEAR)
     return exchange.first, exchange.last
+
+
+def action_times(calendar: str, minutes: int) -> list[datetime]:
+    """Return `minutes` after the close of every session from FIRST to the calendar's end.
+
+    A session that closes early is acted on early.
+    Errors: ConfigError for an unknown calendar.
+    """
+    last = reach(calendar)[1]
+    known = _exchange(calendar, FIRST_YEAR).calendar
+    sessions = expected_sessions(calendar, FIRST, last + timedelta(days=1))
+    local = known.closes.loc[sessions].dt.tz_convert(known.tz).dt.tz_localize(None)
+    return [close.to_pydatetime() + timedelta(minutes=minutes) for close in local]
+
+
+def recurrence(calendar: str, minutes: int) -> str:
+    """Return the rule whose occurrences are the action times, exactly: a line a year and part.
+
+    RRULE   the weekdays at the usual time, for ever: after the calendar's end nothing stops
+    EXDATE  days of that rule without a session, or with another close
+    RDATE   the times after those other closes
+    """
+    times = set(action_times(calendar, minutes))
+    usual = Counter(time.time() for time in times).most_common(1)[0][0]
+    weekdays = sorted({time.weekday() for time in times if time.time() == usual})
+    known = (reach(calendar)[1] - FIRST).days + 1
+    days = (datetime.combine(FIRST + timedelta(days=day), usual) for day in range(known))
+    ruled = {day for day in days if day.weekday() in weekdays}
+    return "\n".join(
+        [
+            f"DTSTART:{min(ruled):{STAMP}}",
+            f"RRULE:FREQ=WEEKLY;BYDAY={','.join(DAYS[day] for day in weekdays)}",
+            *_dates("EXDATE", ruled - times),
+            *_dates("RDATE", times - ruled),
+        ]
+    )
+
+
+def _dates(name: str, times: set[datetime]) -> list[str]:
+    """One line a year."""
+    years = groupby(sorted(times), key=lambda time: time.year)
+    return [f"{name}:{','.join(f'{time:{STAMP}}' for time in group)}" for _, group in years]
 
 
 def sessions_per_year(calendar: str) -> int:
@@ -173,12 +211,12 @@ def _next_session(changing: Any, day: datetime) -> datetime:
     while True:
         day += timedelta(days=1)
         rule = next(
-            (rule for first, last, rule in changing.business_days if _within(day, first, last)),
+            (
+                rule
+                for first, last, rule in changing.business_days
+                if (first is None or first <= day) and (last is None or day <= last)
+            ),
             changing,
         )
         if np.is_busday(np.datetime64(day.date()), busdaycal=rule.calendar):
             return day
-
-
-def _within(day: datetime, first: datetime | None, last: datetime | None) -> bool:
-    return (first is None or first <= day) and (last is None or day <= last)

@@ -13,6 +13,7 @@ another exchange, and the sessions of `data.calendar` do not fit, the file is re
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -31,11 +32,7 @@ EPOCHS = ((10, "s"), (13, "ms"), (16, "us"), (19, "ns"))  # digits at most
 YEAR_FIRST = ("%Y %m %d", "%Y%m%d", "%Y %b %d", "%Y %B %d")
 MONTH_NAMED = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d%b%Y", "%d %b %y", "%d%b%y")
 DAY_OR_MONTH_FIRST = {"day first": "%d %m %Y", "month first": "%m %d %Y"}
-TWO_DIGIT_YEARS = {
-    "day first": "%d %m %y",
-    "month first": "%m %d %y",
-    "year first": "%y %m %d",
-}
+TWO_DIGIT_YEARS = {"day first": "%d %m %y", "month first": "%m %d %y", "year first": "%y %m %d"}
 ZONES = {  # calendars to name for a zone
     "America/New_York": ("XNYS",),
     "Europe/London": ("XLON",),
@@ -53,20 +50,24 @@ ZONES = {  # calendars to name for a zone
     "UTC": ("24/7",),
 }
 YEARS = (1700, 2200)  # of prices
+INSTANT: Final = "datetime64[ns, UTC]"
 
 
 def read(column: pd.Series, calendar: str, path: Path) -> pd.DatetimeIndex:
     """Return session dates; DataError shows the row and the readings there are."""
-    day, clock, instant = _parsed(column, path)
-    stated = day + clock
-    timed = clock.ne(pd.Timedelta(0))
+    own, instant = _parsed(column, path)
+    if own.isna().any():
+        raise _no_date(column, own.isna(), path)
+    own = own.astype("datetime64[ns]")
+    day = own.dt.normalize()
+    timed = own.ne(day)
     if not timed.any():
-        return pd.DatetimeIndex(day).as_unit("ns")
+        return pd.DatetimeIndex(day)
     naive = instant.isna()
-    instants = instant.where(~naive, stated.dt.tz_localize("UTC"))
+    instants = instant.where(~naive, own.dt.tz_localize("UTC"))
     zone = sessions.timezone(calendar)
     local = instants.dt.tz_convert(zone).dt.tz_localize(None)
-    if _midnights(local) and not _midnights(stated):
+    if _midnights(local) and not _midnights(own):
         return pd.DatetimeIndex(local.dt.normalize()).as_unit("ns")
     moved = local.dt.normalize()
     by_itself = day.where(~timed | naive, moved)
@@ -86,14 +87,12 @@ def _midnights(stamps: pd.Series) -> bool:
 
 def _outside(dates: pd.Series, calendar: str) -> int:
     """Count bars on days that are not sessions."""
-    begin, last = dates.min().date(), dates.max().date()
     earliest, latest = sessions.reach(calendar)
-    begin, last = max(begin, earliest), min(last, latest)
-    inside = dates[(dates >= pd.Timestamp(begin)) & (dates <= pd.Timestamp(last))]
-    if begin > last:
+    inside = dates[(dates >= pd.Timestamp(earliest)) & (dates <= pd.Timestamp(latest))]
+    if inside.empty:
         return 0
-    held = sessions.expected_sessions(calendar, begin, last + timedelta(days=1))
-    return int((~inside.isin(held)).sum())
+    first, last = inside.min().date(), inside.max().date() + timedelta(days=1)
+    return int((~inside.isin(sessions.expected_sessions(calendar, first, last))).sum())
 
 
 def _refuse_zone(
@@ -116,29 +115,27 @@ def _refuse_zone(
             )
 
 
-def _parsed(column: pd.Series, path: Path) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """Return date and time of day as written, and the UTC instant (NaT where no zone is given)."""
+def _parsed(column: pd.Series, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Return the stamps as written, and as UTC instants; NaT for no date, and where no zone is."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return _split(column.dt.tz_localize(None), column.dt.tz_convert("UTC"), column, path)
-    none = pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
+        return column.dt.tz_localize(None), column.dt.tz_convert("UTC").astype(INSTANT)
+    none = pd.Series(pd.NaT, index=column.index, dtype=INSTANT)
     if column.dtype.kind == "M":
-        return _split(column, none, column, path)
+        return column, none
     text = column.astype("str").str.strip()
     if column.dtype.kind in "iuf":
         text = text.str.replace(r"\.0$", "", regex=True)
     if text.str.fullmatch(r"\d{9,19}(?:\.\d*)?").all():
-        instant = text.map(_epoch)
-        return _split(instant.dt.tz_localize(None), instant, column, path)
-    return _from_text(text, column, none, path)
-
-
-def _split(
-    own: pd.Series, instant: pd.Series, column: pd.Series, path: Path
-) -> tuple[pd.Series, pd.Series, pd.Series]:
-    if own.isna().any():
-        raise _no_date(column, own.isna(), path)
-    day = own.dt.normalize().astype("datetime64[ns]")
-    return day, own.astype("datetime64[ns]") - day, instant.astype("datetime64[ns, UTC]")
+        instant = text.map(_epoch).astype(INSTANT)
+        return instant.dt.tz_localize(None), instant
+    parts = text.str.extract(CLOCK)
+    own = _days(parts["day"], column, path) + _clocks(parts["clock"])
+    zone = parts["zone"].str.replace(r"^ |(?:UTC|GMT)(?=.)|:", "", regex=True)
+    hours = zone.str.extract(r"^([+-]\d\d)(\d\d)$").astype("float64")
+    offset = hours[0] * 60 + hours[1] * hours[0].lt(0).map({True: -1, False: 1})
+    offset = offset.where(~zone.isin(["Z", "UTC", "GMT"]), 0.0)
+    instant = (own - pd.to_timedelta(offset, unit="min")).dt.tz_localize("UTC").astype(INSTANT)
+    return own, instant.where(parts["zone"].notna(), none)
 
 
 def _epoch(text: str) -> pd.Timestamp:
@@ -146,23 +143,6 @@ def _epoch(text: str) -> pd.Timestamp:
     digits = text.partition(".")[0]
     unit = next(unit for most, unit in EPOCHS if len(digits) <= most)
     return pd.Timestamp(int(digits), unit=unit, tz="UTC")
-
-
-def _from_text(
-    text: pd.Series, column: pd.Series, none: pd.Series, path: Path
-) -> tuple[pd.Series, pd.Series, pd.Series]:
-    parts = text.str.extract(CLOCK)
-    day = _days(parts["day"], column, path)
-    clock = _clocks(parts["clock"])
-    if clock.isna().any():
-        raise _no_date(column, clock.isna(), path)
-    zone = parts["zone"].str.replace(r"^ |(?:UTC|GMT)(?=.)|:", "", regex=True)
-    hours = zone.str.extract(r"^([+-]\d\d)(\d\d)$").astype("float64")
-    offset = hours[0] * 60 + hours[1] * hours[0].lt(0).map({True: -1, False: 1})
-    offset = offset.where(~zone.isin(["Z", "UTC", "GMT"]), 0.0)
-    own = day + clock
-    instant = (own - pd.to_timedelta(offset, unit="min")).dt.tz_localize("UTC")
-    return day, clock, instant.astype("datetime64[ns, UTC]").where(parts["zone"].notna(), none)
 
 
 def _clocks(text: pd.Series) -> pd.Series:
@@ -191,13 +171,26 @@ def _days(text: pd.Series, column: pd.Series, path: Path) -> pd.Series:
     read = {order: _dates(plain, layout) for order, layout in layouts.items()}
     fitting = {order: days for order, days in read.items() if days.notna().all()}
     if short:  # 15/1/19 is not of 2015 if the rows would then be out of order
-        fitting = {order: days for order, days in fitting.items() if _ordered(days)} or fitting
+        ordered = {
+            order: days
+            for order, days in fitting.items()
+            if days.is_monotonic_increasing or days.is_monotonic_decreasing
+        }
+        fitting = ordered or fitting
     elif text.str.contains(".", regex=False).all() and "day first" in fitting:
         return fitting["day first"]  # 02.01.2019 means the same wherever it is written
     if len(fitting) > 1:
-        raise _two_readings(column, fitting, path)
-    if not fitting:
-        raise _no_date(column, _unread(plain), path)
+        (one_order, one), (other_order, other), *_ = fitting.items()
+        row = first(one.ne(other))
+        raise DataError(
+            f"{path}: {str(column[row])!r} in row {row} can be read as {one[row]:%Y-%m-%d} "
+            f"({one_order}) or as {other[row]:%Y-%m-%d} ({other_order}), and no other row decides "
+            "it.  Write dates as YYYY-MM-DD."
+        )
+    if not fitting:  # show a row that the layout of most of the others does not fit
+        every = (*YEAR_FIRST, *MONTH_NAMED, *DAY_OR_MONTH_FIRST.values())
+        unread = [_dates(plain, layout).isna() for layout in every]
+        raise _no_date(column, min(unread, key=lambda wrong: wrong.sum()), path)
     return next(iter(fitting.values()))
 
 
@@ -206,27 +199,6 @@ def _dates(plain: pd.Series, layout: str) -> pd.Series:
         plain = plain.where(plain.str.fullmatch(r"\d{8}"), "")
     days = pd.to_datetime(plain, format=layout, errors="coerce")
     return days.where(days.dt.year.between(*YEARS)).astype("datetime64[ns]")
-
-
-def _ordered(days: pd.Series) -> bool:
-    return days.is_monotonic_increasing or days.is_monotonic_decreasing
-
-
-def _unread(plain: pd.Series) -> pd.Series:
-    """Mark the rows that the layout of most of the others does not fit."""
-    layouts = (*YEAR_FIRST, *MONTH_NAMED, *DAY_OR_MONTH_FIRST.values())
-    return min((_dates(plain, layout).isna() for layout in layouts), key=lambda wrong: wrong.sum())
-
-
-def _two_readings(column: pd.Series, fitting: dict[str, pd.Series], path: Path) -> DataError:
-    names = list(fitting)[:2]
-    one, other = (fitting[name] for name in names)
-    row = first(one.ne(other))
-    return DataError(
-        f"{path}: {str(column[row])!r} in row {row} can be read as {one[row]:%Y-%m-%d} "
-        f"({names[0]}) or as {other[row]:%Y-%m-%d} ({names[1]}), and no other row decides it.  "
-        "Write dates as YYYY-MM-DD."
-    )
 
 
 def _no_date(column: pd.Series, wrong: pd.Series, path: Path) -> DataError:

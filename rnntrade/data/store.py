@@ -15,8 +15,10 @@ Two processes that update a ticker take turns.  After any error the files are as
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,14 +28,12 @@ import pandas as pd
 
 from rnntrade.config import DataConfig
 from rnntrade.data import archive, sources
-from rnntrade.data.archive import Stored, Vintage, catalogue, read, read_vintage, vintages
-from rnntrade.data.bars import cut, digest
+from rnntrade.data.archive import Stored
+from rnntrade.data.bars import between, cut, digest
 from rnntrade.data.checks import Finding, check, leave_out, raise_errors
 from rnntrade.data.sessions import expected_sessions, last_day_over, last_settled
 from rnntrade.errors import ConfigError, DataError
 from rnntrade.types import FIELDS
-
-__all__ = ["Update", "Vintage", "catalogue", "read", "read_vintage", "update", "vintages"]
 
 LOG = logging.getLogger("rnntrade.data")
 OVERLAP = 5  # stored sessions
@@ -41,6 +41,15 @@ AGREEMENT = 1e-6  # relative; rounding is ten times smaller, any dividend far la
 LATE = timedelta(days=7)
 ADJUSTED = ("open", "high", "low", "close")
 DAY = timedelta(days=1)
+ORIGINS = {  # the library that gives the bars, and how its prices are adjusted
+    "yahoo": ("yfinance", "splits and dividends"),
+    "sample": ("arch", "splits and dividends"),
+    "synthetic": ("numpy", "made up, seed {seed}"),
+    "files": ("pandas", "as the file in {folder} says"),
+}
+
+Fetched = tuple[pd.DataFrame, pd.DatetimeIndex, tuple[Finding, ...]]
+Ask = Callable[[date, date], Fetched]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +84,6 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
     Errors: ConfigError or DataError that name ticker, cause and cure, DownloadError (`transient`)
     where the vendor did not deliver.  Then nothing has been written.
     """
-    sources.require_sensible(ticker, config.start, config.end)
     settled = last_settled(config.calendar, now).date()
     start, end = config.start, min(config.end, settled + DAY)
     if not len(expected_sessions(config.calendar, start, end)):
@@ -87,21 +95,12 @@ def update(root: Path, config: DataConfig, ticker: str, now: datetime) -> Update
         stored = _stored(root, config.source, ticker)
         state = _refresh(stored, config, ticker, start, end, now)
         provenance = _keep(root, stored, state, config, ticker, now)
-    bars = cut(state.bars, start, end)
-    if bars.empty:
-        first, last = state.bars.index[0], state.bars.index[-1]
-        raise DataError(
-            f"{ticker}: no prices from {start} to {end} (left out); source {config.source} has "
-            f"{first:%Y-%m-%d} to {last:%Y-%m-%d}.  Change data.start and data.end."
-        )
-    findings = check(
-        bars, ticker, config.calendar, start, end, _between(state.left_out, start, end)
-    )
+    bars = sources.inside(state.bars, ticker, start, end, config.source)
+    left_out = state.left_out[between(state.left_out, start, end)]
+    findings = check(bars, ticker, config.calendar, start, end, left_out)
     raise_errors(findings)
-    findings += state.findings
-    return Update(
-        ticker, bars, tuple(findings), state.fetched, state.revised, state.rebased, provenance
-    )
+    noticed = (*findings, *state.findings)
+    return Update(ticker, bars, noticed, state.fetched, state.revised, state.rebased, provenance)
 
 
 def stored_bars(root: Path, config: DataConfig, ticker: str) -> pd.DataFrame | None:
@@ -110,69 +109,54 @@ def stored_bars(root: Path, config: DataConfig, ticker: str) -> pd.DataFrame | N
     Files of another folder, and prices made up otherwise, are another source.
     """
     stored = _stored(root, config.source, ticker)
-    if stored is None or stored.provenance["adjusted"] != _detail(config):
+    if stored is None or stored.provenance["adjusted"] != _adjusted(config):
         return None
     bars = cut(stored.bars, config.start, config.end)
     return None if bars.empty else bars
 
 
-def _detail(config: DataConfig) -> str:
-    """How the source adjusts its prices, or what they were made from."""
-    return {
-        "yahoo": "splits and dividends",
-        "sample": "splits and dividends",
-        "synthetic": f"made up, seed {config.seed}",
-        "files": f"as the file in {config.folder} says",
-    }[config.source]
+def _adjusted(config: DataConfig) -> str:
+    return ORIGINS[config.source][1].format(seed=config.seed, folder=config.folder)
 
 
 def _refresh(
     stored: Stored | None, config: DataConfig, ticker: str, start: date, end: date, now: datetime
 ) -> _State:
     """Decide what to fetch, fetch it, and put old and new together."""
-    known_days = stored.provenance.get("left_out") if stored is not None else None
-    other_calendar = stored is not None and stored.provenance["calendar"] != config.calendar
-    if stored is None or config.source != "yahoo" or known_days is None or other_calendar:
-        known = None if stored is None else stored.bars
-        return _whole(known, config, ticker, start, end, now)
-    asked_start, asked_end = map(date.fromisoformat, stored.provenance["asked"])
-    old = _State(stored.bars, asked_start, asked_end, pd.DatetimeIndex(known_days))
-    first, last = min(start, old.start), max(end, old.end)
-    earlier = expected_sessions(config.calendar, start, old.start)
-    later = expected_sessions(config.calendar, old.end, end)
-    if len(earlier):
-        return _whole(old.bars, config, ticker, first, last, now)
-    if not len(later):
-        return old
-    overlap = old.bars.index[-OVERLAP:]
-    new, left_out, _ = _fetch(ticker, overlap[0].date(), end, config, now)
-    changed = _changed(old.bars, new, ADJUSTED)
-    if changed is None or changed.any():
-        LOG.info(
-            "%s: %s has changed its history, all of it is fetched again", ticker, config.source
-        )
-        return replace(_whole(old.bars, config, ticker, first, last, now), rebased=True)
-    return _appended(old, new, left_out, end, now)
+    ask = partial(_fetch, ticker, config, now)
+    if stored is None:
+        return _whole(None, ask, start, end, now)
+    old, about = stored.bars, stored.provenance
+    other_calendar = about["calendar"] != config.calendar
+    if config.source != "yahoo" or other_calendar or "left_out" not in about:
+        return _whole(old, ask, start, end, now)
+    left_out = pd.DatetimeIndex(about["left_out"])
+    asked_start, asked_end = map(date.fromisoformat, about["asked"])
+    first, last = min(start, asked_start), max(end, asked_end)
+    if len(expected_sessions(config.calendar, start, asked_start)):
+        return _whole(old, ask, first, last, now)
+    if not len(expected_sessions(config.calendar, asked_end, end)):
+        return _State(old, asked_start, asked_end, left_out)
+    new, also_left_out, _ = ask(old.index[-OVERLAP:][0].date(), end)
+    overlaps = new.index.is_unique and new.index.isin(old.index).any()
+    if not overlaps or len(_changed(old, new, ADJUSTED)):
+        LOG.info("%s: %s has changed its history: all is fetched again", ticker, config.source)
+        return replace(_whole(old, ask, first, last, now), rebased=True)
+    revised = _changed(old, new, FIELDS)  # in volume or raw close
+    added = new.index.difference(old.index).union(revised)
+    bars = pd.concat([old.drop(revised), new.loc[added]]).sort_index().rename_axis(index="date")
+    days, asked_end = left_out.union(also_left_out), _asked_end(bars, end, now)
+    return _State(bars, asked_start, asked_end, days, len(new), len(revised))
 
 
-def _whole(
-    old: pd.DataFrame | None,
-    config: DataConfig,
-    ticker: str,
-    start: date,
-    end: date,
-    now: datetime,
-) -> _State:
-    bars, left_out, findings = _fetch(ticker, start, end, config, now)
-    changed = _changed(old, bars, FIELDS) if old is not None else None
-    revised = 0 if changed is None else int(changed.sum())
+def _whole(old: pd.DataFrame | None, ask: Ask, start: date, end: date, now: datetime) -> _State:
+    bars, left_out, findings = ask(start, end)
+    revised = 0 if old is None else len(_changed(old, bars, FIELDS))
     asked_end = _asked_end(bars, end, now)
     return _State(bars, start, asked_end, left_out, len(bars), revised, findings=findings)
 
 
-def _fetch(
-    ticker: str, start: date, end: date, config: DataConfig, now: datetime
-) -> tuple[pd.DataFrame, pd.DatetimeIndex, tuple[Finding, ...]]:
+def _fetch(ticker: str, config: DataConfig, now: datetime, start: date, end: date) -> Fetched:
     """Return the bars that are over and have a session, the days of those that have none, findings.
 
     The findings are the source's own, about how it was read.
@@ -192,32 +176,12 @@ def _fetch(
     return bars, pd.DatetimeIndex(over.index.difference(bars.index)), findings
 
 
-def _between(days: pd.DatetimeIndex, start: date, end: date) -> pd.DatetimeIndex:
-    return days[(days >= pd.Timestamp(start)) & (days < pd.Timestamp(end))]
-
-
-def _appended(
-    old: _State, new: pd.DataFrame, left_out: pd.DatetimeIndex, end: date, now: datetime
-) -> _State:
-    """Add new sessions; of the overlap, take the sessions whose volume or raw close changed."""
-    changed = _changed(old.bars, new, FIELDS)
-    revised = pd.DatetimeIndex([]) if changed is None else changed.index[changed]
-    added = new.index.difference(old.bars.index).union(revised)
-    kept = old.bars.drop(revised)
-    bars = pd.concat([kept, new.loc[added]]).sort_index().rename_axis(index="date")
-    days = old.left_out.union(left_out)
-    return _State(bars, old.start, _asked_end(bars, end, now), days, len(new), len(revised))
-
-
-def _changed(old: pd.DataFrame, new: pd.DataFrame, fields: tuple[str, ...]) -> pd.Series | None:
-    """Say of each session in both whether a field differs; None if no session is in both."""
-    both = old.index.intersection(new.index)
-    if both.empty or not new.index.is_unique:
-        return None
-    columns = list(fields)
-    before, after = old.loc[both, columns].to_numpy(), new.loc[both, columns].to_numpy()
+def _changed(old: pd.DataFrame, new: pd.DataFrame, fields: tuple[str, ...]) -> pd.DatetimeIndex:
+    """Return the sessions in both in which a field differs."""
+    both = old.index.intersection(new.index) if new.index.is_unique else old.index[:0]
+    before, after = (bars.loc[both, list(fields)].to_numpy() for bars in (old, new))
     same = np.isclose(after, before, rtol=AGREEMENT, atol=0.0)
-    return pd.Series(~same.all(axis=1), index=both)
+    return pd.DatetimeIndex(both[~same.all(axis=1)])
 
 
 def _asked_end(bars: pd.DataFrame, end: date, now: datetime) -> date:
@@ -238,38 +202,28 @@ def _stored(root: Path, source: str, ticker: str) -> Stored | None:
 
 
 def _keep(
-    root: Path,
-    stored: Stored | None,
-    state: _State,
-    config: DataConfig,
-    ticker: str,
-    now: datetime,
+    root: Path, stored: Stored | None, state: _State, config: DataConfig, ticker: str, now: datetime
 ) -> dict[str, Any]:
     """Check and save the bars, unless they and their range are those stored; return provenance."""
-    asked = [state.start.isoformat(), state.end.isoformat()]
-    vintage = digest(state.bars)
-    left_out = [f"{day:%Y-%m-%d}" for day in state.left_out]
     known = stored.provenance if stored is not None else {}
     findings = check(state.bars, ticker, config.calendar, state.start, state.end, state.left_out)
     raise_errors(findings)
     now_true = {
-        "asked": asked,
-        "vintage": vintage,
+        "asked": [state.start.isoformat(), state.end.isoformat()],
+        "vintage": digest(state.bars),
         "calendar": config.calendar,
-        "left_out": left_out,
+        "left_out": [f"{day:%Y-%m-%d}" for day in state.left_out],
         "warnings": [finding.message for finding in (*findings, *state.findings)],
     }
     if now_true.items() <= known.items():
         return known
-    library = {"yahoo": "yfinance", "sample": "arch", "synthetic": "numpy", "files": "pandas"}[
-        config.source
-    ]
+    library = ORIGINS[config.source][0]
     provenance = {
         "source": config.source,
         "ticker": ticker,
         "fetched_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "library": f"{library} {version(library)}",
-        "adjusted": _detail(config),
+        "adjusted": _adjusted(config),
         **now_true,
     }
     archive.save(root, state.bars, provenance)

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from rnntrade.config import DataConfig
-from rnntrade.data.bars import from_quotes
+from rnntrade.data.bars import QUOTES, from_quotes
 from rnntrade.data.sessions import timezone
 from rnntrade.errors import DownloadError
 
@@ -31,14 +31,7 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 TIMEOUT = 30.0  # seconds for one answer
 TICKER = re.compile(r"[A-Za-z0-9^.=&_-]+")  # the name becomes part of an address
 NOT_THERE = re.compile("no data|no price data|not found|delisted|doesn't exist|no timezone", re.I)
-COLUMNS = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-}
+COLUMNS = {name.replace("_", " ").title(): name for name in QUOTES}
 
 
 def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.DataFrame:
@@ -64,17 +57,10 @@ def download(ticker: str, start: date, end: date, config: DataConfig) -> pd.Data
             keepna=True,  # or it drops rows of noughts, too
             timeout=TIMEOUT,
         )
-    except client.exceptions.YFException as error:
-        raise _refused(client, ticker, error) from error
-    except OSError as error:  # every error of the connection
-        raise _unreachable(ticker, error) from error
-    except UNREADABLE as error:
-        raise _unreadable(ticker, error) from error
-    bars = _bars(ticker, history)
-    try:
+        bars = _bars(ticker, history)
         bars.attrs["market"] = _market(share.history_metadata, config.calendar)
-    except UNREADABLE as error:
-        raise _unreadable(ticker, error) from error
+    except (client.exceptions.YFException, OSError, *UNREADABLE) as error:
+        raise _explained(client.exceptions, ticker, error) from error
     return bars
 
 
@@ -121,48 +107,27 @@ def _client() -> ModuleType:
     return yfinance  # type: ignore[no-any-return]  # not typed
 
 
-def _unreadable(ticker: str, error: Exception) -> DownloadError:
-    return DownloadError(
-        f"{ticker}: Yahoo's answer cannot be read ({_line(error)}): a server error or a "
-        "download that broke off.  Try again in some minutes.",
-        transient=True,
-    )
-
-
-def _refused(client: ModuleType, ticker: str, error: Exception) -> DownloadError:
-    """Explain what Yahoo, or yfinance in its name, said."""
-    if isinstance(error, client.exceptions.YFRateLimitError):
+def _explained(exceptions: Any, ticker: str, error: Exception) -> DownloadError:
+    """Explain what Yahoo, or yfinance in its name, answered."""
+    line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
+    line = re.sub(r" \(1d .*?\)", "", line)  # a range with our margin of a day
+    if isinstance(error, exceptions.YFTickerMissingError) and NOT_THERE.search(line):
         return DownloadError(
-            f"{ticker}: rate limit: Yahoo refuses further requests for now (HTTP 429).  Wait some "
-            "minutes, at worst an hour, and run again; prices already stored are kept.",
-            transient=True,
-        )
-    said = re.sub(r" \(1d .*?\)", "", _line(error))  # a range with our margin of a day
-    missing = isinstance(error, client.exceptions.YFTickerMissingError)
-    if missing and NOT_THERE.search(said):
-        return DownloadError(
-            f"{ticker}: Yahoo has no prices for it in this range ({said}).  Check its spelling on "
+            f"{ticker}: Yahoo has no prices for it in this range ({line}).  Check its spelling on "
             "finance.yahoo.com, or change data.tickers, data.start or data.end."
         )
-    return DownloadError(
-        f"{ticker}: Yahoo has trouble ({said}).  Try again in some minutes.", transient=True
-    )
-
-
-def _unreachable(ticker: str, error: OSError) -> DownloadError:
-    if isinstance(error, ValueError):  # JSON errors are of both kinds
-        cause = "Yahoo's answer cannot be read: a server error or a download that broke off"
-    elif "timeout" in type(error).__name__.lower():
-        cause = f"Yahoo did not answer within {TIMEOUT:g} seconds"
-    else:
-        cause = "the connection to Yahoo failed"
-    return DownloadError(
-        f"{ticker}: {cause} ({_line(error)}).  Check the network, or try again in some minutes; "
-        "data.source=sample needs none.",
-        transient=True,
-    )
-
-
-def _line(error: Exception) -> str:
-    """Error as one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
+    cure = "Try again in some minutes."
+    if isinstance(error, exceptions.YFRateLimitError):
+        cause = "rate limit: Yahoo refuses further requests for now (HTTP 429)"
+        cure = "Wait some minutes, at worst an hour, and run again; prices already stored are kept."
+    elif isinstance(error, exceptions.YFException):
+        cause = f"Yahoo has trouble ({line})"
+    elif isinstance(error, UNREADABLE):  # JSON errors are OSErrors, too
+        what = "a server error or a download that broke off"
+        cause = f"Yahoo's answer cannot be read ({line}): {what}"
+    else:  # every error of the connection
+        late = "timeout" in type(error).__name__.lower()
+        what = f"Yahoo did not answer within {TIMEOUT:g} seconds"
+        cause = f"{what if late else 'the connection to Yahoo failed'} ({line})"
+        cure = "Check the network, or try again in some minutes; data.source=sample needs none."
+    return DownloadError(f"{ticker}: {cause}.  {cure}", transient=True)

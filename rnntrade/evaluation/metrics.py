@@ -70,29 +70,26 @@ def sharpe_ratio(
     risk_free: ArrayLike = 0.0,
     sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> float:
-    """Mean over deviation of the returns above the risk-free rate, × √year.
-
-    Above a benchmark's returns it is the information ratio.
-    """
-    excess = _excess(returns, risk_free)
-    deviation = _deviation(excess)
-    if not deviation > 0.0:
-        return math.nan
-    return float(excess.mean()) / deviation * math.sqrt(sessions_per_year)
+    """Mean over deviation of the returns above the risk-free rate, × √year."""
+    return _mean_over_deviation(_excess(returns, risk_free)) * math.sqrt(sessions_per_year)
 
 
 def rolling_sharpe(
-    returns: ArrayLike, window: int = 63, sessions_per_year: int = SESSIONS_PER_YEAR
+    returns: ArrayLike,
+    window: int = 63,
+    risk_free: ArrayLike = 0.0,
+    sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> pd.Series:
     """(T,) Sharpe ratio of the last `window` sessions; NaN before there are that many."""
-    values = _array(returns)
-    ratios = [
-        sharpe_ratio(values[max(end - window, 0) : end], sessions_per_year=sessions_per_year)
-        for end in range(1, len(values) + 1)
-    ]
-    return pd.Series(ratios, _index(returns), float, "rolling_sharpe").where(
-        np.arange(1, len(values) + 1) >= window
-    )
+    if window < 1:
+        raise ValueError(f"a window has 1 session or more, not {window}")
+    excess = _excess(returns, risk_free, keep_missing=True)
+    ratio = np.full(len(excess), np.nan)
+    for end in range(window, len(excess) + 1):
+        ratio[end - 1] = sharpe_ratio(
+            excess[end - window : end], sessions_per_year=sessions_per_year
+        )
+    return pd.Series(ratio, _index(returns), name="rolling_sharpe")
 
 
 @_figure
@@ -115,8 +112,11 @@ def sortino_ratio(
     sessions_per_year: int = SESSIONS_PER_YEAR,
 ) -> float:
     """Mean(r - target) × year over downside risk; NaN where no return falls short."""
-    risk = downside_risk(returns, target, sessions_per_year)
-    return _ratio(_mean(_excess(returns, target)) * sessions_per_year, risk)
+    excess = _excess(returns, target)
+    if len(excess) < 2:
+        return math.nan
+    risk = downside_risk(excess, sessions_per_year=sessions_per_year)
+    return _ratio(float(excess.mean()) * sessions_per_year, risk)
 
 
 def drawdown(returns: ArrayLike) -> pd.Series:
@@ -131,7 +131,8 @@ def drawdown(returns: ArrayLike) -> pd.Series:
 @_figure
 def max_drawdown(returns: ArrayLike) -> float:
     """Return the deepest drawdown, as a negative number; 0 if there was none."""
-    return float(drawdown(returns).min())
+    depth = drawdown(returns)
+    return float(depth.to_numpy().min()) if len(depth) else math.nan
 
 
 @_figure
@@ -147,13 +148,15 @@ def longest_drawdown(returns: ArrayLike) -> float:
 @_figure
 def time_under_water(returns: ArrayLike) -> float:
     """Share of sessions that close below an earlier peak."""
-    return _mean(_under_water(returns))
+    below = _under_water(returns)
+    return float(below.mean()) if len(below) else math.nan
 
 
 @_figure
 def ulcer_index(returns: ArrayLike) -> float:
     """√(mean of drawdown²), in percent."""
-    return float(np.sqrt((drawdown(returns) ** 2).mean()) * 100.0)
+    depth = drawdown(returns).to_numpy()
+    return float(np.sqrt(np.mean(depth**2)) * 100.0) if len(depth) else math.nan
 
 
 @_figure
@@ -189,17 +192,19 @@ def tail_ratio(returns: ArrayLike) -> float:
 
 
 @_figure
-def value_at_risk(returns: ArrayLike) -> float:
-    """Historical 5 % quantile of the returns, with its sign: a loss is negative."""
+def value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
+    """Historical quantile of the returns at `level`, with its sign: a loss is negative."""
     values = _present(_array(returns))
-    return float(np.quantile(values, 0.05)) if len(values) > 1 else math.nan
+    return float(np.quantile(values, level)) if len(values) > 1 else math.nan
 
 
 @_figure
-def conditional_value_at_risk(returns: ArrayLike) -> float:
+def conditional_value_at_risk(returns: ArrayLike, level: float = 0.05) -> float:
     """Mean of the returns at or below the value at risk."""
     values = _present(_array(returns))
-    return _mean(values[values <= value_at_risk(values)])
+    if len(values) < 2:
+        return math.nan
+    return float(values[values <= value_at_risk(values, level)].mean())
 
 
 @_figure
@@ -233,24 +238,27 @@ def alpha(
 ) -> float:
     """(1 + mean(r - beta × b))^year - 1, both above the risk-free rate."""
     own, other = _excess_pair(returns, benchmark, risk_free)
-    daily = _mean(own - beta(own, other) * other)
+    daily = float(np.mean(own - beta(own, other) * other)) if len(own) else math.nan
     return float(np.maximum(1.0 + daily, 0.0) ** sessions_per_year) - 1.0
 
 
 @_figure
 def alpha_t_statistic(
-    returns: ArrayLike, benchmark: ArrayLike, risk_free: ArrayLike = 0.0
+    returns: ArrayLike,
+    benchmark: ArrayLike,
+    risk_free: ArrayLike = 0.0,
+    lags: int | None = None,
 ) -> float:
     """Alpha per session over its standard error, robust to changing variance and autocorrelation.
 
-    source  Newey and West (1987, 1994): ⌊4 (n/100)^(2/9)⌋ lags of the Bartlett kernel; no
-            small-sample correction
+    lags    of the Bartlett kernel; by default ⌊4 (n/100)^(2/9)⌋
+    source  Newey and West (1987, 1994); no small-sample correction
     """
     own, other = _excess_pair(returns, benchmark, risk_free)
     count = len(own)
     if count < 3 or not _deviation(other) > 0.0:
         return math.nan
-    lags = math.floor(4.0 * (count / 100.0) ** (2.0 / 9.0))
+    lags = math.floor(4.0 * (count / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     inputs = np.column_stack([np.ones(count), other])  # (n, 2)
     squares = inputs.T @ inputs
     if not np.isfinite(squares).all() or np.linalg.cond(squares) > 1.0 / NOISE:
@@ -270,16 +278,27 @@ def alpha_t_statistic(
 
 
 @_figure
-def capture(
-    returns: ArrayLike,
-    benchmark: ArrayLike,
-    rising: bool,
-    sessions_per_year: int = SESSIONS_PER_YEAR,
+def information_ratio(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
 ) -> float:
-    """Annual return over the benchmark's, on sessions where that fell, or else on the others."""
-    own, other = _joined(returns, benchmark)
-    chosen = other >= 0.0 if rising else other < 0.0
-    return _ratio(*(annual_return(each[chosen], sessions_per_year) for each in (own, other)))
+    """Mean over deviation of the returns beyond the benchmark's, × √year."""
+    return _mean_over_deviation(_excess(returns, benchmark)) * math.sqrt(sessions_per_year)
+
+
+@_figure
+def up_capture(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
+    """Annual return over the benchmark's, on the sessions where the benchmark did not fall."""
+    return _capture(returns, benchmark, sessions_per_year, np.greater_equal)
+
+
+@_figure
+def down_capture(
+    returns: ArrayLike, benchmark: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR
+) -> float:
+    """Annual return over the benchmark's, on the sessions where the benchmark fell."""
+    return _capture(returns, benchmark, sessions_per_year, np.less)
 
 
 @_figure
@@ -295,13 +314,36 @@ def stability(returns: ArrayLike) -> float:
 
 
 @_figure
-def win_rate(returns: ArrayLike, held: ArrayLike = 1.0) -> float:
+def win_rate(returns: ArrayLike, held: ArrayLike | None = None) -> float:
     """Share of sessions with a gain, among those with a position.
 
-    held  (T,) whether there was a position; missing: there was none
+    held  (T,) whether there was a position, missing: there was none; without `held`, sessions with
+          a return other than 0
     """
-    values, position = _joined(returns, held)
-    return _mean(values[(_filled(position) != 0.0) & np.isfinite(values)] > 0.0)
+    values = _array(returns)
+    with_position = values != 0.0 if held is None else _filled(_array(held)) != 0.0
+    counted = values[with_position & np.isfinite(values)]
+    return float((counted > 0.0).mean()) if len(counted) else math.nan
+
+
+@_figure
+def exposure(weights: ArrayLike) -> float:
+    """Share of sessions with any position at all; (T,) or (T, K) weights."""
+    table = _weights(weights)
+    return float((table != 0.0).any(axis=1).mean()) if len(table) else math.nan
+
+
+@_figure
+def turnover(weights: ArrayLike, sessions_per_year: int = SESSIONS_PER_YEAR) -> float:
+    """Sum of |change of weight| per year, buying and selling both counted, starting from flat.
+
+    weights  (T,) or (T, K); missing: the one before still stands
+    """
+    table = _weights(weights)
+    if len(table) == 0:
+        return math.nan
+    changes = np.abs(np.diff(table, axis=0, prepend=np.zeros((1, table.shape[1]))))
+    return float(changes.sum()) * sessions_per_year / len(table)
 
 
 @_figure
@@ -315,7 +357,8 @@ def profit_factor(profits: ArrayLike) -> float:
 @_figure
 def expectancy(results: ArrayLike) -> float:
     """Mean result of a trade, in the unit given: a return, or the sessions it was held."""
-    return _mean(_present(_array(results)))
+    values = _present(_array(results))
+    return float(values.mean()) if len(values) else math.nan
 
 
 @_figure
@@ -395,13 +438,13 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "downside_risk": downside_risk(returns, risk_free, year),
         "stability": stability(returns),
         "win_rate": win_rate(returns, held),
-        "trade_win_rate": win_rate(trades["net_profit"]),
+        "trade_win_rate": win_rate(trades["net_profit"], np.ones(len(trades))),
         "profit_factor": profit_factor(trades["net_profit"]),
         "expectancy": expectancy(trades["net_return"]),
         "trades": float(len(trades)),
         "mean_holding_time": expectancy(trades["duration"]),
         "turnover": float(backtest.turnover.sum()) * year / len(returns),
-        "exposure": float(invested.mean()),
+        "exposure": exposure(backtest.weights),
         "tail_ratio": tail_ratio(returns),
         "skew": skew(returns),
         "kurtosis": kurtosis(returns),
@@ -410,9 +453,9 @@ def figures(backtest: Backtest, benchmark: Backtest, config: BacktestConfig) -> 
         "alpha": alpha(returns, other, risk_free, year),
         "alpha_t_statistic": alpha_t_statistic(returns, other, risk_free),
         "beta": beta(returns, other, risk_free),
-        "information_ratio": sharpe_ratio(returns, other, year),
-        "up_capture": capture(returns, other, rising=True, sessions_per_year=year),
-        "down_capture": capture(returns, other, rising=False, sessions_per_year=year),
+        "information_ratio": information_ratio(returns, other, year),
+        "up_capture": up_capture(returns, other, year),
+        "down_capture": down_capture(returns, other, year),
         "cost_drag": cost_drag(returns, paid.fillna(0.0), year),
         "break_even_cost": break_even_cost(float(before_costs), trades["traded_value"].sum()),
     }
@@ -434,10 +477,6 @@ def _array(values: ArrayLike) -> Floats:
 
 def _present(values: Floats) -> Floats:
     return values[np.isfinite(values)]
-
-
-def _mean(values: Floats | NDArray[np.bool_]) -> float:
-    return float(values.mean()) if len(values) else math.nan
 
 
 def _filled(values: Floats) -> Floats:
@@ -473,9 +512,9 @@ def _joined(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     return own, other
 
 
-def _excess(first: ArrayLike, second: ArrayLike) -> Floats:
+def _excess(first: ArrayLike, second: ArrayLike, keep_missing: bool = False) -> Floats:
     own, other = _joined(first, second)
-    return _present(own - other)
+    return own - other if keep_missing else _present(own - other)
 
 
 def _excess_pair(
@@ -488,6 +527,11 @@ def _excess_pair(
     return (own - rate)[known], (other - rate)[known]
 
 
+def _capture(returns: ArrayLike, benchmark: ArrayLike, year: int, chosen: np.ufunc) -> float:
+    own, other = _joined(returns, benchmark)
+    return _ratio(*(annual_return(each[chosen(other, 0.0)], year) for each in (own, other)))
+
+
 def _deviation(values: Floats) -> float:
     """Sample deviation; NaN of fewer than 2 values, 0 where it is rounding noise."""
     if len(values) < 2:
@@ -496,6 +540,11 @@ def _deviation(values: Floats) -> float:
     if not math.isfinite(deviation):
         return math.nan
     return deviation if deviation > NOISE * max(1.0, float(np.abs(values).max())) else 0.0
+
+
+def _mean_over_deviation(values: Floats) -> float:
+    deviation = _deviation(values)
+    return float(values.mean()) / deviation if deviation > 0.0 else math.nan
 
 
 def _ratio(above: float, below: float) -> float:
@@ -520,3 +569,12 @@ def _under_water(returns: ArrayLike) -> NDArray[np.bool_]:
     """(T,) below an earlier peak by more than rounding; empty where no return is known."""
     depth = drawdown(returns).to_numpy()
     return np.asarray(depth[np.isfinite(depth)] < -1e-12)
+
+
+def _weights(weights: ArrayLike) -> Floats:
+    """(T, K) without missing values."""
+    table = weights if isinstance(weights, pd.DataFrame) else np.asarray(weights, dtype=float)
+    values = pd.DataFrame(table).astype(float).replace([np.inf, -np.inf], np.nan)
+    if not values.notna().to_numpy().any():
+        return np.empty((0, values.shape[1]))
+    return values.ffill().fillna(0.0).to_numpy(dtype=float)

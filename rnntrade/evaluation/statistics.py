@@ -78,6 +78,19 @@ def deflation_hurdle(sessions: int, trials: Collection[str], trial_variance: flo
     return expected_maximum_sharpe_ratio(len(set(trials)), max(trial_variance, floor))
 
 
+def deflated_sharpe_ratio(
+    sharpe: float,
+    sessions: int,
+    skew: float,
+    kurtosis: float,
+    trials: Collection[str],
+    trial_variance: float,
+) -> float:
+    """Probability that the best of `trials` is better than the best of as many without skill."""
+    hurdle = deflation_hurdle(sessions, trials, trial_variance)
+    return probabilistic_sharpe_ratio(sharpe, sessions, skew, kurtosis, hurdle)
+
+
 def probabilistic_sharpe_ratio_2025(
     sharpe: float,
     sessions: int,
@@ -107,6 +120,22 @@ def probabilistic_sharpe_ratio_2025(
     if not 0.0 < variance < math.inf:
         return math.nan
     return _normal((sharpe - benchmark) * math.sqrt(sessions / variance))
+
+
+def deflated_sharpe_ratio_2025(
+    sharpe: float,
+    sessions: int,
+    skew: float,
+    kurtosis: float,
+    trials: Collection[str],
+    trial_variance: float,
+    autocorrelation: float = 0.0,
+) -> float:
+    """The deflated Sharpe ratio in its 2025 form."""
+    hurdle = deflation_hurdle(sessions, trials, trial_variance)
+    return probabilistic_sharpe_ratio_2025(
+        sharpe, sessions, skew, kurtosis, hurdle, autocorrelation
+    )
 
 
 def minimum_track_record_length(

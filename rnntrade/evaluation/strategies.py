@@ -82,11 +82,9 @@ def evaluate_strategy(
     )
     length, per_session = len(excess), sharpe / math.sqrt(year)
     skew, kurtosis = metrics.skew(excess), metrics.kurtosis(excess)
-    hurdle = statistics.deflation_hurdle(length, trials.all_tries, trials.sharpe_variance)
-    probability = partial(
-        statistics.probabilistic_sharpe_ratio, per_session, length, skew, kurtosis
-    )
-    deflated = probability(hurdle)
+    moments = (per_session, length, skew, kurtosis)
+    tried = (trials.all_tries, trials.sharpe_variance)
+    deflated = statistics.deflated_sharpe_ratio(*moments, *tried)
     enough = statistics.minimum_track_record_length(
         per_session, skew, kurtosis, confidence=report.confidence
     )
@@ -104,10 +102,10 @@ def evaluate_strategy(
         interval=wide,
         narrow_interval=narrow,
         confidence=report.confidence,
-        probabilistic_sharpe=probability(),
+        probabilistic_sharpe=statistics.probabilistic_sharpe_ratio(*moments),
         deflated_sharpe=deflated,
-        deflated_sharpe_2025=statistics.probabilistic_sharpe_ratio_2025(
-            per_session, length, skew, kurtosis, hurdle, _autocorrelation(excess)
+        deflated_sharpe_2025=statistics.deflated_sharpe_ratio_2025(
+            *moments, *tried, autocorrelation=_autocorrelation(excess)
         ),
         trials=len(trials.all_tries),
         minimum_track_record=enough,

@@ -1,4 +1,6 @@
-"""Published indicators, one function each; all are stationary ratios, so that prices compare.
+"""Features by name: published indicators, a function each; adding one is adding a line to FEATURES.
+
+All are stationary ratios, so that prices compare.
 
 close    (T, K) or (T,) adjusted closes; a column is one ticker
 returns  the same shape; NaN until every window is full, and wherever the close is missing
@@ -7,11 +9,15 @@ Standard deviations are of the sample (ddof = 1).
 """
 
 import math
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from rnntrade.config import SESSIONS_PER_YEAR
+from rnntrade.errors import ConfigError
 
 
 def simple_return(close: pd.DataFrame, sessions: int = 1) -> pd.DataFrame:
@@ -112,3 +118,56 @@ def _deviation(values: pd.DataFrame, sessions: int) -> pd.DataFrame:
 def _ema(values: pd.DataFrame, span: int) -> pd.DataFrame:
     """Exponentially weighted mean, its weights normalised from the first observation."""
     return values.ewm(span=span, adjust=True).mean()
+
+
+FEATURES: Mapping[str, Callable[..., pd.DataFrame]] = {
+    "returns": simple_return,
+    "log_returns": log_return,
+    "sma_10": partial(sma_ratio, sessions=10),
+    "sma_20": partial(sma_ratio, sessions=20),
+    "sma_50": partial(sma_ratio, sessions=50),
+    "ema_12": partial(ema_ratio, span=12),
+    "ema_26": partial(ema_ratio, span=26),
+    "macd": macd,
+    "macd_signal": macd_signal,
+    "macd_hist": macd_histogram,
+    "rsi": rsi,
+    "bb_upper": partial(bollinger_band, deviations=2.0),
+    "bb_lower": partial(bollinger_band, deviations=-2.0),
+    "bb_width": bollinger_width,
+    "bb_position": bollinger_position,
+    "volatility_10": partial(volatility, sessions=10),
+    "volatility_20": partial(volatility, sessions=20),
+    "momentum_5": partial(simple_return, sessions=5),
+    "momentum_10": partial(simple_return, sessions=10),
+    "momentum_20": partial(simple_return, sessions=20),
+    "return_sum_20": partial(return_sum, sessions=20),
+}
+INDICATORS = tuple(FEATURES)[:-1]  # published ones; the last is what regimes go by
+ANNUAL = ("volatility_10", "volatility_20")  # whose unit is a year
+
+
+def ticker_features(
+    bars: pd.DataFrame,
+    names: tuple[str, ...] = tuple(FEATURES),
+    sessions_per_year: int = SESSIONS_PER_YEAR,
+) -> pd.DataFrame:
+    """One ticker's features.
+
+    bars     (T, 6) table of bars, on the sessions that the ticker traded
+    returns  (T, F), columns in the order of `names`
+    errors   ConfigError for a name that is not in FEATURES
+    """
+    check_names(names)
+    close, annual = bars[["close"]], {"sessions_per_year": sessions_per_year}
+    columns = {n: FEATURES[n](close, **(annual if n in ANNUAL else {}))["close"] for n in names}
+    return pd.DataFrame(columns, bars.index)
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Raise ConfigError, with a near name, for the first feature that does not exist."""
+    for name in names:
+        if name not in FEATURES:
+            near = get_close_matches(name, FEATURES, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(FEATURES)}."
+            raise ConfigError(f"no feature {name!r}.  {hint}")

@@ -14,17 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
-
-Array = NDArray[np.float64]
+from rnntrade.types import Array
 
 SESSIONS_PER_STATE = 100  # fewer say little about a deviation
-SMALLEST_DEVIATION = (
-    1e-3  # of a state, as a share of the training part's: below, prices stood still
-)
+SMALLEST_DEVIATION = 1e-3  # share of the training part's; a state below it: prices stood still
 ITERATIONS = 500
 TOLERANCE = 1e-3  # of the log likelihood of the training part
 
@@ -74,10 +70,10 @@ def fit_hmm(returns: Array, states: int, seed: int = 0, restarts: int = 8) -> Hi
     order = np.argsort(deviations, kind="stable")
     transition = best.transmat_[order][:, order]
     return HiddenMarkov(
-        means=_plain(centre + scale * best.means_[order, 0]),
-        deviations=_plain(scale * deviations[order]),
-        transition=tuple(_plain(row) for row in transition),
-        start=_plain(_long_run(transition)),
+        means=tuple((centre + scale * best.means_[order, 0]).tolist()),
+        deviations=tuple((scale * deviations[order]).tolist()),
+        transition=tuple(map(tuple, transition.tolist())),
+        start=tuple(_long_run(transition).tolist()),
     )
 
 
@@ -87,17 +83,6 @@ def filter_hmm(model: HiddenMarkov, returns: Array) -> Array:
     returns  (T,) all finite, beginning anywhere
     row t    sees returns up to and including t
     returns  (T, S), rows sum to 1
-    """
-    return np.exp(_filter(model, returns)[0])
-
-
-def log_likelihood(model: HiddenMarkov, returns: Array) -> float:
-    """Log density of the returns under the model."""
-    return float(_filter(model, returns)[1].sum())
-
-
-def _filter(model: HiddenMarkov, returns: Array) -> tuple[Array, Array]:
-    """Return (T, S) log probabilities and (T,) log densities of each return given those before.
 
     In logarithms throughout: a crash that is impossible for a calm state underflows nothing.
     """
@@ -106,13 +91,12 @@ def _filter(model: HiddenMarkov, returns: Array) -> tuple[Array, Array]:
     density = -0.5 * distance**2 - np.log(deviations) - 0.5 * np.log(2.0 * np.pi)
     with np.errstate(divide="ignore"):  # log 0 = -inf: a transition that never happened
         transition, expected = np.log(model.transition), np.log(model.start)
-    states, evidence = np.empty_like(density), np.empty(len(density))
+    states = np.empty_like(density)
     for t in range(len(density)):
         joint = expected + density[t]
-        evidence[t] = np.logaddexp.reduce(joint)
-        states[t] = joint - evidence[t]
+        states[t] = joint - np.logaddexp.reduce(joint)
         expected = np.logaddexp.reduce(states[t][:, None] + transition, axis=0)
-    return states, evidence
+    return np.asarray(np.exp(states))
 
 
 def _search(standard: Array, start: dict[str, Array]) -> tuple[float, Any]:
@@ -153,7 +137,3 @@ def _long_run(transition: Array) -> Array:
     solution = np.linalg.lstsq(equations, np.append(np.zeros(states), 1.0))[0]
     shares = np.clip(solution, 0.0, None)
     return np.asarray(shares / shares.sum())
-
-
-def _plain(values: Array) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rnntrade.errors import DataError
-
-Array = NDArray[np.float64]
+from rnntrade.types import Array
 
 DOWNSIDE_HALF_LIFE = 10  # sessions
 SORTINO_HALF_LIVES = (20, 60)
@@ -44,16 +43,16 @@ def jump_features(returns: pd.Series) -> pd.DataFrame:
     row t    sees returns up to and including t; NaN until as many returns as the longest half-life,
              and where nothing ever fell
     """
-    longest = max(SORTINO_HALF_LIVES)
-    falls = returns.clip(upper=0.0) ** 2
 
     def weighted(values: pd.Series, half_life: int) -> pd.Series:
-        return values.ewm(halflife=half_life, min_periods=longest).mean()
+        return values.ewm(halflife=half_life, min_periods=max(SORTINO_HALF_LIVES)).mean()
 
-    table = {"downside_10": weighted(falls, DOWNSIDE_HALF_LIFE) ** 0.5}
+    def downside(half_life: int) -> pd.Series:
+        return weighted(returns.clip(upper=0.0) ** 2, half_life) ** 0.5
+
+    table = {"downside_10": downside(DOWNSIDE_HALF_LIFE)}
     for half_life in SORTINO_HALF_LIVES:
-        downside = weighted(falls, half_life) ** 0.5
-        table[f"sortino_{half_life}"] = weighted(returns, half_life) / downside
+        table[f"sortino_{half_life}"] = weighted(returns, half_life) / downside(half_life)
     features = pd.DataFrame(table, index=returns.index)
     return features.replace([np.inf, -np.inf], np.nan).dropna().reindex(features.index)
 
@@ -91,9 +90,8 @@ def fit_jump(
             f"the jump model found fewer than {states} states in the training part.  Lower "
             "labels.jump_penalty or labels.states, or use an earlier start."
         )
-    return JumpStates(
-        _plain(mean), _plain(deviation), tuple(map(_plain, model.centers_)), float(penalty)
-    )
+    centres = tuple(map(tuple, model.centers_.tolist()))
+    return JumpStates(tuple(mean.tolist()), tuple(deviation.tolist()), centres, float(penalty))
 
 
 def filter_jump(model: JumpStates, features: Array) -> NDArray[np.int64]:
@@ -117,7 +115,3 @@ def filter_jump(model: JumpStates, features: Array) -> NDArray[np.int64]:
 
 def _standardise(features: Array, mean: Array, deviation: Array) -> Array:
     return np.clip((features - mean) / deviation, -CLIP, CLIP)
-
-
-def _plain(values: Array) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

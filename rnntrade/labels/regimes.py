@@ -91,7 +91,6 @@ def classify(
 
     ret, vol       (T,) as from `regime_inputs`
     median, upper  thresholds on vol, one for all or one a session
-    returns        (T,) float: 0, 1, 2, 3 or NaN
     """
     rules = [vol > upper, (ret < config.bear_return) & (vol > median), ret > config.bull_return]
     regime = np.select(rules, [HIGH_VOLATILITY, BEAR, BULL], default=CONSOLIDATION).astype(float)
@@ -113,12 +112,9 @@ def learn_regimes(
     """
     thresholds, states, unlearned = Thresholds(float("nan"), float("nan")), None, ""
     try:
-        if config.kind == "rule":
-            thresholds = _rule_thresholds(close, config, training)
-        else:
-            vol = regime_inputs(close, config)["vol"]
+        if config.kind != "rule":
             states = fit_states(close.loc[: training[1]], config, training[0])
-            thresholds = learn_thresholds(vol.loc[training[0] : training[1]])
+        thresholds = _thresholds(close, config, training)
     except DataError as error:
         unlearned = str(error)
     classes = regimes_as_learned(close, config, thresholds, states)
@@ -130,9 +126,9 @@ def regimes_as_learned(
 ) -> pd.Series:
     """Regime of each session by what a training part has taught, as `learn_regimes` tells them.
 
-    close    (T,) on the sessions that the ticker traded; expanding thresholds need all of the past
+    close    (T,) on the sessions that the ticker traded; expanding thresholds need all of the past,
+             and apply once a ticker has its own
     row t    sees closes up to and including t
-    returns  (T,) class or NaN; expanding thresholds apply once a ticker has its own past
     """
     if config.kind != "rule":
         nothing = pd.Series(np.nan, close.index, name="regime")
@@ -160,22 +156,18 @@ def fit_states(close: pd.Series, config: LabelConfig, first: pd.Timestamp) -> St
 
 
 def filter_states(close: pd.Series, states: StateModel) -> pd.Series:
-    """State of each session as known at its close.
+    """(T,) state of each session as known at its close: 0 (the calmest) .. S-1, or NaN.
 
-    close    (T,) on the sessions that the ticker traded, beginning anywhere
-    row t    sees closes up to and including t
-    returns  (T,) float: 0 (the calmest) .. S-1, NaN until enough is known
+    close  (T,) on the sessions that the ticker traded, beginning anywhere
+    row t  sees closes up to and including t
     """
     returns = _returns(close)
     if isinstance(states, HiddenMarkov):
-        sessions = returns.index
-        found = filter_hmm(states, returns.to_numpy(float)).argmax(axis=1)
+        days, state = returns.index, filter_hmm(states, returns.to_numpy(float)).argmax(axis=1)
     else:
         features = jump_features(returns).dropna()
-        sessions = features.index
-        found = filter_jump(states, features.to_numpy(float))
-    classes = pd.Series(found, index=sessions, dtype=float)
-    return classes.reindex(close.index).rename("regime")
+        days, state = features.index, filter_jump(states, features.to_numpy(float))
+    return pd.Series(state, days, float, "regime").reindex(close.index)
 
 
 def _returns(close: pd.Series) -> pd.Series:
@@ -183,7 +175,7 @@ def _returns(close: pd.Series) -> pd.Series:
     return simple_return(close.to_frame("close"))["close"].dropna()
 
 
-def _rule_thresholds(
+def _thresholds(
     close: pd.Series, config: LabelConfig, training: tuple[pd.Timestamp, pd.Timestamp]
 ) -> Thresholds:
     vol = regime_inputs(close, config)["vol"]

@@ -6,6 +6,7 @@ Bidirectional is legal: the window ends at its decision, so the backward pass re
 import torch
 from torch import Tensor, nn
 
+from rnntrade.config import ModelConfig
 from rnntrade.models.recurrent import half, lstm, zero_state
 
 
@@ -15,22 +16,23 @@ class AttentionBiLSTM(nn.Module):
     source: additive attention of Bahdanau et al. (2015), with a learned query
     """
 
-    def __init__(self, features: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.encoder = lstm(features, hidden_size, num_layers, dropout, bidirectional=True)
+        hidden = config.hidden_size
+        self.encoder = lstm(config, bidirectional=True)
         self.attention = nn.Sequential(
-            nn.Linear(2 * hidden_size, hidden_size),
+            nn.Linear(2 * hidden, hidden),
             nn.Tanh(),
-            nn.Linear(hidden_size, 1),
+            nn.Linear(hidden, 1),
         )
         self.head = nn.Sequential(
-            nn.Linear(2 * hidden_size, hidden_size),
+            nn.Linear(2 * hidden, hidden),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden_size, half(hidden_size)),
+            nn.Dropout(config.dropout),
+            nn.Linear(hidden, half(hidden)),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(half(hidden_size), 1),
+            nn.Dropout(config.dropout),
+            nn.Linear(half(hidden), 1),
         )
 
     def attend(self, x: Tensor) -> Tensor:

@@ -5,58 +5,32 @@ the fitted ones are standardised as the network's are; those that tell classes a
 temperature from the validation part, as the network does.
 """
 
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
-from rnntrade.errors import DataError
 from rnntrade.models.calibration import fit_temperature, temper
 from rnntrade.protocols import Basis, Objective
-from rnntrade.samples.scaling import fit_scaler, standardise
-from rnntrade.samples.windows import gather
-from rnntrade.types import REGIMES, Fold, Rows, Samples
-
-Array = NDArray[np.float64]
+from rnntrade.samples.windows import fit_scaler, gather, standardise
+from rnntrade.types import REGIMES, Array, Rows
 
 INVERSE_PENALTY = 0.1  # of logistic regressions: neighbours in a window say nearly the same
 SMALLEST = 1e-6  # probability of what was never seen
 RIDGE_PENALTY = 100.0  # squared standardised inputs; shrinks, as returns are nearly unpredictable
 
 
-def baselines(
-    objective: Objective,
-    samples: Samples,
-    fold: Fold,
-    rows: Rows,
-    *,
-    current: Array | None = None,
-    last_return: Array | None = None,
-    seed: int = 0,
-) -> dict[str, Array]:
-    """Return each baseline's predictions for the chosen samples.
-
-    rows         (n,) positions of samples; their targets are not read
-    current      (N,) regime of each sample's decision, NaN where unknown; for regime
-    last_return  (N,) return of each sample's decision; for AR(1), which is left out without it
-    seed         of gradient boosting, below 2^32
-    returns      name -> (n, C) in the shape of the objective's answers
-    errors       DataError when no training sample has a known future
-    """
-    training = fold.training[np.isfinite(samples.target[fold.training]).all(axis=1)]
-    if len(training) == 0:
-        raise DataError(f"fold {fold.number}: no training samples to fit baselines on.")
+def baselines(objective: Objective, basis: Basis) -> dict[str, Array]:
+    """Each baseline's predictions by name, (n, C) in the shape of the objective's answers."""
     with threadpool_limits(limits=1):
-        return objective.baselines(Basis(samples, fold, training, rows, current, last_return, seed))
+        return objective.baselines(basis)
 
 
 def transition_matrix(current: Array, future: Array, classes: int) -> Array:
     """Return P[i, j], the chance of class j in h sessions after class i today.
 
-    current, future  (n,) classes; pairs with a NaN are left out
-    returns          (classes, classes), rows sum to 1; one made-up count in each cell (Laplace), so
-                     that nothing is impossible, and a class never left is uniform
+    Pairs of (n,) classes with a NaN are left out; one made-up count in each cell (Laplace), so that
+    nothing is impossible, and a class never left is uniform.
     """
     known = np.isfinite(current) & np.isfinite(future)
     counts = np.ones((classes, classes))
@@ -75,8 +49,6 @@ def autoregression(today: Array, tomorrow: Array) -> tuple[float, float]:
 
 def regime_baselines(basis: Basis) -> dict[str, Array]:
     """(n, 4) probabilities: majority, persistence, Markov chain, regressions, boosting."""
-    if basis.current is None:
-        raise ValueError("the baselines of a regime need current, one regime a sample")
     classes, target = len(REGIMES), basis.target[:, 0]
     frequencies = np.bincount(target.astype(int), minlength=classes) / len(target)  # (4,)
     chain = transition_matrix(basis.current[basis.training], target, classes)
@@ -132,18 +104,20 @@ def _classifiers(basis: Basis, classes: int) -> dict[str, Array]:
     A class that training never saw has none.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second to import
+    from sklearn.linear_model import LogisticRegression
 
     target, validation, n = basis.target[:, 0].astype(int), basis.fold.validation, len(basis.rows)
     new = np.concatenate([basis.rows, validation])
     last = _inputs(basis, new, lookback=1)
     window = _inputs(basis, new, basis.samples.lookback)
+    logistic = partial(LogisticRegression, C=INVERSE_PENALTY, solver="newton-cholesky")
     boosting = HistGradientBoostingClassifier(
         max_leaf_nodes=15, early_stopping=False, random_state=basis.seed
     )
     seen, calibrated = np.unique(target), {}
     for name, model, (x, asked) in (
-        ("logistic_last", _logistic(), last),
-        ("logistic_window", _logistic(), window),
+        ("logistic_last", logistic(), last),
+        ("logistic_window", logistic(), window),
         ("gradient_boosting", boosting, last),
     ):
         probabilities = np.zeros((len(asked), classes))
@@ -155,12 +129,6 @@ def _classifiers(basis: Basis, classes: int) -> dict[str, Array]:
         temperature = fit_temperature(certain, basis.samples.target[validation, 0])
         calibrated[name] = temper(probabilities[:n], temperature)
     return calibrated
-
-
-def _logistic() -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky")
 
 
 def _inputs(basis: Basis, rows: Rows, lookback: int) -> tuple[Array, Array]:

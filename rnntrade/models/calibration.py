@@ -4,13 +4,14 @@ One number divides all logits, so what is predicted stays; only how sure it soun
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
+
+from rnntrade.types import Array
 
 LOWEST, HIGHEST = 0.1, 10.0
 
 
-def fit_temperature(logits: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+def fit_temperature(logits: Array, target: Array) -> float:
     """Return the temperature with the lowest mean log loss, between 0.1 and 10.
 
     logits   (n, C) of classes, up to a constant a row: log-probabilities will do; or (n, 1), the
@@ -37,7 +38,7 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[np.float64]) ->
     return float(np.exp(found.x))
 
 
-def temper(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def temper(probabilities: Array, temperature: float) -> Array:
     """(n, C) probabilities at another temperature; impossible stays impossible."""
     with np.errstate(divide="ignore"):
         scaled = np.log(probabilities) / temperature

@@ -7,20 +7,22 @@ to none.  Source: Hochreiter & Schmidhuber (1997).
 
 from torch import Tensor, nn
 
+from rnntrade.config import ModelConfig
 from rnntrade.types import REGIMES
 
 
 class RegimeLSTM(nn.Module):
     """Which regime comes: (B, L, F) to (B, 4) logits, one per class of REGIMES."""
 
-    def __init__(self, features: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.encoder = lstm(features, hidden_size, num_layers, dropout)
+        hidden = config.hidden_size
+        self.encoder = lstm(config)
         self.head = nn.Sequential(
-            nn.Linear(hidden_size, half(hidden_size)),
+            nn.Linear(hidden, half(hidden)),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(half(hidden_size), len(REGIMES)),
+            nn.Dropout(config.dropout),
+            nn.Linear(half(hidden), len(REGIMES)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,11 +35,11 @@ class RegimeLSTM(nn.Module):
 class ManyToOneLSTM(nn.Module):
     """One number about what comes, a return or the logit of up: (B, L, F) to (B, 1)."""
 
-    def __init__(self, features: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.encoder = lstm(features, hidden_size, num_layers, dropout)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size, 1)
+        self.encoder = lstm(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.hidden_size, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Read the answer from the state after the newest session."""
@@ -46,16 +48,17 @@ class ManyToOneLSTM(nn.Module):
         return answer
 
 
-def lstm(
-    features: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
-) -> nn.LSTM:
-    """Return a batch-first LSTM with dropout between its layers, where there is a between."""
+def lstm(config: ModelConfig, features: int = 0, bidirectional: bool = False) -> nn.LSTM:
+    """Return a batch-first LSTM with dropout between its layers, where there is a between.
+
+    features  0: as many as the model's inputs
+    """
     return nn.LSTM(
-        features,
-        hidden_size,
-        num_layers,
+        features or len(config.inputs),
+        config.hidden_size,
+        config.num_layers,
         batch_first=True,
-        dropout=dropout if num_layers > 1 else 0.0,
+        dropout=config.dropout if config.num_layers > 1 else 0.0,
         bidirectional=bidirectional,
     )
 

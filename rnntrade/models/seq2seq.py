@@ -3,8 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from rnntrade.config import ModelConfig
+from rnntrade.errors import ConfigError
 from rnntrade.models.recurrent import lstm, zero_state
 from rnntrade.types import Scaler
+
+DECODED = "returns"  # the feature a decoder goes on from
 
 
 class Seq2SeqLSTM(nn.Module):
@@ -21,21 +25,18 @@ class Seq2SeqLSTM(nn.Module):
 
     units: Tensor  # (2,) factor and shift, from input units to target units
 
-    def __init__(
-        self,
-        features: int,
-        hidden_size: int,
-        num_layers: int,
-        dropout: float,
-        horizon: int,
-        observed: int,
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.horizon = horizon
-        self.observed = observed  # position of the return among the features
-        self.encoder = lstm(features, hidden_size, num_layers, dropout)
-        self.decoder = lstm(1, hidden_size, num_layers, dropout)
-        self.head = nn.Linear(hidden_size, 1)
+        if DECODED not in config.inputs:
+            raise ConfigError(
+                f"{config.name}: a seq2seq_lstm goes on from the last return, so models."
+                f"{config.name}.inputs must have {DECODED!r}."
+            )
+        self.horizon = config.horizon
+        self.observed = config.inputs.index(DECODED)
+        self.encoder = lstm(config)
+        self.decoder = lstm(config, features=1)
+        self.head = nn.Linear(config.hidden_size, 1)
         self.register_buffer("units", torch.tensor([1.0, 0.0]))
 
     def measure(self, scaler: Scaler) -> None:

@@ -1,22 +1,20 @@
 """The direction of the next session's return."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.labels.targets import direction
 from rnntrade.models.baselines import direction_baselines
 from rnntrade.models.calibration import fit_temperature
 from rnntrade.protocols import Basis
-from rnntrade.types import Scaler
+from rnntrade.types import Array, Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Array = NDArray[np.float64]
 SMALLEST = 1e-30  # probability whose logarithm is taken
 
 
@@ -26,12 +24,11 @@ class Direction:
 
     horizon: int = 1
     regimes: tuple[str, ...] = ()  # not asked about
-    traded: bool = True
-    needs_regimes: bool = False
-    scales_target: bool = False
-    score: Literal["accuracy", "rmse"] = "accuracy"
+    traded: ClassVar[bool] = True
+    needs_regimes: ClassVar[bool] = False
+    score: ClassVar[Literal["accuracy", "rmse"]] = "accuracy"
     classes: tuple[str, ...] = ("Down", "Up")
-    rivals: tuple[str, ...] = ("majority", "logistic_last")
+    rivals: ClassVar[tuple[str, ...]] = ("majority", "logistic_last")
     names: tuple[str, ...] = ("p_up",)
     answer_columns: tuple[str, ...] = ("p_up",)
 
@@ -40,11 +37,9 @@ class Direction:
         return direction(close).to_frame()
 
     def other_target(self, target: Array) -> Array:
-        """The other side."""
         return 1.0 - target
 
     def loss(self, output: "Tensor", target: "Tensor", weights: "Tensor | None") -> "Tensor":
-        """Binary cross-entropy of logits."""
         from torch.nn import functional
 
         return functional.binary_cross_entropy_with_logits(output, target)
@@ -53,30 +48,24 @@ class Direction:
         """None: rises and falls are about as many."""
 
     def accuracy(self, output: "Tensor", target: "Tensor") -> "Tensor":
-        """Share of right sides in a batch."""
         return ((output > 0) == (target > 0.5)).float().mean()
 
     def temperature(self, output: Array, target: Array) -> float:
-        """Of the logit."""
         return fit_temperature(output, target[:, 0])
 
     def answer(self, output: "Tensor", scaler: Scaler, temperature: float) -> "Tensor":
-        """(B, 1) probability of a rise."""
         import torch
 
         return torch.sigmoid(output.double() / temperature)
 
     def output(self, answer: Array, scaler: Scaler, temperature: float) -> Array:
-        """Logits."""
         up, down = (np.maximum(each, SMALLEST) for each in (answer, 1.0 - answer))
         return np.asarray((np.log(up) - np.log(down)) * temperature)
 
     def columns(self, truth: Array, answer: Array, current: Array) -> dict[str, Array]:
-        """`truth` and `p_up`."""
         return {"truth": truth[:, 0], "p_up": answer[:, 0]}
 
     def named(self, answer: Array) -> dict[str, float | str]:
-        """The probability of a rise."""
         return {"p_up": float(answer[0])}
 
     def baselines(self, basis: Basis) -> dict[str, Array]:
@@ -84,7 +73,6 @@ class Direction:
         return direction_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
-        """(N,) 0 or 1."""
         return rows["truth"].to_numpy(float)
 
     def predicted(self, rows: pd.DataFrame) -> Array:
@@ -93,5 +81,4 @@ class Direction:
         return np.column_stack([1.0 - up, up])
 
     def cost(self, rows: pd.DataFrame) -> Array:
-        """(N,) 1 for the wrong side."""
         return np.asarray(self.predicted(rows).argmax(axis=1) != self.truth(rows), dtype=float)

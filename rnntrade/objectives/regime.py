@@ -1,22 +1,20 @@
 """The market regime `horizon` sessions ahead."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.labels.targets import future_regime
 from rnntrade.models.baselines import regime_baselines
 from rnntrade.models.calibration import fit_temperature
 from rnntrade.protocols import Basis
-from rnntrade.types import REGIMES, Scaler, used_classes
+from rnntrade.types import REGIMES, Array, Scaler, used_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Array = NDArray[np.float64]
 OUTPUTS = len(REGIMES)  # of a network, even where a statistical kind has fewer classes
 SMALLEST = 1e-30  # probability whose logarithm is taken
 
@@ -27,15 +25,13 @@ class Regime:
 
     horizon: int
     regimes: tuple[str, ...] = REGIMES
-    traded: bool = False
-    needs_regimes: bool = True
-    scales_target: bool = False
-    score: Literal["accuracy", "rmse"] = "accuracy"
-    rivals: tuple[str, ...] = ("persistence", "markov_chain")
+    traded: ClassVar[bool] = False
+    needs_regimes: ClassVar[bool] = True
+    score: ClassVar[Literal["accuracy", "rmse"]] = "accuracy"
+    rivals: ClassVar[tuple[str, ...]] = ("persistence", "markov_chain")
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The regimes that occur."""
         return used_classes(self.regimes)
 
     @property
@@ -53,11 +49,9 @@ class Regime:
         return future_regime(regime, self.horizon).to_frame()
 
     def other_target(self, target: Array) -> Array:
-        """The next class."""
         return (target + 1.0) % OUTPUTS
 
     def loss(self, output: "Tensor", target: "Tensor", weights: "Tensor | None") -> "Tensor":
-        """Cross-entropy."""
         from torch.nn import functional
 
         return functional.cross_entropy(output, target[:, 0].long(), weights)
@@ -71,21 +65,17 @@ class Regime:
         return torch.where(seen, counts.sum() / (seen.sum() * counts.clamp(min=1)), 1.0)
 
     def accuracy(self, output: "Tensor", target: "Tensor") -> "Tensor":
-        """Share of batch rows whose likeliest class came."""
         return (output.argmax(dim=1) == target[:, 0].long()).float().mean()
 
     def temperature(self, output: Array, target: Array) -> float:
-        """Of the softmax."""
         return fit_temperature(output, target[:, 0])
 
     def answer(self, output: "Tensor", scaler: Scaler, temperature: float) -> "Tensor":
-        """(B, 4) probabilities."""
         import torch
 
         return torch.softmax(output.double() / temperature, dim=1)
 
     def output(self, answer: Array, scaler: Scaler, temperature: float) -> Array:
-        """Logits, up to a constant a row."""
         return np.log(np.maximum(answer, SMALLEST)) * temperature
 
     def columns(self, truth: Array, answer: Array, current: Array) -> dict[str, Array]:
@@ -106,13 +96,10 @@ class Regime:
         return regime_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
-        """(N,) class."""
         return rows["truth"].to_numpy(float)
 
     def predicted(self, rows: pd.DataFrame) -> Array:
-        """(N, 4) probabilities."""
         return rows[list(self.answer_columns)].to_numpy(float)
 
     def cost(self, rows: pd.DataFrame) -> Array:
-        """(N,) 1 for a wrong class."""
         return np.asarray(self.predicted(rows).argmax(axis=1) != self.truth(rows), dtype=float)

@@ -1,21 +1,18 @@
 """The next `horizon` returns."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.labels.targets import multi_step
 from rnntrade.models.baselines import return_baselines
 from rnntrade.protocols import Basis
-from rnntrade.types import Scaler
+from rnntrade.types import Array, Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,21 +21,18 @@ class Returns:
 
     horizon: int
     regimes: tuple[str, ...] = ()  # not asked about
-    traded: bool = False
-    needs_regimes: bool = False
-    scales_target: bool = True
-    score: Literal["accuracy", "rmse"] = "rmse"
+    traded: ClassVar[bool] = False
+    needs_regimes: ClassVar[bool] = False
+    score: ClassVar[Literal["accuracy", "rmse"]] = "rmse"
     classes: tuple[str, ...] = ()
-    rivals: tuple[str, ...] = ()
+    rivals: ClassVar[tuple[str, ...]] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """r_1 .. r_h."""
         return tuple(f"r_{step}" for step in range(1, self.horizon + 1))
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
-        """r_1 .. r_h."""
         return self.names
 
     def target(self, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
@@ -50,7 +44,6 @@ class Returns:
         return 0.01 - 2.0 * target
 
     def loss(self, output: "Tensor", target: "Tensor", weights: "Tensor | None") -> "Tensor":
-        """Mean squared error."""
         from torch.nn import functional
 
         return functional.mse_loss(output, target)
@@ -67,21 +60,17 @@ class Returns:
         return 1.0
 
     def answer(self, output: "Tensor", scaler: Scaler, temperature: float) -> "Tensor":
-        """(B, h) returns."""
         return output.double() * scaler.target_deviation + scaler.target_mean
 
     def output(self, answer: Array, scaler: Scaler, temperature: float) -> Array:
-        """Standardised returns."""
         return (answer - scaler.target_mean) / scaler.target_deviation
 
     def columns(self, truth: Array, answer: Array, current: Array) -> dict[str, Array]:
-        """truth_1 .. truth_h and r_1 .. r_h."""
         steps = range(truth.shape[1])
         came = {f"truth_{step + 1}": truth[:, step] for step in steps}
         return {**came, **{f"r_{step + 1}": answer[:, step] for step in steps}}
 
     def named(self, answer: Array) -> dict[str, float | str]:
-        """Each step's return."""
         return dict(zip(self.names, map(float, answer), strict=False))
 
     def baselines(self, basis: Basis) -> dict[str, Array]:
@@ -89,11 +78,9 @@ class Returns:
         return return_baselines(basis)
 
     def truth(self, rows: pd.DataFrame) -> Array:
-        """(N, h) returns that came."""
         return self._steps(rows, "truth")
 
     def predicted(self, rows: pd.DataFrame) -> Array:
-        """(N, h) returns that were predicted."""
         return self._steps(rows, "r")
 
     def _steps(self, rows: pd.DataFrame, prefix: str) -> Array:

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnntrade.chain import CHAIN, chain_of
+from rnntrade.chain import CHAIN, chain_of, history
 from rnntrade.errors import DataError
 from rnntrade.labels.regimes import regimes_as_learned
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.production.decay import Outcomes
 from rnntrade.production.desk import Desk
 from rnntrade.production.health import Observed
-from rnntrade.training.latest import history
 from rnntrade.types import Prices, Rows, Samples, turbulent_classes
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from rnntrade.data.revisions import Revision
+from rnntrade.data.archive import Revision
 from rnntrade.data.sessions import expected_sessions
 from rnntrade.production.desk import Desk
 from rnntrade.production.health import SESSIONS, Check, Status

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnntrade.errors import ConfigError, DataError
-from rnntrade.types import Dates, Fold, Rows, Samples, Spans
+from rnntrade.types import Bools, Dates, Fold, Rows, Samples, Spans
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
 
@@ -138,7 +138,7 @@ def _fold(number: int, spans: Spans, days: Dates, part: NDArray[np.int_]) -> Fol
     )
 
 
-def _clear_of(spans: Spans, days: Dates, unseen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _clear_of(spans: Spans, days: Dates, unseen: Bools) -> Bools:
     """(N,) whether a sample knows nothing of the labels of each run of unseen sessions.
 
     unseen  (T,) which of `days` they are

@@ -23,7 +23,6 @@ def boundaries(
 ) -> tuple[Boundary, ...]:
     """Where the parts of each fold begin.
 
-    sessions   (T,) all sessions of the run, ascending
     test_from  of the final holdout, when it is opened: one fold, whose test part begins there
     returns    in order of time: one boundary, or for walk-forward one a test part
     errors     DataError when there are too few sessions
@@ -47,15 +46,8 @@ def boundaries(
         if not 0 <= first < validation < test < len(sessions):
             raise _too_few(len(sessions), config)
         end = tests[number + 1] if number + 1 < len(tests) else None
-        folds.append(
-            Boundary(
-                number,
-                sessions[first],
-                sessions[validation],
-                sessions[test],
-                None if end is None else sessions[end],
-            )
-        )
+        last = None if end is None else sessions[end]
+        folds.append(Boundary(number, sessions[first], sessions[validation], sessions[test], last))
     if not folds:
         raise _too_few(len(sessions), config)
     return tuple(folds)
@@ -78,10 +70,7 @@ def assign(spans: Spans, boundary: Boundary) -> Fold:
     trains = (spans.feature_start >= first) & (decision < validation) & (label_end <= validation)
     validates = (decision >= validation) & (decision < test) & (label_end <= test)
     return Fold(
-        boundary.number,
-        np.flatnonzero(trains),
-        np.flatnonzero(validates),
-        np.flatnonzero(inside),
+        boundary.number, np.flatnonzero(trains), np.flatnonzero(validates), np.flatnonzero(inside)
     )
 
 
@@ -91,7 +80,6 @@ def require_samples(
     """Raise DataError unless every part of the fold has a sample with a known target.
 
     target  (N, O) of all samples; NaN where the future is not known yet
-    name    of the model, for the message
     judged  whether the test part needs one too
     """
     known = np.isfinite(target).all(axis=1)  # (N,)

@@ -1,4 +1,4 @@
-"""Windows: lazy views of feature rows, and the spans of time that each covers."""
+"""Windows: lazy views of feature rows, the spans of time that each covers, and standardisation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rnntrade.errors import DataError
-from rnntrade.types import Rows, Samples, Spans
+from rnntrade.types import Array, Bools, Rows, Samples, Scaler, Spans
 
 
 def make_samples(
@@ -30,13 +30,13 @@ def make_samples(
         sessions = table.index.to_numpy().astype("datetime64[ns]")
         values = table.to_numpy(dtype=float)
         ends = _complete(values, lookback)
-        spans.append(_spans(ticker, sessions, ends, lookback, horizon))
+        spans.append(vars(_spans(ticker, sessions, ends, lookback, horizon)).values())
         rows.append(values)
         last.append(ends + offset)
         target.append(targets[ticker].reindex(table.index).to_numpy(dtype=float)[ends])
         offset += len(values)
     samples = Samples(
-        spans=_concatenate(spans),
+        spans=Spans(*(np.concatenate(parts) for parts in zip(*spans, strict=True))),
         rows=np.concatenate(rows),
         last=np.concatenate(last),
         target=np.concatenate(target),
@@ -54,26 +54,51 @@ def make_samples(
 
 
 def windows(rows: NDArray[Any], lookback: int) -> NDArray[Any]:
-    """Every window of an array, as a view that copies nothing.
-
-    rows     (R, F)
-    returns  (R-L+1, L, F), read-only; window i ends at row i+L-1
-    """
+    """(R-L+1, L, F) every window of (R, F) rows, a read-only view; window i ends at row i+L-1."""
     return np.moveaxis(sliding_window_view(rows, lookback, axis=0), -1, 1)
 
 
 def gather(rows: NDArray[Any], last: Rows, lookback: int) -> NDArray[Any]:
-    """A batch of windows, copied out.
+    """(B, L, F) a batch of windows of (R, F) rows, copied out; they end on rows `last` (B,)."""
+    return np.asarray(rows[last[:, None] + np.arange(1 - lookback, 1)])
 
-    rows     (R, F)
-    last     (B,) row on which each window ends
-    returns  (B, L, F)
+
+def fit_scaler(samples: Samples, training: Rows, scale_target: bool) -> Scaler:
+    """Mean and deviation of every row that some training window holds, each row once.
+
+    training      (n,) positions of the training samples
+    scale_target  also standardise the target: for returns, not for classes
     """
-    batch: NDArray[Any] = rows[last[:, None] + np.arange(1 - lookback, 1)]
-    return batch
+    rows = samples.rows[_rows_of(samples, training)]
+    target = samples.target[training]
+    return Scaler(
+        mean=rows.mean(axis=0),
+        deviation=_positive(rows.std(axis=0)),
+        target_mean=float(np.nanmean(target)) if scale_target else 0.0,
+        target_deviation=float(_positive(np.nanstd(target))) if scale_target else 1.0,
+    )
 
 
-def _complete(values: NDArray[np.float64], lookback: int) -> Rows:
+def standardise(rows: Array, scaler: Scaler) -> NDArray[np.float32]:
+    """(R, F) rows in units of the training part's deviations, as float32."""
+    scaled: NDArray[np.float32] = ((rows - scaler.mean) / scaler.deviation).astype(np.float32)
+    return scaled
+
+
+def _rows_of(samples: Samples, chosen: Rows) -> Bools:
+    """(R,) true for every row inside a chosen window."""
+    depth = np.zeros(len(samples.rows) + 1, np.int64)
+    np.add.at(depth, samples.last[chosen] - samples.lookback + 1, 1)
+    np.add.at(depth, samples.last[chosen] + 1, -1)
+    return np.cumsum(depth)[:-1] > 0
+
+
+def _positive(deviation: Array | np.floating[Any]) -> Array:
+    """A feature that never moved is left as it is."""
+    return np.where(deviation > 0.0, deviation, 1.0)
+
+
+def _complete(values: Array, lookback: int) -> Rows:
     """Positions that end `lookback` rows in a row without a missing value."""
     known = np.isfinite(values).all(axis=1)
     run = np.concatenate([[0], np.cumsum(known)])
@@ -91,8 +116,3 @@ def _spans(ticker: str, sessions: NDArray[Any], ends: Rows, lookback: int, horiz
         label_start=np.where(np.isnat(label_end), label_end, future[ends + 1]),
         label_end=label_end,
     )
-
-
-def _concatenate(parts: list[Spans]) -> Spans:
-    names = ("ticker", "feature_start", "decision", "label_start", "label_end")
-    return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -12,24 +12,14 @@ close), everything is closed there, halted tickers at their last price, and noth
 charged or earned again.
 """
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnntrade.config import BacktestConfig
 from rnntrade.errors import DataError
-from rnntrade.trading.costs import (
-    COST_KINDS,
-    TRADE_COSTS,
-    Liquidity,
-    liquidity,
-    overnight,
-    trade_rates,
-)
-from rnntrade.trading.ledger import Fills, Holdings, ledger
-from rnntrade.types import Backtest, Prices
+from rnntrade.trading.costs import COST_KINDS, TRADE_COSTS, liquidity, trade_rates
+from rnntrade.trading.ledger import FILL, Book, ledger
+from rnntrade.types import Array, Backtest, Prices
 
 IDENTITY_TOLERANCE = 1e-9
 RUIN = 1e-12  # of the cash, lent or borrowed: what is left of both is rounding
@@ -37,9 +27,6 @@ MOMENTS = {  # of a session: (at its close?, are orders filled?); each looks whe
     "next_open": ((False, True), (True, False)),
     "close": ((True, True), (True, False)),
 }
-FILL_TYPES = (np.int64, np.int64, np.int64, float, float, float, float, bool, bool)
-
-Floats = NDArray[np.float64]
 
 
 def backtest(
@@ -69,16 +56,8 @@ def backtest(
         raise DataError("prices of zero or less cannot be traded: check the source's bars.")
     known = liquidity(prices.of(list(tickers)), sessions)
     book = _trade(target, bars["open"], bars["close"], known, config)
-
-    sure = confidence if confidence is not None else pd.DataFrame(index=sessions, columns=tickers)
-    held = Holdings(
-        bars["high"],
-        bars["low"],
-        book.borrow,
-        target.ffill().fillna(0.0).to_numpy(dtype=float),
-        sure.reindex(index=sessions, columns=tickers).to_numpy(dtype=float),
-        book.mark,
-    )
+    sure = pd.DataFrame(index=sessions, columns=tickers) if confidence is None else confidence
+    sure = sure.reindex(index=sessions, columns=tickers)
     equity = pd.Series(book.equity, sessions, name="equity")
     before = equity.shift(fill_value=config.initial_capital)
     result = Backtest(
@@ -89,7 +68,7 @@ def backtest(
         weights=pd.DataFrame(book.weights, sessions, tickers),
         turnover=pd.Series(book.turnover, sessions, name="turnover"),
         costs=pd.DataFrame(book.costs, sessions, pd.Index(COST_KINDS)),
-        trades=ledger(book.fills, held, sessions, tickers),
+        trades=ledger(book, bars["high"], bars["low"], sure),
     )
     gap = identity_gap(result)
     if not gap <= IDENTITY_TOLERANCE:
@@ -122,26 +101,13 @@ def identity_gap(result: Backtest) -> float:
     return abs(float(result.equity.iloc[-1]) - explained) / scale
 
 
-@dataclass(frozen=True, eq=False)
-class _Book:
-    """What trading left behind; T sessions, K tickers."""
-
-    equity: Floats  # (T,)
-    weights: Floats  # (T, K)
-    turnover: Floats  # (T,)
-    costs: Floats  # (T, kinds)
-    borrow: Floats  # (T, K)
-    mark: Floats  # (K,) last known prices
-    fills: Fills
-
-
 def _trade(
     target: pd.DataFrame,
-    opens: Floats,
-    closes: Floats,
-    known: Liquidity,
+    opens: Array,
+    closes: Array,
+    known: tuple[Array, Array],
     config: BacktestConfig,
-) -> _Book:
+) -> Book:
     """Walk through the sessions: the night, the open, the close."""
     count, width = target.shape
     wanted = target.ffill().fillna(0.0).to_numpy(dtype=float)
@@ -154,12 +120,14 @@ def _trade(
     equity, turnover = np.zeros(count), np.zeros(count)
     costs = np.zeros((count, len(COST_KINDS)))
     weights, borrow = np.zeros((count, width)), np.zeros((count, width))
-    fills: list[Fills] = []
+    fills: list[tuple[Array, ...]] = []
 
     for now in range(count):
         if now > 0 and not bankrupt:
-            short_value = np.maximum(-shares, 0.0) * mark
-            borrow[now], financing, interest = overnight(cash, short_value, config)
+            shorts = np.maximum(-shares, 0.0) * mark  # cash holds what their sale brought
+            borrow[now] = shorts * (config.borrow_rate / config.sessions_per_year)
+            financing = max(-cash, 0.0) * config.financing_rate / config.sessions_per_year
+            interest = max(cash, 0.0) * config.cash_rate / config.sessions_per_year
             costs[now, len(TRADE_COSTS) :] = borrow[now].sum(), financing, interest
             cash += interest - financing - float(borrow[now].sum())
         for at_close, filling in MOMENTS[config.execution]:
@@ -181,21 +149,11 @@ def _trade(
                 continue
             change, at = (after - shares)[moved], mark[moved]
             value = np.abs(change) * at
-            volatility, volume = known.volatility[seen, moved], known.volume[seen, moved]
+            volatility, volume = (table[seen, moved] for table in known)
             paid = value * trade_rates(np.abs(change), volatility, volume, config)  # (3, E)
-            fills.append(
-                Fills(
-                    session=np.full(len(moved), now),
-                    ticker=moved,
-                    decision=decision[seen, moved],
-                    before=shares[moved],
-                    after=after[moved],
-                    price=at,
-                    cost=paid.sum(axis=0),
-                    at_close=np.full(len(moved), at_close),
-                    forced=np.full(len(moved), bankrupt),
-                )
-            )
+            shares_moved = shares[moved], after[moved], at, paid.sum(axis=0)
+            fill = now, moved, decision[seen, moved], *shares_moved, at_close, bankrupt
+            fills.append(np.broadcast_arrays(*fill))
             costs[now, : len(TRADE_COSTS)] += paid.sum(axis=1)
             before = equity[now - 1] if now else config.initial_capital
             turnover[now] += value.sum() / (worth if worth > 0.0 else before)
@@ -204,41 +162,21 @@ def _trade(
         equity[now] = cash + float((shares * mark).sum())
         if not bankrupt:
             weights[now] = shares * mark / equity[now]
-    return _Book(equity, weights, turnover, costs, borrow, mark, _joined(fills))
-
-
-def _joined(fills: list[Fills]) -> Fills:
-    """Fills of all moments, one after the other."""
-    none = Fills(*(np.empty(0, kind) for kind in FILL_TYPES))
-    return Fills(
-        *(
-            np.concatenate(
-                [getattr(none, field.name), *(getattr(fill, field.name) for fill in fills)]
-            )
-            for field in fields(Fills)
-        )
-    )
+    columns = [np.concatenate(column) for column in zip(*fills, strict=True)]
+    joined = np.rec.fromarrays(columns, FILL) if fills else np.recarray(0, FILL)
+    return Book(wanted, equity, weights, turnover, costs, borrow, mark, joined)
 
 
 def _on_sessions(target: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The target on every session from its first to its last, checked against the prices."""
-    if target.empty:
-        raise DataError("there is nothing to backtest: the target has no sessions or no tickers.")
-    if not (target.index.is_monotonic_increasing and target.index.is_unique):
-        raise DataError("the target's sessions must be ascending and unique.")
-    unknown = target.columns.difference(prices.close.columns)
-    if len(unknown) or not target.columns.is_unique:
+    sessions, tickers = target.index, target.columns
+    ordered = sessions.is_monotonic_increasing and sessions.is_unique and tickers.is_unique
+    strangers = [*sessions.difference(prices.sessions), *tickers.difference(prices.tickers)]
+    if target.empty or not ordered or strangers or np.isinf(target.to_numpy(dtype=float)).any():
         raise DataError(
-            f"the target's tickers must be among the prices' ({', '.join(prices.tickers)}), "
-            f"once each; it has {', '.join(map(str, target.columns))}."
+            "this target cannot be backtested: it needs ascending sessions and tickers, once each, "
+            f"of the prices (not among them: {', '.join(map(str, strangers[:5])) or 'none'}), and "
+            "finite weights."
         )
-    missing = target.index.difference(prices.sessions)
-    if len(missing):
-        raise DataError(
-            f"the target has {len(missing)} sessions without prices, the first {missing[0]}: "
-            "take its sessions from the prices."
-        )
-    if np.isinf(target.to_numpy(dtype=float)).any():
-        raise DataError("a target weight is infinite: check the sizing.")
-    first, last = prices.sessions.get_indexer(target.index[[0, -1]])
+    first, last = prices.sessions.get_indexer(sessions[[0, -1]])
     return target.reindex(prices.sessions[first : last + 1])

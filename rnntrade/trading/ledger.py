@@ -4,50 +4,50 @@ Scaling in and out happens inside a trade.  Everything is vectorised over legs: 
 one that changes the sign of a holding is two, the first closing a trade and the second opening one.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from rnntrade.types import Rows
+from rnntrade.types import Array, Bools, Rows
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Fills:
-    """E executed orders in the order they were filled, each field (E,)."""
-
-    session: Rows  # row of the session
-    ticker: Rows  # column
-    decision: Rows  # row of the newest decision behind it
-    before: Floats  # shares held before, negative when short
-    after: Floats  # and after
-    price: Floats
-    cost: Floats  # money: commission, spread and slippage
-    at_close: Bools  # filled at the close rather than the open
-    forced: Bools  # closed because nothing was left
+FILL = np.dtype(
+    [
+        ("session", int),  # row of the session
+        ("ticker", int),  # column
+        ("decision", int),  # row of the newest decision behind it
+        ("before", float),  # shares held before, negative when short
+        ("after", float),  # and after
+        ("price", float),
+        ("cost", float),  # money: commission, spread and slippage
+        ("at_close", bool),  # filled at the close rather than the open
+        ("forced", bool),  # closed because nothing was left
+    ]
+)
+Fills = Any  # np.recarray of FILL: E executed orders in the order they were filled
 
 
 @dataclass(frozen=True, eq=False)
-class Holdings:
-    """What the ledger needs to know of the time between fills; (T, K) unless told otherwise."""
+class Book:
+    """What trading left behind; (T, K) unless noted otherwise."""
 
-    high: Floats
-    low: Floats
-    borrow: Floats  # money charged for the night before session t
-    wanted: Floats  # target weight that stands after the decision of t
-    confidence: Floats  # of the decision of t; NaN: none
-    mark: Floats  # (K,) last known price
+    wanted: Array  # target weight that stands after the decision of t
+    equity: Array  # (T,) marked at the close
+    weights: Array
+    turnover: Array  # (T,)
+    costs: Array  # (T, kinds)
+    borrow: Array  # money charged for the night before session t
+    mark: Array  # (K,) last known prices
+    fills: Fills
 
 
-def ledger(
-    fills: Fills, held: Holdings, index: pd.DatetimeIndex, tickers: pd.Index
-) -> pd.DataFrame:
+def ledger(book: Book, high: Array, low: Array, confidence: pd.DataFrame) -> pd.DataFrame:
     """Round trips in order of entry; the net profits add up to what trading brought.
 
+    high, low                    (T, K) of each session
+    confidence                   (T, K) of the decisions, on the book's sessions; NaN: none
+    returns
     direction                    1 long, -1 short
     entry_price, exit_price      averages weighted by shares; an open trade is marked at the last
                                  known price
@@ -65,7 +65,8 @@ def ledger(
     open                         still held at the end: no exit cost yet
     traded_value                 money bought and sold
     """
-    legs, flips = _legs(fills)
+    index = confidence.index
+    legs, flips = _legs(book.fills)
     change = legs.after - legs.before
     opens = legs.before == 0.0
     trade = np.cumsum(opens) - 1  # number of the trade that a leg belongs to
@@ -74,7 +75,7 @@ def ledger(
     direction = np.sign(legs.after[first])
     column = legs.ticker[first]
 
-    def total(amount: Floats) -> Floats:
+    def total(amount: Array) -> Array:
         return np.bincount(trade, weights=amount, minlength=len(first)).astype(float)
 
     entering = change * direction[trade] > 0.0
@@ -83,7 +84,7 @@ def ledger(
     is_open = remaining > 0.0
     entry_value = total(np.where(entering, value, 0.0))
     exit_value = total(np.where(entering, 0.0, value)) + np.where(
-        is_open, remaining * held.mark[column], 0.0
+        is_open, remaining * book.mark[column], 0.0
     )
     shares = total(np.where(entering, np.abs(change), 0.0))
     entry_price, exit_price = entry_value / shares, exit_value / shares
@@ -97,22 +98,23 @@ def ledger(
         is_open, sessions, leaving + legs.at_close[last]
     )  # and the first after the trade
     nights = np.where(is_open, sessions, leaving + 1)
-    costs = total(legs.cost) + _over(np.add, held.borrow, entry + 1, nights, column, 0.0)
+    costs = total(legs.cost) + _over(np.add, book.borrow, entry + 1, nights, column, 0.0)
     net_profit = gross_profit - costs
 
-    low = _over(np.fmin, held.low, start, end, column, np.nan)
-    high = _over(np.fmax, held.high, start, end, column, np.nan)
-    lowest = np.fmin(np.fmin(low, exit_price), entry_price) / entry_price - 1.0
-    highest = np.fmax(np.fmax(high, exit_price), entry_price) / entry_price - 1.0
+    lows = _over(np.fmin, low, start, end, column, np.nan)
+    highs = _over(np.fmax, high, start, end, column, np.nan)
+    lowest = np.fmin(np.fmin(lows, exit_price), entry_price) / entry_price - 1.0
+    highest = np.fmax(np.fmax(highs, exit_price), entry_price) / entry_price - 1.0
     long = direction > 0.0
 
     until = np.where(is_open, sessions, np.where(legs.forced[last], leaving, legs.decision[last]))
     reason = np.select(
         [is_open, legs.forced[last], flips[last]], ["end of data", "bankrupt", "reversal"], "signal"
     )
+    sure = confidence.to_numpy(dtype=float)
     table = pd.DataFrame(
         {
-            "ticker": tickers.to_numpy()[column],
+            "ticker": confidence.columns.to_numpy()[column],
             "direction": direction.astype(int),
             "entry_session": index[entry],
             "exit_session": index[exit_],
@@ -126,7 +128,9 @@ def ledger(
             "net_profit": net_profit,
             "maximum_adverse_excursion": np.where(long, lowest, -highest),
             "maximum_favourable_excursion": np.where(long, highest, -lowest),
-            "confidence": _mean_confidence(held, direction, legs.decision[first], until, column),
+            "confidence": _mean_confidence(
+                book.wanted, sure, direction, legs.decision[first], until, column
+            ),
             "exit_reason": reason.astype(object),
             "open": is_open,
             "traded_value": total(value),
@@ -146,22 +150,21 @@ def _legs(fills: Fills) -> tuple[Fills, Bools]:
     size = np.abs(fills.before) + np.abs(fills.after)
     part[closing] = np.abs(fills.before[flips]) / size[flips]
     part[second] = 1.0 - part[closing]
-    order = np.argsort(fills.ticker[source], kind="stable")
-    taken = {field.name: getattr(fills, field.name)[source] for field in fields(Fills)}
-    taken["before"] = np.where(second, 0.0, taken["before"])
-    taken["after"] = np.where(closing, 0.0, taken["after"])
-    taken["cost"] = taken["cost"] * part
-    return Fills(**{name: values[order] for name, values in taken.items()}), closing[order]
+    legs = fills[source]
+    legs.before[second], legs.after[closing] = 0.0, 0.0
+    legs.cost[:] *= part
+    order = np.argsort(legs.ticker, kind="stable")
+    return legs[order], closing[order]
 
 
 def _mean_confidence(
-    held: Holdings, direction: Floats, start: Rows, end: Rows, column: Rows
-) -> Floats:
+    wanted: Array, confidence: Array, direction: Array, start: Rows, end: Rows, column: Rows
+) -> Array:
     """Mean over the decisions in rows start..end-1 that wanted the trade's direction."""
     mean = np.full(len(direction), np.nan)
     for sign in (1.0, -1.0):
-        counted = (np.sign(held.wanted) == sign) & np.isfinite(held.confidence)
-        sums = _over(np.add, np.where(counted, held.confidence, 0.0), start, end, column, 0.0)
+        counted = (np.sign(wanted) == sign) & np.isfinite(confidence)
+        sums = _over(np.add, np.where(counted, confidence, 0.0), start, end, column, 0.0)
         count = _over(np.add, counted.astype(float), start, end, column, 0.0)
         found = (direction == sign) & (count > 0.0)
         mean[found] = sums[found] / count[found]
@@ -169,13 +172,13 @@ def _mean_confidence(
 
 
 def _over(
-    reduce: np.ufunc, values: Floats, start: Rows, end: Rows, column: Rows, empty: float
-) -> Floats:
+    reduce: np.ufunc, values: Array, start: Rows, end: Rows, column: Rows, empty: float
+) -> Array:
     """Reduce rows start..end-1 of a column of a (T, K) array, for many (start, end, column)."""
     if len(start) == 0:
         return np.empty(0)
     flat = np.append(values.T.ravel(), empty)  # so that the last end is a position too
     offset = column * len(values)
     pairs = np.column_stack([offset + start, offset + np.maximum(end, start)]).ravel()
-    reduced: Floats = reduce.reduceat(flat, pairs)[::2]
+    reduced: Array = reduce.reduceat(flat, pairs)[::2]
     return np.where(end > start, reduced, empty)

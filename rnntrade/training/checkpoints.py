@@ -38,7 +38,15 @@ class Progress:
 
 def save_checkpoint(path: Path, identity: str, progress: Progress, device: str) -> None:
     """Put the checkpoint in place of the one before it."""
-    tensors = {name: value.contiguous() for name, value in _tensors(progress, device).items()}
+    adam = progress.optimizer.state_dict()["state"]
+    parts: dict[str, Mapping[str, Tensor]] = {
+        "model": progress.network.state_dict(),
+        "best": progress.best_weights,
+        "adam": {f"{i}.{key}": value for i, each in adam.items() for key, value in each.items()},
+        "random": {name: module.get_rng_state() for name, module in _generators(device).items()},
+        "shuffle": {"": progress.shuffle.get_state()},
+    }
+    tensors = {f"{part}.{k}": v.contiguous() for part in parts for k, v in parts[part].items()}
     state = json.dumps(
         {
             "identity": identity,
@@ -61,42 +69,19 @@ def resume(path: Path, identity: str, progress: Progress, device: str) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, OSError) as error:
+        text = metadata.get("state", "")
+        if metadata.get("digest") != _digest(text, tensors):
+            raise ValueError("its digest differs")
+    except (SafetensorError, OSError, ValueError) as error:
         log.warning("%s is damaged (%s): training starts over", path, error)
         return
-    if metadata.get("digest") != _digest(metadata.get("state", ""), tensors):
-        log.warning("%s is damaged (its digest differs): training starts over", path)
-        return
-    state: dict[str, Any] = json.loads(metadata["state"])
+    state: dict[str, Any] = json.loads(text)
     if state["identity"] != identity:
         log.warning("%s is of another model, data or seed: training starts over", path)
         return
-    _restore(progress, state, tensors, device)
-
-
-def identify(about: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
-    """Return a digest of what a training depends on: its numbers, its data, torch itself."""
-    return _digest(json.dumps({**about, "torch": torch.__version__}, sort_keys=True), tensors)
-
-
-def _tensors(progress: Progress, device: str) -> dict[str, Tensor]:
-    adam = progress.optimizer.state_dict()["state"]
-    return {
-        **{f"model.{name}": value for name, value in progress.network.state_dict().items()},
-        **{f"best.{name}": value for name, value in progress.best_weights.items()},
-        **{f"adam.{i}.{key}": value for i, each in adam.items() for key, value in each.items()},
-        "random.shuffle": progress.shuffle.get_state(),
-        **{f"random.{name}": value for name, value in _random_states(device).items()},
-    }
-
-
-def _restore(
-    progress: Progress, state: dict[str, Any], tensors: dict[str, Tensor], device: str
-) -> None:
     progress.network.load_state_dict(_under("model.", tensors))
-    progress.best_weights.update(
-        {name: value.to(device) for name, value in _under("best.", tensors).items()}
-    )
+    best = _under("best.", tensors)
+    progress.best_weights.update({name: value.to(device) for name, value in best.items()})
     adam = progress.optimizer.state_dict()
     for name, value in _under("adam.", tensors).items():
         position, key = name.split(".")
@@ -106,30 +91,24 @@ def _restore(
     progress.schedule.load_state_dict(state["schedule"])
     progress.amp.load_state_dict(state["amp"])
     progress.history.extend(Epoch(**epoch) for epoch in state["history"])
-    progress.shuffle.set_state(tensors["random.shuffle"])
-    torch.set_rng_state(tensors["random.cpu"])
-    if device == "cuda":
-        torch.cuda.set_rng_state(tensors["random.cuda"])
-    if device == "mps":
-        torch.mps.set_rng_state(tensors["random.mps"])
+    progress.shuffle.set_state(tensors["shuffle."])
+    for name, module in _generators(device).items():
+        module.set_rng_state(tensors[f"random.{name}"])
 
 
-def _random_states(device: str) -> dict[str, Tensor]:
-    """Return the states of the global generators that dropout and teacher forcing draw from."""
-    states = {"cpu": torch.get_rng_state()}
-    if device == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state()
-    if device == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
+def identify(about: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
+    """Return a digest of what a training depends on: its numbers, its data, torch itself."""
+    return _digest(json.dumps({**about, "torch": torch.__version__}, sort_keys=True), tensors)
+
+
+def _generators(device: str) -> dict[str, Any]:
+    """Modules of the global generators that dropout and teacher forcing draw from."""
+    modules = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}
+    return {name: modules[name] for name in {"cpu", device}}
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:

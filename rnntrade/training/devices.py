@@ -1,5 +1,6 @@
 """Where tensors live, and what makes a computation repeatable there."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,12 @@ def resolve_device(device: str) -> str:
             "Use --set compute.device=auto, or install a torch build for that device."
         )
     return device
+
+
+def derive_seed(run_seed: int, model_name: str, fold: int, member: int) -> int:
+    """Return the seed of one fit, in [0, 2^32), whatever the order, the workers or the machine."""
+    name = f"{run_seed}/{model_name}/{fold}/{member}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rnntrade.errors import TrainingError
 from rnntrade.models.build import build
 from rnntrade.models.seq2seq import teacher_forcing_ratio
 from rnntrade.objectives.lookup import objective_of
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training.checkpoints import Progress, identify, resume, save_checkpoint
 from rnntrade.training.devices import reproducible, resolve_device
 from rnntrade.training.parts import answer, answers, check_inputs, known_rows, to_device
@@ -53,7 +53,7 @@ def train(
     rows_trained = known_rows(samples, fold.training, f"{where}: training")
     rows_validated = known_rows(samples, fold.validation, f"{where}: validation")
     objective = objective_of(model, classes)
-    scaler = fit_scaler(samples, rows_trained, scale_target=objective.scales_target)
+    scaler = fit_scaler(samples, rows_trained, scale_target=not objective.classes)
     device = resolve_device(device)
     training, validation = to_device(samples, (rows_trained, rows_validated), scaler, device)
 

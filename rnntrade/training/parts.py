@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rnntrade.config import ModelConfig
 from rnntrade.errors import DataError
-from rnntrade.samples.scaling import standardise
+from rnntrade.samples.windows import standardise
 from rnntrade.types import Rows, Samples, Scaler
 
 CHUNK = 256  # windows a pass without gradients; larger ones leave the cache and are slower

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnntrade.errors import DataError, TrainingError
@@ -18,17 +17,14 @@ from rnntrade.models.build import build
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.training.devices import one_thread, resolve_device
 from rnntrade.training.parts import CHUNK, answer, check_inputs, to_device
-from rnntrade.types import Fit, Fold, Rows, Samples
-
-Array = NDArray[np.float64]
+from rnntrade.types import Array, Fit, Fold, Rows, Samples
 
 
 def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
     """Return what the fit expects of the chosen samples.
 
     rows     (n,) positions of samples; their targets are not read
-    returns  regime: (n, 4) probabilities; direction: (n, 1) probability of up; return and forecast:
-             (n, O) returns
+    returns  (n, C) probabilities or returns, see `protocols.Objective.answer`
     errors   DataError when a window holds a missing value, or not the features the fit reads
     """
     objective = objective_of(fit.model, fit.classes)
@@ -39,18 +35,13 @@ def predict(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Arra
     return _run(fit, samples, rows, device, ask)
 
 
-def attends(fit: Fit) -> bool:
-    """Whether the network tells how much each session of a window counted."""
-    return hasattr(build(fit.model), "attend")
-
-
-def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array:
+def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Array | None:
     """Return how much each session of a window counted, (n, L), oldest first; rows sum to 1.
 
-    errors  TrainingError for an architecture without attention
+    None for an architecture without attention.
     """
-    if not attends(fit):
-        raise TrainingError(f"{fit.model.name} is a {fit.model.architecture}: it has no attention.")
+    if not hasattr(build(fit.model), "attend"):
+        return None
 
     def ask(network: nn.Module, x: Tensor) -> Tensor:
         return torch.as_tensor(network.attend(x))  # type: ignore[operator] # it is there
@@ -60,11 +51,11 @@ def attention(fit: Fit, samples: Samples, rows: Rows, device: str = "cpu") -> Ar
 
 def newest_attention(fit: Fit, samples: Samples, fold: Fold) -> pd.DataFrame | None:
     """(K, L) attention in the newest test window of each ticker; None for other architectures."""
-    if not attends(fit):
-        return None
     test = fold.test[::-1]
     tickers, newest = np.unique(samples.spans.ticker[test], return_index=True)
     weights = attention(fit, samples, test[newest])
+    if weights is None:
+        return None
     return pd.DataFrame(weights, index=tickers, columns=[str(i) for i in range(weights.shape[1])])
 
 
@@ -82,11 +73,7 @@ def restore(fit: Fit) -> nn.Module:
 
 @torch.no_grad()
 def _run(
-    fit: Fit,
-    samples: Samples,
-    rows: Rows,
-    device: str,
-    ask: Callable[[nn.Module, Tensor], Tensor],
+    fit: Fit, samples: Samples, rows: Rows, device: str, ask: Callable[[nn.Module, Tensor], Tensor]
 ) -> Array:
     """Return (n, …) float64 answers to `ask`, every chosen sample in its place."""
     check_inputs(fit.model, samples)

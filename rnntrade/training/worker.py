@@ -2,17 +2,11 @@
 
 Reads a JSON job a line from standard input, and writes JSON lines: {"epoch": {...}} after each
 epoch, then {"done": true}, or {"error": "...", "kind": "..."}.  It ends with its input, or as soon
-as nobody reads its output: so it never outlives its parent by more than an epoch.  A job:
+as nobody reads its output: so it never outlives its parent by more than an epoch.
 
-samples     folder of the `Windows`
-fold        number of the fold to train
-model       fields of ModelConfig
-training    fields of TrainingConfig
-seed        of this fit
-device      auto, cpu, cuda or mps
-checkpoint  file to go on from, or null; removed once the fit is written
-output      folder for the `Fit`
-source      digest of the code that the job was made for; optional
+A job has samples (folder of the `Windows`), fold (its number), model and training (fields of their
+configs), seed, device, checkpoint (file to go on from, or null; removed once the fit is written),
+output (folder for the `Fit`) and source (digest of the code that it was made for; optional).
 """
 
 import json

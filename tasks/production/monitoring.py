@@ -92,7 +92,7 @@ def check_champion(
     missing  why a ticker's newest prices could not be had, by ticker
     errors   ConfigError when there is no bar up to that day
     """
-    from rnntrade.data.revisions import last_revision
+    from rnntrade.data.archive import last_revision
     from rnntrade.production import upkeep
     from rnntrade.production.decisions import ask, observe
     from rnntrade.production.drift import feature_drift

@@ -29,10 +29,10 @@ from pydantic.types import FailFast
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from rnntrade.chain import history
 from rnntrade.data.sessions import last_settled
 from rnntrade.errors import DataError, RnntradeError
 from rnntrade.production.signal import TRADED, Seat, make_signal
-from rnntrade.training.latest import history
 from rnntrade.types import FIELDS, Prices
 from tasks import clock
 from tasks.production.signals import find_seats

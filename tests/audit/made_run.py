@@ -10,8 +10,8 @@ import pytest
 from rnntrade.config import Experiment, find_experiment
 from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.training.devices import derive_seed
 from rnntrade.training.loop import train
-from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Prices
 from tasks.refs import ModelRefs, Ref, put
 from tasks.steps import (

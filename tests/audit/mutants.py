@@ -19,7 +19,7 @@ from rnntrade.audit.oracles import audit_engine
 from rnntrade.audit.replay import audit_served
 from rnntrade.chain import CHAIN, Chain, predict_latest
 from rnntrade.config import Experiment, TradingConfig
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import ticker_features
 from rnntrade.labels.regimes import (
     Regimes,
     classify,
@@ -27,14 +27,13 @@ from rnntrade.labels.regimes import (
     learn_thresholds,
     regime_inputs,
 )
-from rnntrade.labels.targets import direction, future_regime, multi_step
+from rnntrade.labels.targets import direction, multi_step
 from rnntrade.models.calibration import fit_temperature
-from rnntrade.samples.scaling import fit_scaler
 from rnntrade.samples.splits import assign
-from rnntrade.samples.windows import make_samples
+from rnntrade.samples.windows import fit_scaler, make_samples
 from rnntrade.trading.backtest import backtest
 from rnntrade.trading.costs import at_cost
-from rnntrade.trading.filters import regime_filter
+from rnntrade.trading.positions import regime_filter
 from rnntrade.training import loop
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
@@ -127,7 +126,7 @@ def one_too_far(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataF
 
 
 def one_too_near(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:
-    return future_regime(regime, objective.horizon - 1).to_frame()
+    return regime.shift(1 - objective.horizon).to_frame()
 
 
 def todays_regime(objective: Any, close: pd.Series, regime: pd.Series) -> pd.DataFrame:

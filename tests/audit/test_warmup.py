@@ -5,7 +5,7 @@ import pytest
 
 from rnntrade.audit.warmup import judged, warmup_table
 from rnntrade.features import indicators
-from rnntrade.features.sets import FEATURES
+from rnntrade.features.indicators import FEATURES
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from rnntrade.controls.rules import (
     judge_fit,
     most_rejected,
 )
-from rnntrade.data.processes import Best, best_accuracy
+from rnntrade.data.synthetic import Best, best_accuracy
 from rnntrade.errors import ConfigError
 
 COIN = best_accuracy("n1")

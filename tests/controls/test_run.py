@@ -7,7 +7,7 @@ import pytest
 
 from rnntrade.controls.markets import CONTROLS
 from rnntrade.controls.run import VERSIONS, run_control, run_controls
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import ticker_features
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
 MODEL, TRAINING = VERSIONS["fast"]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from rnntrade.config import DataConfig
-from rnntrade.data import processes
+from rnntrade.data import synthetic
 from rnntrade.data.checks import check
-from rnntrade.data.processes import SIGNS, best_accuracy, filter_p3, garch_sizes
 from rnntrade.data.sources import fetch
+from rnntrade.data.synthetic import SIGNS, best_accuracy, filter_p3, garch_sizes
 from rnntrade.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
@@ -65,7 +65,9 @@ def test_parity_hides_from_every_single_sign():
 def test_signs_and_magnitudes_are_drawn_apart():
     days = pd.date_range("2000-01-01", periods=2000, name="date")
     held = days.day_of_week < 5
-    tables = [processes.generate(name, days, np.asarray(held), 7) for name in ("p1", "n2", "p3")]
+    tables = [
+        synthetic.generate_process(name, days, np.asarray(held), 7) for name in ("p1", "n2", "p3")
+    ]
     sizes = [np.abs(np.diff(np.log(table["close"]))) for table in tables]
     np.testing.assert_allclose(sizes[0], sizes[1], rtol=1e-9)
     np.testing.assert_allclose(sizes[0], sizes[2], rtol=1e-9)

@@ -9,7 +9,7 @@ import pytest
 
 from rnntrade.config import DataConfig
 from rnntrade.data import archive
-from rnntrade.data.revisions import last_revision, revised_sessions
+from rnntrade.data.archive import last_revision, revised_sessions
 from rnntrade.data.store import update
 from tests.conftest import made_up_bars
 

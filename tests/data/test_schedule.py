@@ -10,8 +10,7 @@ import pytest
 from prefect.client.schemas.schedules import MAX_RRULE_LENGTH
 from prefect.server.schemas.schedules import RRuleSchedule
 
-from rnntrade.data.schedule import action_times, recurrence
-from rnntrade.data.sessions import closes, timezone
+from rnntrade.data.sessions import action_times, recurrence, timezone
 
 pytestmark = [  # exchange_calendars' own
     pytest.mark.filterwarnings("ignore:Series.values returning"),
@@ -57,14 +56,18 @@ def test_around_a_known_holiday_and_early_close():
     assert week[:4] == ["24 16:20", "25 16:20", "27 13:20", "30 16:20"]
 
 
-def test_closes_are_told_by_the_exchanges_own_clock():
-    assert closes("XNYS", date(2024, 7, 2), date(2024, 7, 6)) == [
-        *(datetime(2024, 7, 2, 16), datetime(2024, 7, 3, 13), datetime(2024, 7, 5, 16)),
+def test_actions_follow_early_closes_on_the_wall_clock_of_the_exchange():
+    def closes(calendar: str, first: date, last: date) -> list[datetime]:
+        return [time for time in action_times(calendar, 0) if first <= time.date() <= last]
+
+    assert closes("XNYS", date(2026, 11, 25), date(2026, 11, 28)) == [
+        datetime(2026, 11, 25, 16, 0),
+        datetime(2026, 11, 27, 13, 0),
     ]
-    assert closes("XTKS", date(2024, 11, 1), date(2024, 11, 6)) == [
-        *(datetime(2024, 11, 1, 15), datetime(2024, 11, 5, 15, 30)),  # later since that day
+    assert closes("XTKS", date(2026, 11, 2), date(2026, 11, 4)) == [
+        datetime(2026, 11, 2, 15, 30),
+        datetime(2026, 11, 4, 15, 30),
     ]
-    assert closes("XNYS", date(2024, 7, 4), date(2024, 7, 5)) == []
 
 
 @pytest.mark.parametrize("calendar", ["XNYS", "XLON", "XTKS", "XHKG", "24/7"])

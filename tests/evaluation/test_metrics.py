@@ -53,25 +53,27 @@ BY_HAND: list[tuple[Callable[..., float], tuple[object, ...], float]] = [
     (m.beta, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0]), 2.0),
     (m.alpha, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0]), 1.01**YEAR - 1),
     (m.alpha, ([0.03, 0.05, 0.01], [0.01, 0.02, 0.0], 0.01), 1.02**YEAR - 1),
-    (m.sharpe_ratio, ([0.02, 0.0, NAN], [0.0, 0.0, 1.0], 1), 0.01 / 0.0002**0.5),
-    (m.sharpe_ratio, ([0.02, 0.0], [0.0, 0.0]), 0.01 / 0.0002**0.5 * YEAR**0.5),
+    (m.information_ratio, ([0.02, 0.0, NAN], [0.0, 0.0, 1.0], 1), 0.01 / 0.0002**0.5),
+    (m.information_ratio, ([0.02, 0.0], [0.0, 0.0]), 0.01 / 0.0002**0.5 * YEAR**0.5),
     (
-        m.capture,
-        (RETURNS, BENCHMARK, True),
+        m.up_capture,
+        (RETURNS, BENCHMARK),
         ((1.1 * 1.02) ** (YEAR / 3) - 1) / ((1.05 * 1.01 * 1.03) ** (YEAR / 3) - 1),
     ),
     (
-        m.capture,
-        (RETURNS, BENCHMARK, False),
+        m.down_capture,
+        (RETURNS, BENCHMARK),
         ((0.95 * 0.97) ** (YEAR / 2) - 1) / (0.98**YEAR - 1),
     ),
-    (m.capture, ([0.01, 0.5], [0.0, -0.1], True), NAN),  # a benchmark of 0 is not negative
-    (m.capture, ([0.05, 0.01], [0.0, 0.02], True), ((1.05 * 1.01) ** 126 - 1) / (1.02**126 - 1)),
+    (m.up_capture, ([0.01, 0.5], [0.0, -0.1]), NAN),  # a benchmark of 0 is not negative
+    (m.up_capture, ([0.05, 0.01], [0.0, 0.02]), ((1.05 * 1.01) ** 126 - 1) / (1.02**126 - 1)),
     (m.stability, ([0.01] * 10,), 1.0),
     (m.win_rate, (RETURNS,), 2 / 4),
-    (m.win_rate, ([0.0, 0.01, -0.01],), 1 / 3),
+    (m.win_rate, ([0.0, 0.01, -0.01],), 1 / 2),
     (m.win_rate, ([0.0, 0.01, -0.01], [True, True, False]), 1 / 2),
     (m.win_rate, ([0.01, 0.01, -0.01], [NAN, 1.0, 1.0]), 1 / 2),  # a NaN held is no position
+    (m.exposure, ([0.0, 0.5, -0.5, 0.0],), 2 / 4),
+    (m.turnover, ([0.0, 1.0, -1.0, NAN],), 3 * YEAR / 4),
     (m.profit_factor, ([10.0, -4.0, -1.0],), 2.0),
     (m.expectancy, ([10.0, -4.0, 0.0],), 2.0),
     (m.expectancy, ([1, 2, 6],), 3.0),
@@ -88,7 +90,7 @@ UNDEFINED: list[tuple[Callable[..., float], tuple[object, ...]]] = [
             *(m.downside_risk, m.sortino_ratio, m.max_drawdown, m.longest_drawdown),
             *(m.time_under_water, m.ulcer_index, m.calmar_ratio, m.omega_ratio, m.tail_ratio),
             *(m.value_at_risk, m.conditional_value_at_risk, m.skew, m.kurtosis, m.stability),
-            *(m.win_rate, m.profit_factor, m.expectancy),
+            *(m.win_rate, m.exposure, m.turnover, m.profit_factor, m.expectancy),
         )
     ),
     *(
@@ -112,15 +114,15 @@ UNDEFINED: list[tuple[Callable[..., float], tuple[object, ...]]] = [
     (m.tail_ratio, ([0.0] * 10,)),
     (m.stability, ([0.0] * 10,)),
     (m.stability, ([0.1, -1.0, 0.1],)),
-    (m.win_rate, ([0.0, 0.0], [False, False])),
+    (m.win_rate, ([0.0, 0.0],)),
     (m.beta, (RETURNS, [0.01] * 5)),
     (m.alpha, (RETURNS, [0.01] * 5)),
     (m.alpha_t_statistic, (RETURNS, [0.01] * 5)),
     (m.alpha_t_statistic, (BENCHMARK, BENCHMARK)),
     (m.beta, ([0.01, NAN], [0.01, 0.02])),
-    (m.sharpe_ratio, (BENCHMARK, BENCHMARK)),
-    (m.capture, (RETURNS, [-0.01] * 5, True)),
-    (m.capture, (RETURNS, [0.01] * 5, False)),
+    (m.information_ratio, (BENCHMARK, BENCHMARK)),
+    (m.up_capture, (RETURNS, [-0.01] * 5)),
+    (m.down_capture, (RETURNS, [0.01] * 5)),
     (m.break_even_cost, (0.0, 0.0)),
     (m.cost_drag, ([], [])),
 ]
@@ -196,9 +198,12 @@ def test_the_t_statistic_of_alpha_is_that_of_statsmodels():
     rng = np.random.default_rng(3)
     other = rng.normal(0.0004, 0.01, 500)
     own = 0.0006 + 0.7 * other + np.convolve(rng.normal(0, 0.005, 502), np.ones(3), "valid")
-    lags = {"maxlags": 5, "use_correction": False}  # ⌊4 × 5^(2/9)⌋
-    fit = regression.OLS(own, regression.add_constant(other)).fit(cov_type="HAC", cov_kwds=lags)
-    assert m.alpha_t_statistic(own, other) == pytest.approx(fit.tvalues[0])
+    for lags in (0, 5, None):
+        used = 5 if lags is None else lags  # ⌊4 × 5^(2/9)⌋
+        fit = regression.OLS(own, regression.add_constant(other)).fit(
+            cov_type="HAC", cov_kwds={"maxlags": used, "use_correction": False}
+        )
+        assert m.alpha_t_statistic(own, other, lags=lags) == pytest.approx(fit.tvalues[0])
 
 
 # A second derivation -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 from rnntrade.evaluation.metrics import sharpe_ratio
 from rnntrade.evaluation.statistics import (
     bootstrap_interval,
-    deflation_hurdle,
+    deflated_sharpe_ratio,
     expected_maximum_sharpe_ratio,
     minimum_track_record_length,
     overfitting_noise_band,
@@ -26,11 +26,6 @@ from rnntrade.evaluation.statistics import (
 
 def ids(number: int) -> list[str]:
     return [f"run-{trial}" for trial in range(number)]
-
-
-def deflated_sharpe_ratio(sharpe, sessions, skew, kurtosis, trials, variance):
-    hurdle = deflation_hurdle(sessions, trials, variance)
-    return probabilistic_sharpe_ratio(sharpe, sessions, skew, kurtosis, hurdle)
 
 
 @pytest.mark.parametrize(

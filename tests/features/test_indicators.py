@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnntrade.config import INDICATORS
 from rnntrade.errors import ConfigError
-from rnntrade.features.sets import FEATURES, compute_features, ticker_features
+from rnntrade.features.indicators import FEATURES, INDICATORS, ticker_features
 
 ROWS = 120
 
@@ -89,7 +88,8 @@ def test_every_feature_equals_its_definition_written_again(name):
 
 
 def test_the_first_usable_session_is_the_fiftieth_close():
-    table = pd.DataFrame({k: v["A"] for k, v in compute_features(frame(closes(2))).items()})
+    c = frame(closes(2))
+    table = pd.DataFrame({name: FEATURES[name](c)["A"] for name in INDICATORS})
     assert list(table.columns) == list(INDICATORS)
     assert len(INDICATORS) == 20
     whole = table.notna().all(axis=1)
@@ -153,18 +153,17 @@ def test_no_feature_edits_its_input(name, prices):
 @given(scale=st.floats(1e-3, 1e6), seed=st.integers(0, 50))
 def test_features_do_not_depend_on_the_price_level(scale, seed):
     c = frame(closes(seed, 80))
-    for name, values in compute_features(c * scale, tuple(FEATURES)).items():
-        expected = FEATURES[name](c)
-        pd.testing.assert_frame_equal(values, expected, rtol=1e-6, atol=1e-9)
+    for feature in FEATURES.values():
+        pd.testing.assert_frame_equal(feature(c * scale), feature(c), rtol=1e-6, atol=1e-9)
 
 
 def test_one_ticker_alone_equals_its_column(prices):
     alone = ticker_features(prices.bars("WHOLE"), INDICATORS)
-    together = compute_features(prices.close)
     for name in INDICATORS:
-        np.testing.assert_allclose(alone[name], together[name]["WHOLE"], rtol=1e-9, atol=1e-12)
+        together = FEATURES[name](prices.close)["WHOLE"]
+        np.testing.assert_allclose(alone[name], together, rtol=1e-9, atol=1e-12)
 
 
 def test_an_unknown_feature_gets_a_suggestion():
     with pytest.raises(ConfigError, match="Did you mean 'macd_hist'"):
-        compute_features(frame(closes(0)), ("macd_hst",))
+        ticker_features(frame(closes(0)), ("macd_hst",))

@@ -26,7 +26,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from rnntrade.config import Experiment, find_experiment
-from rnntrade.data.schedule import action_times
+from rnntrade.data.sessions import action_times
 from tests.conftest import PATIENCE, free_port
 from tests.homes import TINY
 

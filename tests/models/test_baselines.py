@@ -3,14 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnntrade.errors import DataError
 from rnntrade.models.baselines import autoregression, baselines, transition_matrix
 from rnntrade.objectives.lookup import objective_of
+from rnntrade.protocols import Basis
 from rnntrade.types import Fold
 from tests.configs import DIRECTION, FORECAST
 from tests.training.made import TINY, made_samples
 
 REGIME = TINY["regime_lstm"]
+UNKNOWN = np.empty(0)
 
 
 def with_targets(model, target):
@@ -52,7 +53,9 @@ def test_regime_baselines_by_hand():
     target = [0, 0, 1, 3, 3, 3, 3, 3]  # training: 0 0 1 3
     samples, fold = with_targets(REGIME, target)
     current = np.array([0, 1, 1, 3, 0, np.nan, 3, 2.0])
-    found = baselines(objective_of(REGIME), samples, fold, np.array([4, 5, 6, 7]), current=current)
+    found = baselines(
+        objective_of(REGIME), Basis(samples, fold, np.array([4, 5, 6, 7]), current=current)
+    )
     majority = [0.5, 0.25, 0, 0.25]
     np.testing.assert_allclose(found["majority"], [majority] * 4)
     np.testing.assert_array_equal(
@@ -70,7 +73,7 @@ def test_fitted_classifiers_find_what_is_there_and_never_a_class_they_have_not_s
     merged = np.where(samples.target == 2.0, 1.0, samples.target)  # class 2 never happens
     samples = replace(samples, target=merged)
     rows = fold.test[np.isfinite(merged[fold.test, 0])]
-    found = baselines(objective_of(REGIME), samples, fold, rows, current=merged[:, 0])[name]
+    found = baselines(objective_of(REGIME), Basis(samples, fold, rows, current=merged[:, 0]))[name]
     assert found.shape == (len(rows), 4)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     assert (found[:, 2] == 0).all()
@@ -79,7 +82,7 @@ def test_fitted_classifiers_find_what_is_there_and_never_a_class_they_have_not_s
 
 def test_a_single_class_in_training_is_predicted_for_certain():
     samples, fold = with_targets(DIRECTION_TINY, [1, 1, 1, 1, 0, 0, 0, 0])
-    found = baselines(objective_of(DIRECTION), samples, fold, fold.test)
+    found = baselines(objective_of(DIRECTION), Basis(samples, fold, fold.test, current=UNKNOWN))
     for name in ("majority", "logistic_last", "logistic_window", "gradient_boosting"):
         np.testing.assert_array_equal(found[name], [[1.0], [1.0]], err_msg=name)
 
@@ -89,7 +92,7 @@ DIRECTION_TINY = replace(DIRECTION, lookback=6)
 
 def test_direction_baselines_by_hand():
     samples, fold = with_targets(DIRECTION_TINY, [1, 1, 0, 1, 0, 0, 0, 0])
-    found = baselines(objective_of(DIRECTION), samples, fold, fold.test)
+    found = baselines(objective_of(DIRECTION), Basis(samples, fold, fold.test, current=UNKNOWN))
     np.testing.assert_array_equal(found["majority"], [[0.75], [0.75]])
     np.testing.assert_array_equal(found["buy_and_hold"], [[1.0], [1.0]])
     assert {name: values.shape for name, values in found.items()} == dict.fromkeys(found, (2, 1))
@@ -101,7 +104,9 @@ def test_forecast_baselines_by_hand():
     today = np.array([0.0, 1, 2, 3, 9, 9, 1, 5])
     target = np.column_stack([1 + 2 * today, [4.0, 4, 4, 8, 0, 0, 0, 0]])
     samples, fold = with_targets(model, target)
-    found = baselines(objective_of(FORECAST), samples, fold, fold.test, last_return=today)
+    found = baselines(
+        objective_of(FORECAST), Basis(samples, fold, fold.test, last_return=today, current=UNKNOWN)
+    )
     np.testing.assert_array_equal(found["zero"], np.zeros((2, 2)))
     np.testing.assert_allclose(found["mean"], [[4, 5], [4, 5]])
     np.testing.assert_allclose(found["ar1"], [[3, 7], [11, 23]])  # iterated: 1 + 2 × 3 = 7
@@ -110,7 +115,9 @@ def test_forecast_baselines_by_hand():
 
 def test_autoregression_is_left_out_where_the_last_return_is_not_given():
     samples, fold = made_samples(TINY["seq2seq_lstm"])
-    assert set(baselines(objective_of(FORECAST), samples, fold, fold.test)) == {
+    assert set(
+        baselines(objective_of(FORECAST), Basis(samples, fold, fold.test, current=UNKNOWN))
+    ) == {
         "zero",
         "mean",
         "ridge_window",
@@ -121,9 +128,8 @@ def test_ridge_finds_what_is_there():
     model = replace(FORECAST, lookback=6, horizon=2)
     samples, fold = made_samples(model, sessions=400)
     rows = fold.test[np.isfinite(samples.target[fold.test, 0])]
-    found = baselines(
-        objective_of(FORECAST), samples, fold, rows, last_return=np.zeros(len(samples))
-    )
+    basis = Basis(samples, fold, rows, last_return=np.zeros(len(samples)), current=UNKNOWN)
+    found = baselines(objective_of(FORECAST), basis)
     residual = found["ridge_window"] - samples.target[rows]
     assert residual.var() < 0.2 * samples.target[rows].var()
 
@@ -140,21 +146,8 @@ def test_fits_and_calibrates_on_known_targets_before_the_test_part_alone(model):
     rows = np.concatenate([fold.validation, fold.test])
     known = np.zeros(len(samples))
     one, other = (
-        baselines(objective_of(model), each, fold, rows, current=known, last_return=known)
+        baselines(objective_of(model), Basis(each, fold, rows, current=known, last_return=known))
         for each in (samples, replace(samples, target=garbage))
     )
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-
-
-def test_says_what_it_was_not_given():
-    samples, fold = made_samples(REGIME)
-    with pytest.raises(ValueError, match="need current"):
-        baselines(objective_of(REGIME), samples, fold, fold.test)
-
-
-def test_no_training_samples_is_an_error_that_names_the_fold():
-    samples, fold = made_samples(REGIME)
-    empty = replace(fold, training=fold.training[:0])
-    with pytest.raises(DataError, match="fold 2: no training samples"):
-        baselines(objective_of(REGIME), samples, empty, fold.test, current=samples.target[:, 0])

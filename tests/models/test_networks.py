@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from rnntrade.errors import ConfigError
-from rnntrade.models.attention import AttentionBiLSTM
 from rnntrade.models.build import build
-from rnntrade.models.seq2seq import Seq2SeqLSTM, teacher_forcing_ratio
+from rnntrade.models.seq2seq import teacher_forcing_ratio
 from rnntrade.types import Scaler
 from tests.configs import ATTENTION, DIRECTION, FORECAST, REGIME
+
+SMALL = replace(FORECAST, hidden_size=4, num_layers=1, dropout=0.0, horizon=3)
 
 
 def windows(model, count=3, seed=0):
@@ -75,7 +76,8 @@ def test_attention_weighs_every_session_and_sums_to_one():
 
 
 def test_attention_reads_the_states_it_weighs_by_hand():
-    network = AttentionBiLSTM(features=1, hidden_size=2, num_layers=1, dropout=0.0).eval()
+    small = replace(ATTENTION, inputs=("returns",), hidden_size=2, num_layers=1, dropout=0.0)
+    network = build(small).eval()
     x = windows(replace(ATTENTION, inputs=("returns",), lookback=4), count=1)
     logit, weights = network(x)
     states = network.encoder(x)[0][0]  # (4, 4)
@@ -104,7 +106,7 @@ def test_evaluation_ignores_a_target_even_when_it_is_given():
 
 
 def test_teacher_forcing_feeds_the_truth_to_all_steps_but_the_first():
-    network, x = Seq2SeqLSTM(1, 4, 1, 0.0, 3, 0).train(), windows(FORECAST)
+    network, x = build(SMALL).train(), windows(FORECAST)
     zeros, ones = torch.zeros(3, 3), torch.ones(3, 3)
     free, told_zero, told_one = network(x), network(x, zeros, 1.0), network(x, ones, 1.0)
     assert torch.equal(network(x, ones, 0.0), free)
@@ -116,7 +118,7 @@ def test_teacher_forcing_feeds_the_truth_to_all_steps_but_the_first():
 
 def test_teacher_forcing_is_drawn_for_each_sample_and_step():
     torch.manual_seed(0)
-    network = Seq2SeqLSTM(1, 4, 1, 0.0, 3, 0).train()
+    network = build(SMALL).train()
     x = windows(FORECAST, count=1).expand(400, -1, -1)  # all the same
     truth = torch.full((400, 3), 5.0)
     with torch.no_grad():

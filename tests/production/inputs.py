@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from rnntrade.config import INDICATORS
-from rnntrade.data.processes import generate
-from rnntrade.features.sets import ticker_features
+from rnntrade.data.synthetic import generate_process
+from rnntrade.features.indicators import INDICATORS, ticker_features
 
 WARM_UP, TRAINING, RECENT = 60, 1260, 60
 SETS = {
@@ -18,7 +17,7 @@ SETS = {
 def closes(seed: int, after: int, louder: float = 1.0) -> pd.DataFrame:
     """Bars; in the last sessions, windows of the last `RECENT` included, returns are `louder`."""
     days = pd.bdate_range("1990-01-01", periods=WARM_UP + TRAINING + after)
-    bars = generate("n2", days, np.ones(len(days), dtype=bool), seed)
+    bars = generate_process("n2", days, np.ones(len(days), dtype=bool), seed)
     moves = np.log(bars["close"]).diff().fillna(0.0).to_numpy(copy=True)
     moves[-(RECENT + WARM_UP) :] *= louder
     return bars.assign(close=50.0 * np.exp(np.cumsum(moves)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rnntrade.data.processes import FREEDOM, garch_sizes
+from rnntrade.data.synthetic import FREEDOM, garch_sizes
 from rnntrade.production.promotion import Candidate
 
 CASES = (0.0, 2.0, 5.0, 10.0)  # bps of traded value

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnntrade.config import INDICATORS, ProductionConfig
+from rnntrade.config import ProductionConfig
+from rnntrade.features.indicators import INDICATORS
 from rnntrade.production.drift import Reference, feature_drift, out_of_range, population_stability
 from tests.production.inputs import RECENT, TRAINING, columns, inputs
 

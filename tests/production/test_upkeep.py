@@ -6,7 +6,7 @@ from itertools import permutations
 import pandas as pd
 import pytest
 
-from rnntrade.data.revisions import Revision
+from rnntrade.data.archive import Revision
 from rnntrade.production.health import Check, Health, number
 from rnntrade.production.upkeep import freshness, revisions
 

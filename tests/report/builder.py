@@ -11,7 +11,7 @@ from rnntrade.evaluation.compare import Comparison
 from rnntrade.evaluation.models import evaluate_model
 from rnntrade.evaluation.strategies import evaluate_strategy
 from rnntrade.evaluation.verdict import Trials
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import ticker_features
 from rnntrade.report.contents import (
     AttentionExample,
     ReportContents,

@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from rnntrade.samples.scaling import fit_scaler, standardise
-from rnntrade.samples.windows import make_samples
+from rnntrade.samples.windows import fit_scaler, make_samples, standardise
 
 
 def test_the_scaler_sees_the_training_windows_and_nothing_else():

@@ -161,14 +161,14 @@ def keys_after(copied, monkeypatch):
 
 def test_another_version_of_a_library_is_other_code(monkeypatch):
     forget()
-    features = fingerprint.source_digest("rnntrade.features.sets")
+    features = fingerprint.source_digest("rnntrade.features.indicators")
     known = fingerprint.version
     monkeypatch.setattr(
         fingerprint, "version", lambda name: "99" if name == "torch" else known(name)
     )
     forget()
     worker = fingerprint.source_digest("rnntrade.training.worker")
-    assert fingerprint.source_digest("rnntrade.features.sets") == features
+    assert fingerprint.source_digest("rnntrade.features.indicators") == features
     monkeypatch.undo()
     forget()
     assert fingerprint.source_digest("rnntrade.training.worker") != worker

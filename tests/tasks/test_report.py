@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.features.sets import ticker_features
+from rnntrade.features.indicators import ticker_features
 from rnntrade.samples.windows import make_samples
 from rnntrade.types import Fold, FoldTargets, Predictions, Scaler, Windows
 from tasks.refs import ModelRefs, put

@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.config import LabelConfig
-from rnntrade.trading.filters import regime_filter, stitch_regimes
-from rnntrade.types import regime_names, turbulent_classes
+from rnntrade.chain import CHAIN
+from rnntrade.config import LabelConfig, TradingConfig
+from rnntrade.labels.regimes import Labels
+from rnntrade.trading.positions import regime_filter
+from rnntrade.types import Boundary, regime_names, turbulent_classes
 
 NAN = float("nan")
 SESSIONS = pd.bdate_range("2020-01-01", periods=6, name="date")
@@ -94,8 +96,12 @@ def test_frames_of_other_sessions_are_refused():
 
 
 def test_each_test_part_has_the_regimes_of_its_own_fold():
-    folds = [frame(*[float(number)] * 6) for number in range(3)]
-    stitched = stitch_regimes(folds, [SESSIONS[1], SESSIONS[3], SESSIONS[4]])
+    starts = (SESSIONS[1], SESSIONS[3], SESSIONS[4])
+    labels = [
+        Labels(Boundary(number, *[test] * 3, None), frame(*[float(number)] * 6), {}, {}, ())
+        for number, test in enumerate(starts)
+    ]
+    stitched = CHAIN.stitch(labels, TradingConfig(regime_filter="half"))
     assert stitched["AAA"].tolist() == [0, 0, 1, 2, 2]
     assert stitched.index.equals(SESSIONS[1:])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnntrade.trading.rules import (
+from rnntrade.trading.positions import (
     RULES,
     momentum_12_1,
     moving_average_cross,

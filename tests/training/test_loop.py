@@ -9,12 +9,11 @@ from rnntrade.errors import ConfigError, DataError, TrainingError
 from rnntrade.objectives.direction import Direction
 from rnntrade.objectives.regime import Regime
 from rnntrade.objectives.returns import Returns
-from rnntrade.samples.scaling import fit_scaler
+from rnntrade.samples.windows import fit_scaler
 from rnntrade.training import devices, loop
-from rnntrade.training.devices import resolve_device
+from rnntrade.training.devices import derive_seed, resolve_device
 from rnntrade.training.loop import train
 from rnntrade.training.predict import predict
-from rnntrade.training.seeds import derive_seed
 from rnntrade.types import Thresholds
 from tests.training.made import FAST, TINY, assert_same_weights, made_samples
 
