@@ -69,6 +69,7 @@ def fluent_api() -> Iterator[None]:
     """
     from mlflow import set_tracking_uri
 
+    client()  # its database is there, and its records lead to this home
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     set_tracking_uri(tracking_uri())
     try:

@@ -130,9 +130,11 @@ def test_without_a_flow_the_evening_says_the_same(followed, monkeypatch):
     assert stories.reconcile() == reconcile()
 
 
-def test_the_versions_are_those_that_mlflow_lists(followed):
-    listed = sorted(champions._listed(), key=lambda version: (version.task, -int(version.number)))
-    assert champions.versions() == listed
+def test_the_versions_are_those_that_mlflow_lists(followed, monkeypatch):
+    read = champions.versions()
+    monkeypatch.setattr(champions, "_database", lambda: None)  # as on a server
+    listed = champions.versions()
+    assert read == listed
     assert {"champion", "challenger"} <= {alias for each in listed for alias in each.aliases}
 
 
@@ -144,9 +146,9 @@ def test_a_promotion_in_the_database_is_the_one_that_mlflow_makes(followed, monk
         for registry in (champions._database(), champions._database(), None):  # all tags are there
             monkeypatch.setattr(champions, "_database", lambda registry=registry: registry)
             champions.promote(rival, "better", {"sessions": 126})
-            ends.append(champions._listed())
+            ends.append(champions.versions())
             champions.promote(before, "back again")
-            ends.append(champions._listed())
+            ends.append(champions.versions())
     finally:
         monkeypatch.undo()
     assert ends[2:4] == ends[4:]
