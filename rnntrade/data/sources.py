@@ -44,6 +44,12 @@ SOURCES: Mapping[str, Callable[[str, date, date, DataConfig], pd.DataFrame]] = {
     "sample": load_sample,
     "synthetic": synthetic.generate,
 }
+ORIGINS = {  # the library that gives the bars, and how its prices are adjusted
+    "yahoo": ("yfinance", "splits and dividends"),
+    "sample": ("arch", "splits and dividends"),
+    "synthetic": ("numpy", "made up, seed {seed}"),
+    "files": ("pandas", "as the file in {folder} says"),
+}
 
 
 def fetch(

@@ -41,12 +41,6 @@ AGREEMENT = 1e-6  # relative; rounding is ten times smaller, any dividend far la
 LATE = timedelta(days=7)
 ADJUSTED = ("open", "high", "low", "close")
 DAY = timedelta(days=1)
-ORIGINS = {  # the library that gives the bars, and how its prices are adjusted
-    "yahoo": ("yfinance", "splits and dividends"),
-    "sample": ("arch", "splits and dividends"),
-    "synthetic": ("numpy", "made up, seed {seed}"),
-    "files": ("pandas", "as the file in {folder} says"),
-}
 
 Fetched = tuple[pd.DataFrame, pd.DatetimeIndex, tuple[Finding, ...]]
 Ask = Callable[[date, date], Fetched]
@@ -116,7 +110,7 @@ def stored_bars(root: Path, config: DataConfig, ticker: str) -> pd.DataFrame | N
 
 
 def _adjusted(config: DataConfig) -> str:
-    return ORIGINS[config.source][1].format(seed=config.seed, folder=config.folder)
+    return sources.ORIGINS[config.source][1].format(seed=config.seed, folder=config.folder)
 
 
 def _refresh(
@@ -217,7 +211,7 @@ def _keep(
     }
     if now_true.items() <= known.items():
         return known
-    library = ORIGINS[config.source][0]
+    library = sources.ORIGINS[config.source][0]
     provenance = {
         "source": config.source,
         "ticker": ticker,

@@ -42,7 +42,8 @@ def of_model(contents: ReportContents, name: str) -> c.Figures:
         event = "a rise" if objective.traded else classes[1] if len(classes) == 2 else ""
         rival = _sure_baseline(contents, e)
         yield f"{name}_reliability", reliability(name, event, e.reliability, rival)
-    if e.steps is not None and e.horizon > 1 and (fan := _fan(contents, e)):
+    steps = find_objective(e.task, e.horizon).answer_columns
+    if e.steps is not None and len(steps) == e.horizon > 1 and (fan := _fan(contents, e)):
         yield f"{name}_fan", fan
     if contents.fits.get(name):
         yield f"{name}_learning", learning_curves(name, contents.fits[name])

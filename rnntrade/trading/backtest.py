@@ -170,13 +170,17 @@ def _trade(
 def _on_sessions(target: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The target on every session from its first to its last, checked against the prices."""
     sessions, tickers = target.index, target.columns
-    ordered = sessions.is_monotonic_increasing and sessions.is_unique and tickers.is_unique
-    strangers = [*sessions.difference(prices.sessions), *tickers.difference(prices.tickers)]
-    if target.empty or not ordered or strangers or np.isinf(target.to_numpy(dtype=float)).any():
-        raise DataError(
-            "this target cannot be backtested: it needs ascending sessions and tickers, once each, "
-            f"of the prices (not among them: {', '.join(map(str, strangers[:5])) or 'none'}), and "
-            "finite weights."
-        )
-    first, last = prices.sessions.get_indexer(sessions[[0, -1]])
-    return target.reindex(prices.sessions[first : last + 1])
+    days, names = sessions.difference(prices.sessions), tickers.difference(prices.tickers)
+    first = f"{min(days, default='')!s:.10}"
+    faults = {
+        "it has no sessions or no tickers": target.empty,
+        "its sessions are not ascending": not sessions.is_monotonic_increasing,
+        "it has a session or a ticker twice": not (sessions.is_unique and tickers.is_unique),
+        f"there are no prices on {len(days)} of its sessions, the first {first}": len(days) > 0,
+        f"there are no prices of {', '.join(map(str, names))}": len(names) > 0,
+        "a weight is infinite": np.isinf(target.to_numpy(dtype=float)).any(),
+    }
+    if fault := next((why for why, wrong in faults.items() if wrong), ""):
+        raise DataError(f"this target cannot be backtested: {fault}.")
+    start, end = prices.sessions.get_indexer(sessions[[0, -1]])
+    return target.reindex(prices.sessions[start : end + 1])

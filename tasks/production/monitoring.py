@@ -25,7 +25,7 @@ from tasks.home import artifacts_folder, data_folder
 from tasks.plain import in_flow, run_logger, task
 from tasks.production.notify import notify
 from tasks.refs import Ref, Tables, data_fingerprint, publish, read_prices
-from tasks.tracking.champions import Version, desk_of, holder, require_champion
+from tasks.tracking.champions import Version, desk_of, require_champion, versions
 from tasks.tracking.runs import client, noted_run, noted_runs, write
 
 EXPERIMENT = "rnntrade-monitor"
@@ -73,7 +73,8 @@ class Monitored(BaseModel):
 
 def followed_versions() -> list[Version]:
     """The champion of every task that has one; RnntradeError when none has."""
-    found = [each for each in map(holder, TASKS) if each is not None]
+    champions = {each.task: each for each in versions() if "champion" in each.aliases}
+    found = [champions[task] for task in dict.fromkeys((*TASKS, *champions)) if task in champions]
     return found or [require_champion(TASKS[0])]
 
 

@@ -61,7 +61,7 @@ def generated(sessions: int = 800) -> Prices:
 def test_nothing_is_found_where_nothing_leaks(
     models: tuple[str, ...], more: dict[str, object], prices: Prices
 ) -> None:
-    audited = audit_causality(prices, experiment(models, 4, **more), features=SOME)
+    audited = audit_causality(prices, experiment(models, 3, **more), features=SOME)
     assert audited.findings == ()
     assert audited.clean
     everywhere = {"prices", "features", "thresholds", "regimes", "positions", "equity", "rules"}

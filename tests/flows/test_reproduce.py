@@ -98,6 +98,7 @@ def kept(home: Path) -> Path:
     return folder
 
 
+@pytest.mark.soak
 def test_a_run_is_reproduced_to_the_last_byte_from_its_prices_alone(
     copied, home, monkeypatch, capfd
 ):

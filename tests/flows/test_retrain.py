@@ -179,7 +179,7 @@ def assert_the_same(home: Path, seated: Path, unbroken: Path, reached: str) -> N
     assert len([json.loads(line) for line in lines]) == 2, reached
 
 
-@pytest.mark.parametrize("sign", ["epoch 3 of", "register-"])
+@pytest.mark.parametrize("sign", [pytest.param("epoch 3 of", marks=pytest.mark.soak), "register-"])
 def test_killed_and_started_again_it_ends_the_same(seated, unbroken, home, sign):
     """SIGKILL in the middle of training, and of what is written down about it."""
     process = start(home, *command(seated / "prices"))

@@ -28,7 +28,7 @@ from tests.homes import TINY
 from tests.lean import COMMAND
 from tests.servers import Server, mlflow_server, postgresql, prefect_server_on
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 BIN = Path(sys.executable).parent
 RUNS = 2  # in MLflow for each of ours: the run itself, and its one model
@@ -196,7 +196,6 @@ def test_a_run_is_kept_by_both_servers(servers, first):
     )
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("seconds", [2, 20])
 def test_servers_gone_for_a_while_cost_time_and_nothing_else(servers, first, seconds):
     """Both are killed at once and started again; a run that is going on asks until they answer."""

@@ -35,7 +35,7 @@ def experiment(**labels: object):
         split=replace(small.split, kind="holdout", test_fraction=0.2, validation_fraction=0.2),
         labels=LabelConfig(**labels),
         members=1,
-        audit=replace(small.audit, replayed=100),
+        audit=replace(small.audit, replayed=60),
     )
 
 
@@ -70,7 +70,7 @@ def test_the_audit_of_such_a_run_is_clean(made):
     shown = (made.prices, made.features, made.labels, made.models)
     report = audit.fn(made.experiment, *shown).load()
     assert report.merged.findings == ()
-    assert report.checks["replay"].compared >= 200
+    assert report.checks["replay"].compared >= 120
 
 
 def test_every_ticker_used_in_part_is_a_warning_that_names_it_and_its_bars(made):
