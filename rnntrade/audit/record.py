@@ -5,9 +5,12 @@ it arises.  Everything that is computed the same way must be equal to the last b
 in single precision (loss, temperature) must agree to a share that is named with it.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain as chained
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from rnntrade.labels.regimes import Labels
 from rnntrade.objectives.lookup import objective_of
 from rnntrade.protocols import Objective
 from rnntrade.samples.windows import fit_scaler
+from rnntrade.training.devices import one_thread
 from rnntrade.training.predict import predict
 from rnntrade.types import (
     Backtest,
@@ -97,9 +101,10 @@ def audit_record(record: RunRecord) -> Audited:
         parts.append(compare("regimes", name, labels.regimes, due.regimes))
         parts.append(compare("thresholds", name, recorded, learned, kind=f"thresholds {TRAINED}"))
     again: dict[tuple[object, ...], pd.DataFrame] = {}  # models of the same samples share baselines
+    pairs = [(own, labels) for own in record.models.values() for labels in record.labels]
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:  # torch lets go of the GIL
+        parts += chained.from_iterable(pool.map(lambda fold: [*_fold(record, *fold)], pairs))
     for own in record.models.values():
-        for labels in record.labels:
-            parts += _fold(record, labels, own)
         if own.baselines is not None:  # fitting them takes seconds: one fold stands for all
             model, number = own.model, len(record.labels) - 1
             samples, targets = own.windows.fold(number)
@@ -116,7 +121,7 @@ def audit_record(record: RunRecord) -> Audited:
     return merge(parts)
 
 
-def _fold(record: RunRecord, labels: Labels, own: ModelRecord) -> Iterator[Audited]:
+def _fold(record: RunRecord, own: ModelRecord, labels: Labels) -> Iterator[Audited]:
     """One model's samples, fits and predictions of one fold."""
     chain, model, number = record.chain, own.model, labels.boundary.number
     name, (samples, targets) = f"{model.name}, fold {number}", own.windows.fold(number)
