@@ -54,7 +54,7 @@ def test_a_real_drift_does_not_trip():
     assert result.verdict == "quiet"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_number_of_processes_changes_no_figure():
     alone, beside = (
         run_controls("fast", workers, names=("P1", "N3"), seeds=(0,)) for workers in (1, 2)

@@ -11,7 +11,7 @@ from tests.conftest import PATIENCE
 from tests.flows.test_retrain import POOR, command, retrained, start, write_prices
 from tests.homes import copy_home
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.usefixtures("prefect_server")]
 
 
 @pytest.fixture
@@ -46,7 +46,6 @@ def told(home: Path, *arguments: str) -> str:
     return line
 
 
-@pytest.mark.soak
 def test_a_full_disk_is_told_and_once_there_is_room_the_run_goes_on(disk):
     home, mount = disk
     prices = home.with_name("prices")

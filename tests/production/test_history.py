@@ -15,10 +15,10 @@ def lived(made, monkeypatch):
     monkeypatch.setattr(policies, "monitor", lambda reference, observed, config: wild)
 
     def of(policy: str) -> pd.DataFrame:
-        sessions = made.target.index[:150]
+        sessions = made.target.index[:80]
         return live_through(policy, made.prices, sessions, lambda *_: made.desk).retrainings
 
-    return of, list(made.target.index[:150])
+    return of, list(made.target.index[:80])
 
 
 def test_lasting_drift_retrains_once_its_window_is_all_new_and_not_every_evening(lived, made):
@@ -30,7 +30,7 @@ def test_lasting_drift_retrains_once_its_window_is_all_new_and_not_every_evening
 def test_drift_is_nothing_to_other_policies(lived):
     of, sessions = lived
     assert of("never")["session"].to_list() == sessions[:1]
-    assert of("every_70")["session"].to_list() == sessions[::70]
+    assert of("every_30")["session"].to_list() == sessions[::30]
 
 
 def test_the_decisions_are_the_desks_own(made):
