@@ -1,12 +1,14 @@
 """Every setting of an experiment, in frozen sections, and the files that experiments come from."""
 
+import json
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -296,6 +298,52 @@ def override(experiment: Experiment, changes: Mapping[str, object]) -> Experimen
     Values may be strings, which are read as the field's type.  ConfigError names what is wrong.
     """
     return _changed(asdict(experiment), {tuple(path.split(".")): changes[path] for path in changes})
+
+
+def as_toml(experiment: Experiment) -> str:
+    """Write an experiment as a file with every default, each beside its explanation.
+
+    Its name is left out: that of a file is the file's.
+    """
+    sections = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
+    parts = [_section("", experiment)]
+    for name, section in sections.items():
+        if name == "models":
+            parts += [_section("[[models]]", model) for model in section]
+        elif is_dataclass(section):
+            parts.append(_section(f"[{name}]", section))
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(head: str, section: Any) -> str:
+    """The plain fields of a section, but for those that follow from others."""
+    kind, lines = type(section).__name__, [head] if head else []
+    for name in (field.name for field in fields(section)):
+        value, note = getattr(section, name), _explanations().get((kind, name), "")
+        derived = {"Experiment": "name", "DataConfig": ""}.get(kind, "sessions_per_year")
+        if not (name in ("models", derived) or is_dataclass(value)):
+            lines.append(f"{name} = {_value(value)}" + (f"  # {note}" if note else ""))
+    return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, str | bool):
+        return json.dumps(value, ensure_ascii=False)
+    return value.isoformat() if isinstance(value, date) else repr(value)
+
+
+@cache
+def _explanations() -> dict[tuple[str, str], str]:
+    """The comment beside each field above, by class and field."""
+    notes, kind = {}, ""
+    for line in Path(__file__).read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"class (\w+)", line):
+            kind = found[1]
+        elif found := re.match(r"    (\w+): [^#]+  # (.+)", line):
+            notes[kind, found[1]] = found[2]
+    return notes
 
 
 def _read(file: Path, *heirs: Path) -> Experiment:

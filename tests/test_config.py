@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from rnntrade.config import EXPERIMENTS, SplitConfig, find_experiment, override
+from rnntrade.config import EXPERIMENTS, SplitConfig, as_toml, find_experiment, override
 from rnntrade.errors import ConfigError
 
 
@@ -171,3 +172,17 @@ def test_a_schedule_on_test_loss_cannot_be_configured():
 
     names = {field.name for field in fields(find_experiment("quick").training)}
     assert not {name for name in names if "test" in name or "monitor" in name}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_written_with_its_defaults_is_read_as_the_same(name, tmp_path):
+    experiment = find_experiment(name)
+    file = tmp_path / "mine.toml"
+    file.write_text(as_toml(experiment), encoding="utf-8")
+    assert find_experiment(str(file)) == replace(experiment, name="mine")
+
+
+def test_a_written_experiment_explains_its_fields():
+    lines = as_toml(find_experiment("quick")).splitlines()
+    assert "members = 2  # fits per model and fold, their predictions averaged" in lines
+    assert any(line.startswith("end = 2019-01-01  # ") for line in lines)

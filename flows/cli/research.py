@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter
 
 from flows.cli import show
 from flows.cli.app import Answer, command
 from flows.cli.start import prepare
-from rnntrade.config import Experiment
+from rnntrade.config import Experiment, as_toml
 from rnntrade.errors import ConfigError
 
 
@@ -37,6 +38,13 @@ def run(
 
     summary = run(experiment, open_holdout, spent)
     return Answer(summary, lambda: show.show_run(summary), bool(summary.failures))
+
+
+@command("show", "rnntrade show quick", "rnntrade show mine.toml", experiment="quick")
+def show_experiment(experiment: Experiment) -> Answer:
+    """Print an experiment with every default and its explanation, as a file to start from."""
+    value = TypeAdapter(Experiment).dump_python(experiment, mode="json")
+    return Answer(value, lambda: typer.echo(as_toml(experiment), nl=False))
 
 
 @command(

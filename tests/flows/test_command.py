@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import typer
@@ -14,7 +15,7 @@ from rnntrade.config import find_experiment, override
 from rnntrade.errors import ConfigError, DataError
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-EXPERIMENT = {"run", "data", "audit", "diagnose", "retrain", "backtest-policy", "deploy"}
+EXPERIMENT = {"run", "show", "data", "audit", "diagnose", "retrain", "backtest-policy", "deploy"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -62,3 +63,16 @@ def test_what_cannot_be_run_is_refused_before_anything_starts(home, changes):
     experiment = override(find_experiment("debug"), changes)
     with pytest.raises((DataError, ConfigError)):
         check_experiment(experiment)
+
+
+def test_an_experiment_is_shown_as_a_file_to_start_from(tmp_path):
+    done = CliRunner().invoke(app, ["show", "quick", "--set", "seed=3"])
+    assert done.exit_code == 0, done.output
+    file = tmp_path / "quick.toml"
+    file.write_text(done.stdout, encoding="utf-8")
+    assert find_experiment(str(file)) == override(find_experiment("quick"), {"seed": 3})
+
+
+def test_the_version_is_the_packages():
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout.split()) == (0, ["rnntrade", version("rnntrade")])
