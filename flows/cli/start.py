@@ -89,6 +89,8 @@ def prepare_logging() -> None:
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(once)
+    # MLflow raises what its database refuses, and need not show it, too
+    logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: not record.exc_info)
     # that the server is silent is a line of its own; every event that waits for it need not be one
     logging.getLogger("prefect._internal.concurrency").addFilter(
         lambda record: "failed to process item" not in str(record.msg)

@@ -176,7 +176,7 @@ def test_a_run_is_kept_by_both_servers(servers, first):
         kept = {file.path for file in known.list_artifacts(child.info.run_id)}
         assert {"predictions", "baselines", "evaluations"} <= kept
     pages = {file.path for file in known.list_artifacts(first["mlflow_run"])}
-    assert {"report.html", "figures", "provenance.json"} <= pages
+    assert {"report.html", "trades", "provenance.json"} <= pages
     assert list((servers.folder / "files").rglob("report.html"))
     assert not (servers.home / "mlartifacts").exists()
     assert not (servers.home / "mlflow.db").exists()
