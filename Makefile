@@ -9,10 +9,10 @@ help:   ## list the commands
 run: .venv/ready   ## the experiment `quick`, on real prices that need no network; results below it
 	$(BIN)/rnntrade run quick
 
-test: .venv/ready   ## every guarantee, in minutes; no network
+test: .venv/ready   ## the guarantees, in minutes; no network
 	$(BIN)/pytest $(TOGETHER)
 
-soak: .venv/ready   ## what needs an hour: kills by the dozen, requests by the thousand, whole controls
+soak: .venv/ready   ## what takes minutes each: real servers, outages, kills by the dozen, whole controls
 	$(BIN)/pytest $(TOGETHER) -m soak
 
 check: .venv/ready   ## style, types, architecture
