@@ -143,7 +143,7 @@ FEATURES: Mapping[str, Callable[..., pd.DataFrame]] = {
     "momentum_20": partial(simple_return, sessions=20),
     "return_sum_20": partial(return_sum, sessions=20),
 }
-INDICATORS = tuple(FEATURES)[:-1]  # published ones; the last is what regimes go by
+INDICATORS = tuple(name for name in FEATURES if name != "return_sum_20")  # that is of regimes
 ANNUAL = ("volatility_10", "volatility_20")  # whose unit is a year
 
 
